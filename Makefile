@@ -1,0 +1,34 @@
+# The verbs of this project. `make run` and `make test` need Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: run test check format clean
+
+run: $(READY)        ## start on the example configuration
+	$(BIN)/visual-router --config config.example.yaml run
+
+test: $(READY)       ## the whole suite, on both cores, in random order
+	$(BIN)/python -m pytest -n auto --dist worksteal -rs --cov --cov-report=
+	$(BIN)/python -m tests.coverage_bounds
+
+check: $(READY)      ## format, lint, types, layers, dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry router
+
+format: $(READY)     ## put the sources into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:               ## remove what the other verbs made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m router`: the same as the command `visual-router`."""
+
+from router.cli import main
+
+main()

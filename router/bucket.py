@@ -1,0 +1,36 @@
+"""Bucket: how many more may pass now, and when the next one may.
+
+One token bucket for what comes in (sources) and what goes out (sinks). Pure: the time is an argument.
+"""
+
+from router.units import Rate
+
+
+class Bucket:
+    """`rate.count` tokens, refilled evenly over `rate.period` seconds; full at the start."""
+
+    def __init__(self, rate: Rate, now: float) -> None:
+        self._capacity = float(rate.count)
+        self._per_second = rate.count / rate.period
+        self._tokens = self._capacity
+        self._at = now
+
+    def available(self, now: float) -> int:
+        """How many may pass now."""
+        self._refill(now)
+        return int(self._tokens + 1e-9)
+
+    def take(self, now: float, count: int = 1) -> None:
+        """Let `count` pass; more than available is a debt that later time pays."""
+        self._refill(now)
+        self._tokens -= count
+
+    def wait(self, now: float) -> float:
+        """Seconds until one may pass; 0 if it may now."""
+        self._refill(now)
+        return max(0.0, (1 - self._tokens) / self._per_second)
+
+    def _refill(self, now: float) -> None:
+        if now > self._at:
+            self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._per_second)
+            self._at = now

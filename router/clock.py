@@ -1,0 +1,82 @@
+"""Time that a stepping wall clock cannot move, and ids that never go back.
+
+Owns both because an id is a time. Must not know what the ids are for.
+"""
+
+import time
+from collections.abc import Callable
+
+# Crockford's base 32 in lower case: no letter that reads like a digit, and text order is number order.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_LENGTH = 13
+_EPOCH_MS = 1_704_067_200_000  # 2024-01-01; 42 bits of milliseconds last until 2163
+_NODE_BITS = 8
+_SEQUENCE_BITS = 13
+
+
+class Clock:
+    """`now()` is the wall time at start plus the monotonic time since; `wall()` is what the host says."""
+
+    def __init__(
+        self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.wall = wall
+        self._monotonic = monotonic
+        self._offset = wall() - monotonic()
+
+    def now(self) -> float:
+        """Seconds since 1970, unmoved by steps of the wall clock since this process started."""
+        return self._offset + self._monotonic()
+
+
+class Ids:
+    """Time-ordered 63-bit ids: 42 bits of milliseconds, 8 of router, 13 of sequence.
+
+    `floor` is the newest id known to the journal: a clock set back over a restart does not bring old ids again.
+    """
+
+    def __init__(self, clock: Clock, floor: int = 0, node: int = 0) -> None:
+        self._clock = clock
+        self._node = node << _SEQUENCE_BITS
+        self._tick = floor >> (_NODE_BITS + _SEQUENCE_BITS)
+        self._sequence = (1 << _SEQUENCE_BITS) - 1
+
+    def next(self) -> int:
+        """A new id, greater than every one before."""
+        tick = int(self._clock.now() * 1000) - _EPOCH_MS
+        if tick > self._tick:
+            self._tick, self._sequence = tick, 0
+        elif self._sequence < (1 << _SEQUENCE_BITS) - 1:
+            self._sequence += 1
+        else:
+            self._tick, self._sequence = self._tick + 1, 0
+        return self._tick << (_NODE_BITS + _SEQUENCE_BITS) | self._node | self._sequence
+
+
+def first_id_at(seconds: float) -> int:
+    """The smallest id a router may have given at that time: the border that retention deletes up to."""
+    return max(0, int(seconds * 1000) - _EPOCH_MS) << (_NODE_BITS + _SEQUENCE_BITS)
+
+
+def id_text(prefix: str, number: int) -> str:
+    """`evt_0f3k…`: the prefix and thirteen characters whose order is the order of time."""
+    letters = []
+    for _ in range(_LENGTH):
+        letters.append(_ALPHABET[number & 31])
+        number >>= 5
+    return f"{prefix}_{''.join(reversed(letters))}"
+
+
+def id_number(prefix: str, text: str) -> int | None:
+    """The number behind `evt_…`, or None for a text that is no such id."""
+    head, _, letters = text.partition("_")
+    if head != prefix or len(letters) != _LENGTH:
+        return None
+    number = 0
+    for letter in letters:
+        value = _VALUES.get(letter)
+        if value is None:
+            return None
+        number = number << 5 | value
+    return number if number < 1 << 63 else None

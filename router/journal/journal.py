@@ -1,0 +1,223 @@
+"""The journal's four protocols: Inbox, Queue, Archive, Upkeep; and its settings.
+
+What every backend promises, whatever it stores in. The conformance suite (`tests/journal/`) is written against this
+file and runs on every backend. Every method may raise `JournalUnavailable`; one that writes has changed nothing then.
+What a writing method returned is on disk, synced.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import msgspec
+
+from router.delivery import Attempt, Claim, Delivery, Route, Settlement, State
+from router.event import Event
+from router.secret import Secret
+from router.units import Duration
+
+
+class JournalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`url`: `sqlite:path`. `keep` counts from an event's last settlement."""
+
+    url: str | Secret = "sqlite:var/journal.db"
+    keep: Duration = Duration(30 * 86_400)
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The answer to `record`: the id under which the event is known, and whether it was there already."""
+
+    id: str
+    duplicate: bool
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What `claim` took, when the next pending delivery of the asked sinks is due, and how many suspects wait.
+
+    `next_due` looks past what was claimed and past suspects; None: nothing else is pending there.
+    """
+
+    claims: list[Claim]
+    next_due: float | None
+    suspects: int
+
+
+class SinkMark(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal remembers of a sink over restarts.
+
+    `paused` is the reason of a pause that only `resume`, or settings with another `fingerprint`, ends; `by_operator`
+    pauses end only by `resume`. `held_until` is the end of a silence that the sink asked for.
+    """
+
+    sink: str
+    paused: str | None = None
+    by_operator: bool = False
+    fingerprint: str = ""
+    held_until: float | None = None
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters for `events`: equality per field, `text` found in title, branch, author, commit, build or project.
+
+    Newest first; `before` is the id of the last event of the page before.
+    """
+
+    source: str | None = None
+    provider: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    branch: str | None = None
+    project: str | None = None
+    text: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters for `deliveries`; newest first; `before` is the id of the last delivery of the page before."""
+
+    event_id: str | None = None
+    sink: str | None = None
+    state: State | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """An event and the digest of the rules that judged it."""
+
+    event: Event
+    ruleset: str
+
+
+class Inbox(Protocol):
+    """The accept path's side."""
+
+    async def record(
+        self, event: Event, routes: Sequence[Route], *, window: float | None, ruleset: str, flag_reuse: bool = False
+    ) -> Receipt:
+        """Store the event, its body and one pending delivery per route, due at once, in one synced transaction.
+
+        A duplicate (same source and subject, body digest equal to the subject's last, recorded within `window`
+        seconds; None: ever; 0: never) stores nothing and returns the first id. With `flag_reuse` an event whose
+        subject is known with another body is stored with `reused` set.
+        """
+        ...
+
+    async def remember(self, digest: str, rules: str) -> None:
+        """Keep the text of a ruleset under its digest; once is enough."""
+        ...
+
+
+class Queue(Protocol):
+    """The deliver path's side."""
+
+    async def claim(
+        self, free: Mapping[str, int], *, probe: Collection[str] = (), suspect: bool = False
+    ) -> Batch:
+        """Take up at most `free[sink]` due deliveries of each sink, oldest due first; each claim number rises by one.
+
+        For sinks in `probe` exactly one delivery is taken, the oldest, due or not. Suspects (in flight at two crashes
+        or more) are passed over, unless `suspect`: then exactly one suspect of any sink in `free`, and nothing else.
+        """
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+        """Write what became of claims, with their attempts, in one synced transaction.
+
+        Returns the ids whose claim number is no longer the current one: their state is left alone, the attempt is
+        recorded all the same.
+        """
+        ...
+
+    async def expedite(self, sink: str) -> int:
+        """Make everything pending of that sink due now; returns how many."""
+        ...
+
+    async def mark(self, mark: SinkMark) -> None:
+        """Remember a sink's pause or hold; an empty mark forgets it."""
+        ...
+
+    async def marks(self) -> list[SinkMark]:
+        """All sinks that are paused or held."""
+        ...
+
+    async def wait(self, timeout: float | None) -> None:
+        """Return when something may have become due, after `wake`, or after `timeout` seconds."""
+        ...
+
+    def wake(self) -> None:
+        """Let `wait` return: a slot became free, a sink was resumed."""
+        ...
+
+
+class Archive(Protocol):
+    """The operators' side."""
+
+    async def events(self, query: EventQuery) -> list[Event]:
+        """A page of events, newest first, with empty payloads: a search does not read bodies."""
+        ...
+
+    async def event(self, event_id: str) -> Judged | None:
+        """One event with its payload, or None."""
+        ...
+
+    async def deliveries(self, query: DeliveryQuery) -> list[Delivery]:
+        """A page of deliveries, newest first, open and settled alike."""
+        ...
+
+    async def attempts(self, delivery_ids: Sequence[str]) -> dict[str, list[Attempt]]:
+        """The attempts of deliveries, oldest first."""
+        ...
+
+    async def rules(self, digest: str) -> str | None:
+        """The text of a ruleset, or None."""
+        ...
+
+    async def requeue(self, *, ids: Sequence[str] = (), sink: str | None = None) -> int:
+        """Dead to pending, due now, with a fresh schedule: these, or all of a sink. Returns how many."""
+        ...
+
+    async def discard(self, *, ids: Sequence[str] = (), sink: str | None = None, reason: str) -> int:
+        """Pending to dead: these, or all of a sink. Returns how many."""
+        ...
+
+    async def add(self, event_id: str, routes: Sequence[Route]) -> list[str]:
+        """Give an event the deliveries it does not have yet (by sink); returns the new ids.
+
+        Raises:
+            Unknown: no such event.
+        """
+        ...
+
+
+class Upkeep(Protocol):
+    """The house-keeping side."""
+
+    async def prune(self, before: float, limit: int) -> int:
+        """Delete at most `limit` events (with all that belongs to them) whose deliveries all settled before that
+        time, or that had none and were received before it. Returns how many; call again until 0."""
+        ...
+
+    async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
+        """Pending deliveries created before that time, of sinks not among those named, go dead. Returns how many."""
+        ...
+
+    async def ping(self) -> None:
+        """A round trip through the writer that writes: returns only if the journal can commit."""
+        ...
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy that opens as a journal; refuses to overwrite."""
+        ...
+
+    def counts(self) -> Mapping[tuple[str, State], int]:
+        """Deliveries by sink and state, from memory: open ones exactly, settled ones as far as they are kept."""
+        ...
+
+
+class Journal(Inbox, Queue, Archive, Upkeep, Protocol):
+    """All four sides of one durable record."""
+
+
+JournalOpener = AbstractAsyncContextManager[Journal]

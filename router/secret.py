@@ -1,0 +1,109 @@
+"""Secret: a value that never prints itself, written in the configuration only as a reference.
+
+Owns the reference syntax and the masking. Must not read environment or files: `config/secrets.py` does, once, when
+a daemon starts or reloads.
+"""
+
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+_SCHEMES = ("env:", "file:", "credential:")
+_HOW = "use env:NAME, file:/path or credential:NAME"
+# Hosts whose URLs are credentials by themselves: whoever knows the path may post.
+_BEARER_HOSTS = ("hooks.slack.com", "discord.com", "discordapp.com", ".webhook.office.com", ".logic.azure.com",
+                 ".api.powerplatform.com", "chat.googleapis.com")
+
+
+class Secret:
+    """A reference (`env:NAME`, `file:/path`, `credential:NAME`) and, once resolved, the value behind it."""
+
+    __slots__ = ("_value", "reference")
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|credential:[A-Za-z0-9_.-]+)$",
+        "description": "a reference to a secret: env:NAME, file:/path or credential:NAME (systemd)",
+    }
+
+    def __init__(self, reference: str, value: str | None = None) -> None:
+        self.reference = reference
+        self._value = value
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a reference; a value in plain sight is refused and never repeated in the message."""
+        for scheme in _SCHEMES:
+            if text.startswith(scheme):
+                if text == scheme:
+                    raise ValueError(f"'{text}' names nothing; {_HOW}")
+                return cls(text)
+        raise ValueError(f"a secret in plain sight; {_HOW}")
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the value is known."""
+        return self._value is not None
+
+    def reveal(self) -> str:
+        """The value. Only verification, signing and connecting have a reason to call this."""
+        if self._value is None:
+            raise RuntimeError(f"{self.reference} was never resolved")
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.reference})"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if reference and value are: a rotated value makes different settings."""
+        return isinstance(other, Secret) and (self.reference, self._value) == (other.reference, other._value)
+
+    def __hash__(self) -> int:
+        return hash((self.reference, self._value))
+
+
+class Url(Secret):
+    """A destination: an http(s) URL without credentials, or a reference to one that has them."""
+
+    __slots__ = ()
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "description": "an http(s) URL without credentials, or env:NAME, file:/path, credential:NAME",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a URL or a reference; a URL that is a credential is refused in plain sight."""
+        if text.startswith(_SCHEMES):
+            return super().parse(text)
+        check_url(text)
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+        if "@" in parts.netloc or any(host == h or (h[0] == "." and host.endswith(h)) for h in _BEARER_HOSTS):
+            raise ValueError(f"a URL with credentials in plain sight; {_HOW}")
+        return cls(text, text)
+
+    def __repr__(self) -> str:
+        if self.resolved:
+            return f"Url({masked(self.reveal())})"
+        return f"Url({self.reference})"
+
+    __str__ = __repr__
+
+
+def check_url(text: str) -> None:
+    """Raise `ValueError` unless the text is an http(s) URL with a host; the text is not repeated."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not text.isascii() or any(c.isspace() for c in text):
+        raise ValueError("not an http:// or https:// URL")
+
+
+def masked(url: str) -> str:
+    """The part of a URL that may be logged: scheme, host and port."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" + ("/…" if parts.path.strip("/") or parts.query else "")
