@@ -1,4 +1,4 @@
-"""The written forms of configuration values: durations, sizes, rates, networks.
+"""The written forms of configuration values: durations, sizes, rates, networks, addresses to listen on.
 
 A written form is a class with `parse(text)`, which raises `ValueError` with a message fit for the operator, and
 `schema`, its JSON Schema. The configuration loader knows no form by name: it asks the class.
@@ -10,11 +10,16 @@ from typing import Any, ClassVar, Protocol, Self
 
 import msgspec
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+# Digits are counted so that a slip of the keyboard cannot become infinity or a number Python refuses to read.
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
+_SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_RATE = re.compile(r"(\d+)/(s|m|h|d)")
+_RATE = re.compile(r"([0-9]{1,9})/(s|m|h|d)")
+_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
+_NUMERIC = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)")
+_PORT = re.compile(r"[0-9]{1,5}")
+_LISTEN_FORMS = "write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/path"
 
 
 class Written(Protocol):
@@ -34,7 +39,7 @@ class Duration(float):
     __slots__ = ()
     schema: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$",
+        "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)$",
         "description": "a duration: 500ms, 5s, 5m, 2h, 30d",
     }
 
@@ -53,7 +58,7 @@ class Size(int):
     __slots__ = ()
     schema: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": r"^\d+(B|KiB|MiB|GiB)$",
+        "pattern": r"^[0-9]{1,12}(B|KiB|MiB|GiB)$",
         "description": "a size: 64KiB, 1MiB",
     }
 
@@ -73,7 +78,7 @@ class Rate(msgspec.Struct, frozen=True):
     period: float
     schema: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": r"^[1-9]\d*/(s|m|h|d)$",
+        "pattern": r"^0*[1-9][0-9]{0,8}/(s|m|h|d)$",
         "description": "a rate: 1/s, 60/m",
     }
 
@@ -111,3 +116,82 @@ class Network(msgspec.Struct, frozen=True):
     def __contains__(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         """Whether the address lies in the block."""
         return address in self.block
+
+
+class Listen(msgspec.Struct, frozen=True):
+    """Where a listener binds, written `host:port`, `[v6]:port`, `:port` (every address) or `unix:/path`.
+
+    Either `path` is set, or `port` is; `host` is None for every address. Port 0 lets the system choose.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    path: str | None = None
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "pattern": r"^(unix:.+|.*:[0-9]{1,5})$",
+        "description": "where to listen: 127.0.0.1:8080, [::1]:8080, :8080 for every address, unix:/path",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an address to listen on."""
+        if text.startswith("unix:"):
+            if text == "unix:":
+                raise ValueError("'unix:' names no path; write unix:/path")
+            return cls(path=text.removeprefix("unix:"))
+        host, colon, port = text.rpartition(":")
+        if not colon or _PORT.fullmatch(port) is None:
+            raise ValueError(f"'{text}' is not an address to listen on; {_LISTEN_FORMS}")
+        if int(port) > 65535:
+            raise ValueError(f"'{port}' is not a port; the largest is 65535")
+        return cls(host=_listen_host(host, text), port=int(port))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this host can reach it: 127.0.0.0/8, ::1, localhost or a unix socket."""
+        if self.path is not None:
+            return True
+        if self.host is None:
+            return False
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
+
+    def __str__(self) -> str:
+        """The written form."""
+        if self.path is not None:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if self.host is not None and ":" in self.host else self.host or ""
+        return f"{host}:{self.port}"
+
+
+def _listen_host(host: str, text: str) -> str | None:
+    """The host of an address to listen on, without brackets; None for every address."""
+    if not host:
+        return None
+    bare = host[1:-1] if host[0] == "[" and host[-1] == "]" else None
+    try:
+        address = ipaddress.ip_address(host if bare is None else bare)
+    except ValueError:
+        # 127.1 and 0x7f000001 would reach an address that nobody can read in them.
+        if bare is None and _HOST.fullmatch(host) and not _NUMERIC.fullmatch(host.rpartition(".")[2]):
+            return host
+        if bare is None and _is_v6(text):
+            raise ValueError(f"'{text}' has no port; write [{text}]:8080") from None
+        raise ValueError(f"'{host}' is not a host; {_LISTEN_FORMS}") from None
+    if address.version == 6 and bare is None:
+        raise ValueError(f"'{text}' is ambiguous; put an IPv6 address in brackets, as in [::1]:8080")
+    if address.version == 4 and bare is not None:
+        raise ValueError(f"'{host}' is not a host; only IPv6 addresses stand in brackets")
+    return str(address)
+
+
+def _is_v6(text: str) -> bool:
+    """Whether the text is a bare IPv6 address."""
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
