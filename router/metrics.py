@@ -1,0 +1,233 @@
+"""Metrics: counters, gauges and histograms, and their text for Prometheus.
+
+Owns every metric's name and meaning (its help text). Labels come from the configuration and from closed
+vocabularies only: what a stranger sends never makes a new series. Must not know who counts what, or why.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, Protocol, Self, TypeVar
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from router import __version__
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+_Word = TypeVar("_Word", bound=str)
+
+# A 202 waits for one fsync: milliseconds on a good disk. The shortest sender's limit is 3 s.
+_ACCEPT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_ATTEMPT = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+_LAG = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+class _Labelled(Protocol):
+    """A metric with labels."""
+
+    def labels(self, *labelvalues: str) -> Self:
+        """The series of these label values."""
+        ...
+
+
+_Kind = TypeVar("_Kind", bound=_Labelled)
+
+
+class _Series(dict[tuple[str, ...], _Kind], Generic[_Kind]):
+    """The series of one metric by label values: a look-up costs a quarter of `labels(...)`."""
+
+    def __init__(self, metric: _Kind) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, key: tuple[str, ...]) -> _Kind:
+        series = self[key] = self._metric.labels(*key)
+        return series
+
+
+class _Scrape(Collector):
+    """Gauges that are read when somebody asks, from whoever owns the figures."""
+
+    def __init__(self) -> None:
+        self.deliveries: Callable[[], Mapping[tuple[str, str], int]] = dict
+        self.sinks: Callable[[], Mapping[str, str]] = dict
+        self._states: set[str] = set()
+
+    def collect(self) -> Iterator[Metric]:
+        """Both families, as they are now."""
+        kept = GaugeMetricFamily(
+            "visual_router_deliveries",
+            "Deliveries in the journal by sink and state; settled ones as far as they are kept",
+            labels=("sink", "state"),
+        )
+        for (sink, state), count in sorted(self.deliveries().items()):
+            kept.add_metric((sink, state), count)
+        yield kept
+        sinks = self.sinks()
+        # A state that was left falls to 0 rather than vanish: alerts on `== 1` then end.
+        self._states.update(sinks.values())
+        standing = GaugeMetricFamily(
+            "visual_router_sink_state",
+            "1 for the state a sink is in, 0 for the others",
+            labels=("sink", "state"),
+        )
+        for sink, current in sorted(sinks.items()):
+            for state in sorted(self._states):
+                standing.add_metric((sink, state), float(state == current))
+        yield standing
+
+
+class Metrics:
+    """Everything that is counted, in a registry of its own."""
+
+    content_type = CONTENT_TYPE
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        # Every counter would come twice otherwise, the second time as the moment of its birth.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+        self._wall = wall
+        self._registry = registry = CollectorRegistry()
+        self._requests = _Series(
+            Counter(
+                "visual_router_requests",
+                "Requests on the public listener by source (empty: not a configured one) and status code",
+                ("source", "status"),
+                registry=registry,
+            )
+        )
+        self._accept = _Series(
+            Histogram(
+                "visual_router_accept_seconds",
+                "From a request's headers to its 202: reading, judging and committing it",
+                ("source",),
+                buckets=_ACCEPT,
+                registry=registry,
+            )
+        )
+        self._events = _Series(
+            Counter(
+                "visual_router_events",
+                "Acknowledged events by source, kind and status; duplicate: a resend of a known one",
+                ("source", "kind", "status", "duplicate"),
+                registry=registry,
+            )
+        )
+        self._attempts = _Series(
+            Counter(
+                "visual_router_attempts",
+                "Attempts to deliver by sink and outcome: delivered, retry, hold, pause or dead",
+                ("sink", "outcome"),
+                registry=registry,
+            )
+        )
+        self._durations = _Series(
+            Histogram(
+                "visual_router_attempt_seconds",
+                "How long an attempt took, whatever its outcome",
+                ("sink",),
+                buckets=_ATTEMPT,
+                registry=registry,
+            )
+        )
+        self._about_the_process(registry)
+        self._scrape = _Scrape()
+        registry.register(self._scrape)
+
+    def _about_the_process(self, registry: CollectorRegistry) -> None:
+        """What has no source and no sink."""
+        self._commit_errors = Counter(
+            "visual_router_journal_commit_errors",
+            "Writes that the journal could not commit: disk full, disk broken, database away",
+            registry=registry,
+        )
+        self._body_bytes = Gauge(
+            "visual_router_body_bytes_in_flight",
+            "Bytes of request bodies being read, judged or committed",
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "visual_router_loop_lag_seconds",
+            "How late the event loop came back to a timer",
+            buckets=_LAG,
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "visual_router_config_reloads",
+            "Reloads of the configuration; ok is false if it had problems and changed nothing",
+            ("ok",),
+            registry=registry,
+        )
+        self._reloaded = Gauge(
+            "visual_router_config_last_reload_success",
+            "1 if the newest configuration is in force, 0 if it was refused",
+            registry=registry,
+        )
+        self._reloaded_at = Gauge(
+            "visual_router_config_last_reload_success_timestamp_seconds",
+            "When the configuration in force was loaded",
+            registry=registry,
+        )
+        self._reloaded.set(1)
+        self._reloaded_at.set(self._wall())
+        build = Gauge("visual_router_build_info", "Always 1", ("version", "python"), registry=registry)
+        build.labels(__version__, platform.python_version()).set(1)
+        ProcessCollector(registry=registry)
+
+    def request(self, source: str | None, status: int, seconds: float) -> None:
+        """Count an answer on the public listener; `source` is None unless it is a configured one."""
+        name = source or ""
+        self._requests[name, str(status)].inc()
+        if status == 202:
+            self._accept[(name,)].observe(seconds)
+
+    def event(self, source: str, kind: str, status: str | None, *, duplicate: bool) -> None:
+        """Count an acknowledged event; `kind` and `status` are words of `event.py`."""
+        self._events[source, kind, status or "none", "true" if duplicate else "false"].inc()
+
+    def attempt(self, sink: str, outcome: str, seconds: float) -> None:
+        """Count an attempt and its duration; `outcome` is a word of `delivery.Attempt`."""
+        self._attempts[sink, outcome].inc()
+        self._durations[(sink,)].observe(seconds)
+
+    def commit_error(self) -> None:
+        """Count a write that the journal could not commit."""
+        self._commit_errors.inc()
+
+    def body_bytes(self, count: int) -> None:
+        """Set how many bytes of request bodies are in flight."""
+        self._body_bytes.set(count)
+
+    def loop_lag(self, seconds: float) -> None:
+        """Observe how late the event loop came back."""
+        self._lag.observe(seconds)
+
+    def reload(self, *, ok: bool) -> None:
+        """Count a reload and whether the newest configuration is in force."""
+        self._reloads.labels("true" if ok else "false").inc()
+        self._reloaded.set(ok)
+        if ok:
+            self._reloaded_at.set(self._wall())
+
+    def watch(
+        self, counts: Callable[[], Mapping[tuple[str, _Word], int]], sinks: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """Say where to read deliveries by (sink, state), and each sink's state, at every scrape."""
+        self._scrape.deliveries = lambda: {(sink, str(state)): n for (sink, state), n in counts().items()}
+        self._scrape.sinks = sinks
+
+    def text(self) -> bytes:
+        """Every metric in Prometheus' text format."""
+        return generate_latest(self._registry)
