@@ -33,7 +33,7 @@ class Clock:
 class Ids:
     """Time-ordered 63-bit ids: 42 bits of milliseconds, 8 of router, 13 of sequence.
 
-    `floor` is the newest id known to the journal: a clock set back over a restart does not bring old ids again.
+    `floor` is the newest id known to the journal: a clock set back over a restart brings no old ids again.
     """
 
     def __init__(self, clock: Clock, floor: int = 0, node: int = 0) -> None:

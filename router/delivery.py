@@ -41,9 +41,10 @@ class Route(msgspec.Struct, frozen=True):
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One event owed to one sink.
 
-    `claim` counts how often it was taken up, committed before each attempt: the fencing number and the value of
-    the header `visual-router-attempt`. `failures` counts only what uses up the retry schedule. `crashes` counts
-    the times a process died with it in flight. Times are seconds since 1970.
+    `claim` counts how often it was taken up, committed before each attempt: the fencing number and the value
+    of the header `visual-router-attempt`. `failures` counts what uses up the retry schedule, `crashes` the
+    times a process died with it in flight. Times are seconds since 1970; `created_at` is when the route was
+    given or, later, when an operator requeued it: `max_age` and the schedule count from there.
     """
 
     id: str
@@ -104,7 +105,10 @@ Outcome = Delivered | Retry | Hold | Pause | Dead
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try. `number` is the delivery's claim number; `outcome` one of delivered, retry, hold, pause, dead."""
+    """One try.
+
+    `number` is the delivery's claim number; `outcome` one of delivered, retry, hold, pause, dead.
+    """
 
     number: int
     started_at: float
@@ -118,7 +122,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of a claimed delivery. Takes effect only while its claim number is the current one.
 
-    `attempt` is None when nothing was tried (superseded, expired, given back). `due` counts for `pending` only.
+    `attempt` is None when nothing was tried (superseded, too old, given back). `due` is for `pending` only.
     """
 
     delivery_id: str

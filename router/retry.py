@@ -27,7 +27,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         return sum(self.schedule)
 
     def next(self, failures: int, outcome: Outcome, now: float, random: float) -> float | None:
-        """When to try again after the `failures`-th counted failure (the first is 1), or None: the schedule ended.
+        """When to try again after the `failures`-th counted failure (from 1), or None: the schedule ended.
 
         `random` lies in [0, 1); jitter is only ever added, at most 20 %.
         """

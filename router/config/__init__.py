@@ -1,1 +1,1 @@
-"""Configuration: a YAML file to the settings of the other layers, or all of its problems with their places."""
+"""Configuration: from a YAML file to the settings of the other layers, or to all of its problems."""

@@ -1,0 +1,47 @@
+"""One try: from a claim to an outcome, whatever the sink does.
+
+Holds the package's only broad `except`: a bug in a sink is a failed attempt with a traceback in the log,
+never the end of the process. Must not know the journal or what happens next.
+"""
+
+import asyncio
+
+import structlog
+
+from router.clock import Clock
+from router.delivery import Claim, Dead, Hold, Outcome, Pause, Retry
+from router.errors import Refused, Unreachable, Unrenderable
+from router.sinks.sink import Result, Sink, Transport
+from router.template import Template
+
+log = structlog.get_logger(__name__)
+
+
+async def attempt(
+    claim: Claim, sink: Sink, transport: Transport, clock: Clock, message: Template | None
+) -> Result:
+    """Try to deliver once, within the sink's `timeout`. Never raises, cancellation apart."""
+    try:
+        async with asyncio.timeout(sink.timeout):
+            return await sink.send(claim.event, claim.delivery, transport, clock.wall(), message)
+    except Unreachable as error:
+        return Result(Pause(error.reason) if error.tls else Retry(error.reason))
+    except Refused as error:
+        return Result(Pause(error.reason))
+    except Unrenderable as error:
+        return Result(Dead(error.reason))
+    except TimeoutError:
+        return Result(Retry(f"no answer within {sink.timeout:g} s"))
+    except Exception as error:
+        log.exception("attempt_crashed", delivery=claim.delivery.id, sink=sink.name)
+        return Result(Retry(f"visual-router failed: {type(error).__name__}"))
+
+
+def reason_of(outcome: Outcome) -> str | None:
+    """Why it was not delivered, or None if it was."""
+    return outcome.reason if isinstance(outcome, Retry | Hold | Pause | Dead) else None
+
+
+def word_of(outcome: Outcome) -> str:
+    """The outcome's word in the history and the metrics: delivered, retry, hold, pause, dead."""
+    return type(outcome).__name__.lower()

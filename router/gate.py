@@ -1,0 +1,120 @@
+"""Gate: how many deliveries of one sink may be taken up now, and when that may change by time alone.
+
+Owns concurrency, rate, hold, breaker and pause of one sink. Pure: the time is an argument; what must outlive
+the process is the journal's (`SinkMark`).
+"""
+
+from router.bucket import Bucket
+from router.delivery import Dead, Delivered, Hold, Outcome, Pause, Retry
+from router.units import Rate
+
+FAILURES_TO_OPEN = 5
+PROBE_EVERY = 30.0
+
+
+class Gate:
+    """One sink's gate.
+
+    States: `ready`; `held` (the sink asked for silence until a time); `open` (five failures in a row: one
+    delivery is tried every 30 s); `paused` (until an operator, or changed settings, end it).
+    """
+
+    def __init__(self, concurrency: int, rate: Rate | None, now: float) -> None:
+        self.in_flight = 0
+        self.paused: str | None = None
+        self.held_until = 0.0
+        self.held_because: str | None = None
+        self._failures = 0
+        self._probe_at: float | None = None
+        self.adopt(concurrency, rate, now)
+
+    def adopt(self, concurrency: int, rate: Rate | None, now: float) -> None:
+        """Take over changed settings: what was learnt about the old destination is forgotten."""
+        self._concurrency = concurrency
+        self._bucket = None if rate is None else Bucket(rate, now)
+        self.held_until = 0.0
+        self._close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether five failures in a row opened the breaker."""
+        return self._probe_at is not None
+
+    def state(self, now: float) -> str:
+        """The word that `status` and the metrics show."""
+        if self.paused is not None:
+            return "paused"
+        if now < self.held_until:
+            return "held"
+        return "open" if self.is_open else "ready"
+
+    def free(self, now: float) -> int:
+        """How many due deliveries may be taken up now."""
+        if self.state(now) != "ready":
+            return 0
+        slots = self._concurrency - self.in_flight
+        return slots if self._bucket is None else max(0, min(slots, self._bucket.available(now)))
+
+    def probing(self, now: float) -> bool:
+        """Whether it is time to try one delivery of an open sink."""
+        return (
+            self._probe_at is not None
+            and self.state(now) == "open"
+            and self.in_flight == 0
+            and now >= self._probe_at
+        )
+
+    def changes_at(self, now: float) -> float | None:
+        """When time alone may let the next delivery through; None: only an event will."""
+        if self.paused is not None or self.in_flight >= self._concurrency:
+            return None
+        if now < self.held_until:
+            return self.held_until
+        if self._probe_at is not None:
+            return self._probe_at if self.in_flight == 0 else None
+        if self._bucket is not None and (wait := self._bucket.wait(now)) > 0:
+            return now + wait
+        return None
+
+    def take(self, now: float) -> None:
+        """One delivery was taken up."""
+        self.in_flight += 1
+        if self._bucket is not None:
+            self._bucket.take(now)
+
+    def leave(self) -> None:
+        """One delivery is settled or given back: its slot is free again."""
+        self.in_flight -= 1
+
+    def probed(self, now: float) -> None:
+        """A probe was asked for: the next one is due later, whether or not there was a delivery to try."""
+        if self._probe_at is not None:
+            self._probe_at = now + PROBE_EVERY
+
+    def learn(self, outcome: Outcome, now: float) -> bool:
+        """What an attempt taught; True if an open sink works again: everything held is due now."""
+        match outcome:
+            case Delivered() | Dead():
+                recovered = self.is_open
+                self._close()
+                return recovered
+            case Retry():
+                self._failures += 1
+                if self._failures >= FAILURES_TO_OPEN:
+                    self._probe_at = now + PROBE_EVERY
+            case Hold(seconds, reason):
+                self.held_until = max(self.held_until, now + seconds)
+                self.held_because = reason
+            case Pause(reason):
+                self.paused = reason
+        return False
+
+    def resume(self) -> None:
+        """An operator, or changed settings, say that it works again."""
+        self.paused = None
+        self.held_until = 0.0
+        self._close()
+
+    def _close(self) -> None:
+        self._failures = 0
+        self._probe_at = None
