@@ -1,0 +1,234 @@
+"""Logs: one line per record, safe to print whatever strangers sent, and never a secret.
+
+Owns the form of every line: JSON for machines, readable for people at a terminal. Names of log events are
+constant, in snake_case; whatever varies is a field. Must not know who logs, or why.
+"""
+
+import itertools
+import json
+import logging
+import math
+import re
+import sys
+import threading
+from collections.abc import Callable, Collection, Mapping, MutableMapping
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import PurePath
+from typing import Any, TextIO
+
+import structlog
+
+from router.bucket import Bucket
+from router.secret import Secret, masked
+from router.units import Rate
+
+_FIELD_LIMIT = 4096
+_TRACE_LIMIT = 16_384
+_DEPTH = 4
+_ITEMS = 50
+_HIDDEN = "…"
+_SECRET_FIELDS = frozenset({"authorization", "cookie", "password", "secret", "signature", "token"})
+# The bounded scheme keeps the search linear on text that a stranger chose.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"<>]+")
+
+Fields = MutableMapping[str, Any]
+
+
+def configure(*, json: bool | None = None, verbose: bool = False, stream: TextIO | None = None) -> None:
+    """Send every record, those of libraries too, to `stream` (standard error).
+
+    `json` None: readable on a terminal, else JSON. The variables that systemd sets are not asked: a
+    terminal inherits them from its desktop session, while a unit's standard error is a socket or a file.
+    """
+    out = sys.stderr if stream is None else stream
+    machine = not out.isatty() if json is None else json
+    last = _as_json if machine else _console(colors=out.isatty())
+    lines = _Lines(out)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.format_exc_info,
+            _safe,
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=False,
+    )
+    logging.root.handlers[:] = [_Libraries()]
+    logging.root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+class Sparing:
+    """A log for what strangers cause: per event and source ten lines at once, then ten a minute.
+
+    `now` gives seconds. The next line that passes says in `suppressed` how many did not. Events and sources
+    must come from the code and the configuration: they are kept.
+    """
+
+    _RATE = Rate(10, 60.0)
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._log = structlog.get_logger()
+        self._buckets: dict[tuple[str, str | None], Bucket] = {}
+        self._suppressed: dict[tuple[str, str | None], int] = {}
+
+    def warning(self, event: str, source: str | None, **fields: object) -> None:
+        """Log a warning, or count it as suppressed."""
+        key = event, source
+        now = self._now()
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(self._RATE, now)
+        if bucket.available(now) < 1:
+            self._suppressed[key] = self._suppressed.get(key, 0) + 1
+            return
+        bucket.take(now)
+        suppressed = self._suppressed.pop(key, 0)
+        if suppressed:
+            fields["suppressed"] = suppressed
+        self._log.warning(event, source=source, **fields)
+
+
+class _Lines:
+    """Writes one line at a time; a log that cannot be written must not cost a request."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def msg(self, line: str) -> None:
+        """Write the line and flush it."""
+        try:
+            with self._lock:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+        except (
+            OSError,
+            ValueError,
+        ):  # nobody reads, or the stream is closed: there is nowhere left to say so
+            pass
+
+    debug = info = warning = error = critical = msg
+
+
+class _Libraries(logging.Handler):
+    """Brings the records of libraries into the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a library's record with its text as a field."""
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        trace = record.exc_info or None
+        kind = trace[0] if trace else None
+        # A stranger's malformed HTTP is no fault of ours: where in the parser it failed tells nobody
+        # anything.
+        if kind is not None and kind.__module__ == "aiohttp.http_exceptions":
+            trace, message = None, kind.__name__
+        structlog.get_logger().log(
+            record.levelno, "library_message", library=record.name, message=message, exc_info=trace
+        )
+
+
+def _safe(_logger: object, _method: str, fields: Fields) -> Fields:
+    """Replace every value by a plain one without secrets."""
+    return {name: _field(name, value, _DEPTH) for name, value in fields.items()}
+
+
+def _field(name: str, value: object, depth: int) -> object:
+    if name in _SECRET_FIELDS and value is not None:
+        return _HIDDEN
+    return plain(value, _TRACE_LIMIT if name == "exception" else _FIELD_LIMIT, depth)
+
+
+def plain(value: object, limit: int = _FIELD_LIMIT, depth: int = _DEPTH) -> object:
+    """Text, number, truth value, None, or lists and maps of them, whatever the value is.
+
+    URLs are cut to scheme and host: the path of a hook is a credential. An object of any other kind is named
+    by its type, because its `repr` may say too much, or raise.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if abs(value) < 1 << 63 else f"{value:#x}"[:limit]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, (str, BaseException, Secret, PurePath, IPv4Address, IPv6Address)):
+        return _text(str(value), limit)
+    if isinstance(value, bytes):
+        return _text(value[: limit + 1].decode("utf-8", "backslashreplace"), limit)
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)) and depth > 0:
+        return _collection(value, depth - 1)
+    return f"<{type(value).__name__}>"
+
+
+def _collection(value: Mapping[Any, Any] | Collection[Any], depth: int) -> object:
+    first = itertools.islice(value.items() if isinstance(value, Mapping) else value, _ITEMS)
+    if isinstance(value, Mapping):
+        named = ((str(plain(key, depth=0)), item) for key, item in first)
+        return {name: _field(name, item, depth) for name, item in named}
+    return [plain(item, depth=depth) for item in first]
+
+
+def _text(text: str, limit: int) -> str:
+    """At most `limit` characters of the text, its URLs masked, fit for UTF-8."""
+    cut = len(text) > limit
+    head = text[:limit]
+
+    def mask(found: re.Match[str]) -> str:
+        # A URL cut before its `@` would show its user and password as if they were the host.
+        if cut and found.end() == len(head):
+            return _HIDDEN
+        try:
+            return masked(found[0])
+        except ValueError:
+            return _HIDDEN
+
+    clean = _URL.sub(mask, head) if "://" in head else head
+    return clean.encode("utf-8", "backslashreplace").decode() + (_HIDDEN if cut else "")
+
+
+def _as_json(_logger: object, _method: str, fields: Fields) -> str:
+    """One JSON object in ASCII: a control byte of any kind arrives as an escape."""
+    named = {"time": fields.pop("time"), "level": fields.pop("level"), "event": fields.pop("event"), **fields}
+    # DEL is ASCII, so the encoder lets it through; outside of texts JSON has none.
+    return json.dumps(named, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace(
+        "\x7f", "\\u007f"
+    )
+
+
+def _console(*, colors: bool) -> Callable[[object, str, Fields], str]:
+    """One readable line, and below it the traceback if there is one."""
+    render = structlog.dev.ConsoleRenderer(
+        colors=colors,
+        timestamp_key="time",
+        exception_formatter=structlog.dev.plain_traceback,
+        pad_event_to=24,
+    )
+
+    def line(logger: object, method: str, fields: Fields) -> str:
+        trace = fields.pop("exception", None)
+        text = render(logger, method, {name: _visible(value) for name, value in fields.items()})
+        below = [f"    {_visible(part)}" for part in str(trace).splitlines()] if trace else []
+        return "\n".join([text, *below])
+
+    return line
+
+
+def _visible(value: object) -> object:
+    """The value as a terminal may show it: no character that moves the cursor, hides or reverses text."""
+    text = value if isinstance(value, str) else None
+    if text is None:
+        return (
+            value if value is None or isinstance(value, (bool, int, float)) else _visible(json.dumps(value))
+        )
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )
