@@ -1,0 +1,158 @@
+"""Gate: slots, rate, hold, breaker and pause of one sink, with the time as an argument."""
+
+from router.delivery import Dead, Delivered, Hold, Pause, Retry
+from router.gate import FAILURES_TO_OPEN, PROBE_EVERY, Gate
+from router.units import Rate
+
+NOW = 1000.0
+
+
+def opened() -> Gate:
+    """A gate whose sink just failed often enough to open, with nothing in flight."""
+    gate = Gate(4, None, NOW)
+    for _ in range(FAILURES_TO_OPEN):
+        gate.learn(Retry("answered 500"), NOW)
+    return gate
+
+
+def test_a_new_gate_lets_as_many_through_as_it_has_slots() -> None:
+    """Concurrency bounds what is taken up at once."""
+    gate = Gate(2, None, NOW)
+
+    assert (gate.free(NOW), gate.state(NOW)) == (2, "ready")
+
+    gate.take(NOW)
+    gate.take(NOW)
+
+    assert gate.free(NOW) == 0
+    assert gate.changes_at(NOW) is None
+
+    gate.leave()
+
+    assert gate.free(NOW) == 1
+
+
+def test_the_rate_bounds_what_passes_and_says_when_the_next_may() -> None:
+    """A rate of 2/s lets two through at once and the third half a second later."""
+    gate = Gate(16, Rate(2, 1.0), NOW)
+    gate.take(NOW)
+    gate.take(NOW)
+
+    assert gate.free(NOW) == 0
+    assert gate.changes_at(NOW) == NOW + 0.5
+    assert gate.free(NOW + 0.5) == 1
+    assert gate.changes_at(NOW + 0.5) is None
+
+
+def test_a_hold_closes_the_gate_until_its_end() -> None:
+    """A sink that asks for silence gets it, and uses up no failure."""
+    gate = Gate(4, None, NOW)
+    gate.learn(Hold(20, "answered 429"), NOW)
+
+    assert (gate.free(NOW + 19), gate.state(NOW + 19)) == (0, "held")
+    assert gate.changes_at(NOW) == NOW + 20
+    assert (gate.free(NOW + 20), gate.held_because) == (4, "answered 429")
+
+
+def test_a_shorter_hold_never_ends_a_longer_one() -> None:
+    """Of two answers in flight the longer silence counts."""
+    gate = Gate(4, None, NOW)
+    gate.learn(Hold(60, "answered 429"), NOW)
+    gate.learn(Hold(1, "answered 429"), NOW)
+
+    assert gate.changes_at(NOW) == NOW + 60
+
+
+def test_five_failures_in_a_row_open_the_sink_for_one_probe_at_a_time() -> None:
+    """An open sink gets one delivery each thirty seconds and nothing in between."""
+    gate = opened()
+
+    assert (gate.free(NOW), gate.state(NOW), gate.probing(NOW)) == (0, "open", False)
+    assert gate.changes_at(NOW) == NOW + PROBE_EVERY
+    assert gate.probing(NOW + PROBE_EVERY)
+
+    gate.take(NOW + PROBE_EVERY)
+
+    assert not gate.probing(NOW + PROBE_EVERY)
+    assert gate.changes_at(NOW + PROBE_EVERY) is None
+
+
+def test_a_success_in_between_starts_the_count_again() -> None:
+    """Only failures in a row open a sink."""
+    gate = Gate(4, None, NOW)
+    for _ in range(FAILURES_TO_OPEN - 1):
+        gate.learn(Retry("answered 500"), NOW)
+
+    assert not gate.learn(Delivered(), NOW)
+
+    gate.learn(Retry("answered 500"), NOW)
+
+    assert gate.state(NOW) == "ready"
+
+
+def test_an_open_sink_that_answers_again_is_recovered() -> None:
+    """The first success says so, that everything held may be made due."""
+    gate = opened()
+
+    assert gate.learn(Delivered(), NOW)
+    assert gate.state(NOW) == "ready"
+
+
+def test_an_open_sink_that_refuses_one_delivery_for_good_works_again() -> None:
+    """An answer that blames the delivery proves that the sink is there."""
+    assert opened().learn(Dead("answered 400"), NOW)
+
+
+def test_a_failed_probe_keeps_the_sink_open_until_the_next() -> None:
+    """The next probe is due thirty seconds after the failure."""
+    gate = opened()
+    gate.probed(NOW + 30)
+    gate.learn(Retry("answered 500"), NOW + 40)
+
+    assert not gate.probing(NOW + 60)
+    assert gate.probing(NOW + 40 + PROBE_EVERY)
+
+
+def test_a_probe_that_found_nothing_to_try_is_not_asked_again_at_once() -> None:
+    """An open sink without deliveries does not make the loop spin."""
+    gate = opened()
+    gate.probed(NOW + 30)
+
+    assert not gate.probing(NOW + 30)
+    assert gate.changes_at(NOW + 30) == NOW + 60
+
+    ready = Gate(1, None, NOW)
+    ready.probed(NOW)
+
+    assert ready.state(NOW) == "ready"
+
+
+def test_a_pause_lasts_until_someone_resumes() -> None:
+    """No time ends a pause."""
+    gate = Gate(4, None, NOW)
+    gate.learn(Pause("answered 410"), NOW)
+
+    assert (gate.free(NOW), gate.state(NOW), gate.paused) == (0, "paused", "answered 410")
+    assert gate.changes_at(NOW) is None
+
+    gate.resume()
+
+    assert gate.free(NOW) == 4
+
+
+def test_resume_ends_a_hold_and_an_open_breaker_too() -> None:
+    """The operator's word is taken at once."""
+    gate = opened()
+    gate.learn(Hold(600, "answered 429"), NOW)
+    gate.resume()
+
+    assert gate.state(NOW) == "ready"
+
+
+def test_changed_settings_forget_what_was_learnt_but_not_what_is_in_flight() -> None:
+    """A new URL deserves a new start; the old attempts still hold their slots."""
+    gate = opened()
+    gate.take(NOW)
+    gate.adopt(2, None, NOW)
+
+    assert (gate.state(NOW), gate.free(NOW), gate.is_open) == ("ready", 1, False)
