@@ -17,6 +17,8 @@
     │   ├── Unreachable          network, TLS, time limit
     │   ├── Refused              the destination address is not allowed
     │   └── Unrenderable         a template failed and so did the built-in text
+    ├── Rejected                 an operator's request cannot be done: .status, .fix
+    │   └── NoDaemon             the daemon does not answer
     └── JournalError
         ├── JournalUnavailable   cannot write now (disk full, database away); may heal
         ├── JournalBroken        a sync failed: what is on disk is unknown; the process must end
@@ -156,6 +158,22 @@ class Refused(DeliveryError):
 
 class Unrenderable(DeliveryError):
     """The text could not be rendered."""
+
+
+class Rejected(RouterError):
+    """The request cannot be done."""
+
+    def __init__(self, message: str, fix: str = "", status: int = 400) -> None:
+        super().__init__(message)
+        self.fix = fix
+        self.status = status
+
+
+class NoDaemon(Rejected):
+    """The daemon does not answer."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message, fix, 503)
 
 
 class JournalError(RouterError):
