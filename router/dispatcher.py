@@ -213,7 +213,7 @@ class Dispatcher:
         return self._outlets[sink]
 
     async def _recall(self, outlet: _Outlet, mark: SinkMark | None) -> None:
-        """Put the journal's memory of a sink into its gate: a pause for its own fault ends with its settings."""
+        """Put the journal's memory of a sink into its gate: a pause for its fault ends with its settings."""
         if mark is None:
             outlet.gate.paused = None
             return

@@ -1,0 +1,205 @@
+"""Composition root: opens the parts in order, runs them, reloads them, and takes them down in reverse.
+
+Reads like a table of contents: journal, transports, dispatcher, retention, heartbeat, listeners. Must hold no
+logic of its own beyond what "start", "reload" and "stop" mean.
+"""
+
+import os
+import signal
+import sys
+
+import anyio
+import structlog
+
+from router import __version__, logs, systemd
+from router.admin import Admin, Reload
+from router.clock import Clock
+from router.config.load import load
+from router.config.schema import Config
+from router.dispatcher import Dispatcher
+from router.errors import ConfigError, JournalUnavailable, RouterError
+from router.intake import Intake, Routing
+from router.journal import open_journal
+from router.journal.journal import Journal
+from router.metrics import Metrics
+from router.retention import Retention
+from router.server import Server
+from router.tables import welcome
+from router.transport import Transports
+
+log = structlog.get_logger(__name__)
+
+_HEARTBEAT = 5.0
+
+
+class App:
+    """The running program: the configuration in force, and the parts that a reload changes."""
+
+    def __init__(self, config: Config, journal: Journal, transports: Transports, clock: Clock) -> None:
+        self.config = config
+        self.started_at = clock.now()
+        self.metrics = Metrics()
+        self.journal = journal
+        self.dispatcher = Dispatcher(journal, transports, clock, self.metrics)
+        self.intake = Intake(journal, clock, journal.ids, self.metrics)
+        self.retention = Retention(journal, clock, config.journal.keep, lambda: self.config.sinks)
+        self._unready: list[str] = ["starting"]
+        self.metrics.watch(journal.counts, self.dispatcher.states)
+
+    async def apply(self, config: Config) -> None:
+        """Put sinks, then sources and rules, into force: a route never names a sink that is not there yet."""
+        await self.dispatcher.use(config.sinks, config.matcher.message)
+        await self.intake.use(Routing(config.sources, config.matcher))
+        self.config = config
+
+    async def reload(self) -> Reload:
+        """Validate, then swap; a file with problems, or a journal that cannot write, changes nothing."""
+        systemd.notify("RELOADING=1")
+        try:
+            config = await anyio.to_thread.run_sync(lambda: load(self.config.path, resolve=os.environ))
+            return await self._swap(config)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("config_problem", problem=str(problem))
+            self.metrics.reload(ok=False)
+            return Reload(ok=False, problems=error.problems, changed=[], restart=[])
+        finally:
+            systemd.notify("READY=1")
+
+    async def _swap(self, config: Config) -> Reload:
+        old = self.config
+        try:
+            await self.apply(config)
+        except JournalUnavailable:
+            await self.dispatcher.use(old.sinks, old.matcher.message)
+            self.metrics.reload(ok=False)
+            raise
+        changed, restart = differences(old, config)
+        self.metrics.reload(ok=True)
+        log.info("config_reloaded", path=config.path, changed=changed, needs_restart=restart)
+        return Reload(ok=True, problems=config.warnings, changed=changed, restart=restart)
+
+    def unready(self) -> list[str]:
+        """Why the program is not ready; empty: it is."""
+        return self._unready
+
+    def ready(self) -> None:
+        """Everything is up."""
+        self._unready = []
+
+    async def heartbeat(self) -> None:
+        """Prove every few seconds that loop and journal work: for systemd's watchdog and `/readyz`."""
+        every = min(_HEARTBEAT, (systemd.watchdog_interval() or _HEARTBEAT * 3) / 3)
+        while True:
+            due = anyio.current_time() + every
+            await anyio.sleep(every)
+            self.metrics.loop_lag(anyio.current_time() - due)
+            try:
+                await self.journal.ping()
+            except JournalUnavailable as error:
+                # The writer answered: a restart would not make room on the disk.
+                self._unready = [f"the journal cannot write: {error}"]
+                self.metrics.commit_error()
+            else:
+                self._unready = []
+            systemd.notify("WATCHDOG=1")
+
+
+def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
+    """What a reload changed, and what of it takes effect only after a restart, in the words of the YAML."""
+    changed = [
+        f"{section}.{name}"
+        for section, before, after in (
+            ("sources", old.sources, new.sources),
+            ("sinks", old.sinks, new.sinks),
+        )
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
+    if old.matcher.digest != new.matcher.digest:
+        changed.append("rules")
+    restart = [
+        f"{section}.{field}"
+        for section, before, after in (
+            ("server", old.server, new.server),
+            ("journal", old.journal, new.journal),
+        )
+        for field in before.__struct_fields__
+        if getattr(before, field) != getattr(after, field)
+    ]
+    return changed, restart
+
+
+async def serve(config: Config) -> None:
+    """Open everything, run until SIGTERM or SIGINT, take everything down in reverse."""
+    clock = Clock()
+    sockets = systemd.listen_sockets()
+    async with (
+        open_journal(config.journal, clock) as journal,
+        Transports() as transports,
+        anyio.create_task_group() as loops,
+    ):
+        app = App(config, journal, transports, clock)
+        await app.apply(config)
+        for loop in (app.dispatcher.run, app.retention.run, app.heartbeat):
+            loops.start_soon(loop, name=loop.__qualname__)
+        server = Server(app.intake, config.server, app.metrics)
+        admin = Admin(journal, app.dispatcher, app.metrics, app, clock)
+        async with (
+            admin.listening(config.server, sockets.get("admin")) as admin_address,
+            server.listening(sockets.get("public")) as public_address,
+        ):
+            app.ready()
+            log.info("ready", version=__version__, public=public_address, admin=admin_address)
+            announce(config, public_address, admin_address)
+            systemd.notify("READY=1")
+            await until_stopped(app)
+            systemd.notify("STOPPING=1")
+            await server.drain()
+            await app.dispatcher.stop(config.server.grace)
+        loops.cancel_scope.cancel()
+    log.info("stopped")
+
+
+def announce(config: Config, public: str, admin: str) -> None:
+    """Tell a person at a terminal what to try; standard output belongs to the `log` sink."""
+    if sys.stderr.isatty() or not systemd.supervised():
+        print(welcome(config, public, admin), file=sys.stderr, flush=True)  # noqa: T201  # for a person
+
+
+async def until_stopped(app: App) -> None:
+    """Reload on SIGHUP; return on the first SIGTERM or SIGINT. The next one ends the process the hard way."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async for number in signals:
+            if number is not signal.SIGHUP:
+                log.info("stopping", signal=signal.Signals(number).name)
+                return
+            try:
+                await app.reload()
+            except JournalUnavailable as error:
+                log.error("reload_failed", reason=str(error))
+
+
+def run(config_path: str) -> int:
+    """Run the daemon until a signal ends it; returns the exit code: 0 stopped, 1 failed, 2 configuration."""
+    logs.configure()
+    try:
+        config = load(config_path, resolve=os.environ)
+    except ConfigError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)  # noqa: T201  # the form that editors jump to
+        return 2
+    for warning in config.warnings:
+        log.warning("config_warning", problem=str(warning))
+    try:
+        anyio.run(serve, config)
+    except* (RouterError, OSError) as group:
+        failure = first_of(group)
+        log.critical("stopped_by_failure", error=str(failure), kind=type(failure).__name__)
+        return 1
+    return 0
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first failure in a group of groups: the one that took the others down."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,42 @@
+"""The bounds on coverage: every branch of layers 0 and 1, 95 % of the whole.
+
+Run by `make test` after the suite, as `python -m tests.coverage_bounds`.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from coverage import Coverage
+
+LAYERS_0_AND_1 = (
+    "errors", "units", "secret", "addresses", "clock", "metrics", "logs", "event", "template", "delivery",
+    "bucket", "retry", "gate", "rules/", "sources/", "sinks/", "journal/",
+)  # fmt: skip
+WHOLE = 95.0
+
+
+def main() -> int:
+    """Print what falls short; 1 if anything does."""
+    coverage = Coverage()
+    coverage.load()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "coverage.json"
+        whole = coverage.json_report(outfile=str(report))
+        files = json.loads(report.read_text("utf-8"))["files"]
+    short = [
+        f"{name}: {figures['summary']['percent_covered']:.1f} %, missing lines {figures['missing_lines']}, "
+        f"branches {figures.get('missing_branches', [])}"
+        for name, figures in sorted(files.items())
+        if name.removeprefix("router/").startswith(LAYERS_0_AND_1)
+        and (figures["missing_lines"] or figures.get("missing_branches"))
+    ]
+    if short:
+        print("layers 0 and 1 are covered to the last branch, but for", *short, sep="\n  ")
+    print(f"coverage {whole:.1f} % (at least {WHOLE:.0f} %)")
+    return 1 if short or whole < WHOLE else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

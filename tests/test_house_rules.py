@@ -1,0 +1,191 @@
+"""The rules that this package keeps: a rule without a check does not exist."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from router.sinks import SINKS
+from router.sources import SOURCES
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "router"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES_OF_TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+BANNED = re.compile(
+    r"(Manager|Handler|Processor|Service|Helper|Util|Common|Base|Context|Info|Data)(?=[A-Z_]|s?$)", re.ASCII
+)
+# Names that a library gives to what a class of ours must be.
+GRANTED = {"_Libraries"}
+
+
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def name_of(path: Path) -> str:
+    """The path as shown in a test's name."""
+    return str(path.relative_to(ROOT))
+
+
+def dotted(path: Path) -> str:
+    """The module's name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of this package that a file imports, wherever in the file."""
+    known = {dotted(module) for module in MODULES}
+    found = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in known else node.module)
+    return {name for name in found if name in known}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SOURCES_OF_TESTS], ids=name_of)
+def test_no_file_is_longer_than_400_lines(path: Path) -> None:
+    """A file that must grow becomes a folder of files with one job each."""
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_function_is_longer_than_50_lines(path: Path) -> None:
+    """A function fits on a screen, its docstring apart."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+            length = (node.end_lineno or 0) - first.lineno + 1
+            assert length <= 50, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_says_what_it_owns(path: Path) -> None:
+    """The root docstring is the first thing a stranger reads."""
+    assert ast.get_docstring(parsed(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_name_says_nothing(path: Path) -> None:
+    """A word of the field beats a clever one, and any word beats Manager."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ClassDef) and node.name not in GRANTED:
+            assert not BANNED.search(node.name), node.name
+    assert not re.search(r"manager|handler|helper|util|common|misc", path.stem)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_there_is_one_broad_except_and_no_loose_task(path: Path) -> None:
+    """A bug ends the process, unless it is a sink's; every task has an owner."""
+    broad = [
+        node.lineno
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ExceptHandler)
+        and (
+            node.type is None
+            or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+        )
+    ]
+    text = path.read_text("utf-8")
+
+    assert len(broad) == (1 if path.name == "attempt.py" else 0), broad
+    assert not re.search(r"asyncio\.(create_task|ensure_future|gather)\(|loop\.create_task\(", text)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_suppression_has_its_reason(path: Path) -> None:
+    """`noqa` and `type: ignore` name what they silence, and why."""
+    for line in path.read_text("utf-8").splitlines():
+        for mark in re.finditer(r"#\s*(noqa|type:\s*ignore|pragma)\b(.*)$", line):
+            assert re.search(r"[\w\]]\s+#\s*\w", mark[2]), line.strip()
+
+
+def test_imports_never_form_a_cycle() -> None:
+    """Not at run time, not in functions, not for types."""
+    graph = {dotted(path): imports(path) for path in MODULES}
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " -> ".join((*above, module))
+        if module not in done:
+            for imported in graph[module]:
+                visit(imported, (*above, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_import_hides_behind_type_checking(path: Path) -> None:
+    """What only types need is needed."""
+    assert "TYPE_CHECKING" not in path.read_text("utf-8")
+
+
+def test_the_accept_path_and_the_deliver_path_never_meet() -> None:
+    """They meet in the journal alone."""
+    graph = {dotted(path): imports(path) for path in MODULES}
+
+    def reach(start: str) -> set[str]:
+        seen: set[str] = set()
+        todo = [start]
+        while todo:
+            module = todo.pop()
+            if module not in seen:
+                seen.add(module)
+                todo += graph[module]
+        return seen
+
+    deliver = {"router.transport", "router.attempt", "router.settlement", "router.dispatcher"}
+
+    assert not deliver & reach("router.server")
+    assert not {"router.intake", "router.server"} & reach("router.dispatcher")
+
+
+def test_no_component_is_handed_the_whole_configuration() -> None:
+    """Only configuration and program know `Config`."""
+    allowed = re.compile(r"router\.(config|app|admin|api|cli|commands|tables|client|answers|__main__)")
+    for path in MODULES:
+        if not allowed.match(dotted(path)):
+            assert not any(name.startswith("router.config") for name in imports(path)), dotted(path)
+
+
+def test_every_source_and_every_sink_is_in_its_table() -> None:
+    """A file that the table forgot would never be configured."""
+    shared_sources = {"__init__", "source", "signature", "samples"}
+    shared_sinks = {"__init__", "sink", "message"}
+    listed_sources = {Path(kind.__module__.replace(".", "/")).name for kind in SOURCES.values()}
+    listed_sinks = {Path(kind.__module__.replace(".", "/")).name for kind in SINKS.values()}
+
+    assert {path.stem for path in (PACKAGE / "sources").glob("*.py")} - shared_sources >= listed_sources
+    for folder, listed, shared, parent in (
+        ("sources", listed_sources, shared_sources, "Source"),
+        ("sinks", listed_sinks, shared_sinks, "Sink"),
+    ):
+        for path in (PACKAGE / folder).glob("*.py"):
+            defines = re.search(rf"^class \w+\({parent}\b", path.read_text("utf-8"), re.MULTILINE)
+            assert bool(defines) == (path.stem in listed), path.name
+            assert path.stem in listed | shared or not defines
+
+
+@pytest.mark.parametrize("path", SOURCES_OF_TESTS, ids=name_of)
+def test_tests_touch_no_private_name_and_never_sleep(path: Path) -> None:
+    """A test knows the outside of what it tests, and waits for events instead of time."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            assert not private or node.value.id in ("self", "cls"), f"line {node.lineno}: {node.attr}"
+            slept = (node.value.id, node.attr) in (
+                ("time", "sleep"),
+                ("asyncio", "sleep"),
+                ("anyio", "sleep"),
+            )
+            assert not slept or "process" in path.parts, f"line {node.lineno} sleeps"
