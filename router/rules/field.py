@@ -1,0 +1,95 @@
+"""Fields: which names a condition may use, and how to read them from an event.
+
+Owns the dotted paths. Must not know patterns.
+"""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from operator import attrgetter
+
+from router.event import FIELDS, Event
+
+# An event's values under one name: one value, or one per element where the path has a `*`. None: absent.
+Read = Callable[[Event], Sequence[object]]
+
+_LABELS = "labels."
+_PAYLOAD = "payload."
+
+
+def check_field(field: str) -> None:
+    """Raise `ValueError` unless a condition may use this name; the message names the fix."""
+    if field in FIELDS:
+        return
+    head, dot, rest = field.partition(".")
+    if head == "labels":
+        if not rest:
+            raise ValueError(f"'{field}' needs a label's name; write labels.<name>")
+    elif head == "payload":
+        if not rest:
+            raise ValueError(f"'{field}' needs a path; write payload.<path>")
+        if "" in rest.split("."):
+            raise ValueError(f"'{field}' has an empty step; write names with one dot between them")
+    else:
+        known = ("labels", "payload") if dot else (*FIELDS, "labels", "payload")
+        near = get_close_matches(head.lower(), known, 1)
+        hint = (
+            f"did you mean '{near[0]}{dot}{rest}'?"
+            if near
+            else f"write one of {', '.join(FIELDS)}, labels.<name>, payload.<path>"
+        )
+        raise ValueError(f"'{field}' is not a field; {hint}")
+
+
+def is_payload(field: str) -> bool:
+    """Whether reading it decodes the payload."""
+    return field.startswith(_PAYLOAD)
+
+
+def reader(field: str) -> Read:
+    """How to read a field. `ValueError` as from `check_field`."""
+    check_field(field)
+    if field.startswith(_LABELS):
+        name = field.removeprefix(_LABELS)
+        return lambda event: (event.labels.get(name),)
+    if is_payload(field):
+        steps = [_Step(step) for step in field.removeprefix(_PAYLOAD).split(".")]
+        return lambda event: _walk(event.document, steps)
+    get = attrgetter(field)
+    return lambda event: (get(event),)
+
+
+class _Step:
+    """One name in a path: a key of an object, and of a list, where it is digits, an index."""
+
+    __slots__ = ("index", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        # No list is longer than nine digits can say, and Python refuses to read numbers of thousands of them.
+        self.index = int(name) if name.isascii() and name.isdigit() and len(name) < 10 else None
+
+    def within(self, place: object) -> object:
+        """The member of that name or number; None if there is none."""
+        if isinstance(place, dict):
+            return place.get(self.name)
+        if isinstance(place, list) and self.index is not None and self.index < len(place):
+            return place[self.index]
+        return None
+
+
+def _walk(document: object, steps: Sequence[_Step]) -> Sequence[object]:
+    """What a path leads to. `*` is any element of a list or an object; None where the path breaks off."""
+    places: list[object] = [document]
+    for step in steps:
+        if step.name == "*":
+            places = [element for place in places for element in _elements(place)]
+        else:
+            places = [step.within(place) for place in places]
+    return places or (None,)
+
+
+def _elements(place: object) -> Sequence[object]:
+    """Everything directly inside."""
+    if isinstance(place, dict):
+        return list(place.values())
+    return place if isinstance(place, list) else ()

@@ -1,0 +1,183 @@
+"""Rule: what the YAML says of one rule, and its one evaluation with two views: matched or not, and why.
+
+Must not know the other rules: their order, `final` and shared sinks are the matcher's.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import msgspec
+
+from router.event import Event
+from router.rules.field import Read, check_field, is_payload, reader
+from router.rules.pattern import Patterns, text_of
+from router.template import Template
+
+__all__ = ["Checked", "Condition", "Finding", "Rule", "Scalar", "Verdict", "check_field"]
+
+Scalar = str | int | float | bool | None
+
+_SHOWN = 200  # characters of a value in an explanation
+_SHOWN_VALUES = 5  # values of a path with `*` in an explanation
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one field was asked and what was seen.
+
+    `seen` is None if absent; a long text is cut and ends in `…`, an object is `(object)`, a list `(list)`. Where a
+    path has several values, it is the first that was meant, or else some of them joined.
+    """
+
+    field: str
+    wanted: str
+    seen: Scalar
+    held: bool
+
+    def __str__(self) -> str:
+        """`branch is 'main', wanted release/**`: on one line, whatever the sender wrote."""
+        if self.seen is None:
+            return f"{self.field} is absent, wanted {self.wanted}"
+        seen = repr(self.seen) if isinstance(self.seen, str) else text_of(self.seen)
+        return f"{self.field} is {seen}, wanted {self.wanted}"
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """One condition: whether it held, and each of its fields."""
+
+    held: bool
+    findings: tuple[Finding, ...]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule says of one event, ready for JSON.
+
+    `to` are the sinks the rule names; `repeated` those of them that an earlier rule had named already. `ended_by`
+    is the final rule that matched before this one, of which then nothing was checked: it was not reached.
+    """
+
+    rule: str
+    matched: bool
+    final: bool
+    to: tuple[str, ...]
+    when: tuple[Checked, ...] = ()
+    unless: tuple[Checked, ...] = ()
+    repeated: tuple[str, ...] = ()
+    ended_by: str | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether no final rule ended the evaluation before."""
+        return self.ended_by is None
+
+    @property
+    def reason(self) -> str:
+        """Why, on one line: the fields that failed, or those of the exception that held."""
+        if self.ended_by is not None:
+            return f"not reached: '{self.ended_by}' is final"
+        if self.matched:
+            return "matched"
+        excepted = [checked for checked in self.unless if checked.held]
+        if self.when and not any(checked.held for checked in self.when):
+            return "; or ".join(_told(checked.findings, held=False) for checked in self.when)
+        return "unless: " + "; or ".join(_told(checked.findings, held=True) for checked in excepted)
+
+
+class Condition(msgspec.Struct, frozen=True, dict=True):
+    """Fields that must all hold, with the patterns for each. `ValueError` for an unknown field."""
+
+    fields: tuple[tuple[str, Patterns], ...]
+
+    def __post_init__(self) -> None:
+        """Unknown fields do not wait for the first event."""
+        for field, _ in self.fields:
+            check_field(field)
+
+    @cached_property
+    def _readers(self) -> tuple[tuple[str, Patterns, Read], ...]:
+        """In the order of checking: the payload last, so that it is not decoded when another field fails."""
+        ordered = sorted(self.fields, key=lambda pair: is_payload(pair[0]))
+        return tuple((field, patterns, reader(field)) for field, patterns in ordered)
+
+    def holds(self, event: Event, findings: list[Finding] | None = None) -> bool:
+        """Whether all fields hold. A path with `*` holds if any of its values is meant.
+
+        With a list for `findings` all fields are checked and told; without, the first that fails ends it.
+        """
+        all_held = True
+        for field, patterns, read in self._readers:
+            values = read(event)
+            held = any(map(patterns.matches, values))
+            if findings is not None:
+                findings.append(Finding(field, patterns.text, _seen(values, patterns), held))
+            elif not held:
+                return False
+            all_held = all_held and held
+        return all_held
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """Events like this go to these sinks.
+
+    It matches if any condition of `when` holds (none given: always) and none of `unless` does. After a match that
+    is `final` no further rule is looked at. `message` overrides the sinks' text.
+    """
+
+    name: str
+    when: tuple[Condition, ...] = ()
+    unless: tuple[Condition, ...] = ()
+    to: tuple[str, ...] = ()
+    final: bool = False
+    message: Template | None = None
+
+    def evaluate(self, event: Event, *, brief: bool = False) -> Verdict:
+        """What the rule says of an event. `brief`: stops once the answer is known and tells no findings."""
+        held, when = _any(self.when, event, brief=brief)
+        wanted = held or not self.when
+        excepted, unless = (False, ()) if brief and not wanted else _any(self.unless, event, brief=brief)
+        return Verdict(
+            rule=self.name,
+            matched=wanted and not excepted,
+            final=self.final,
+            to=self.to,
+            when=when,
+            unless=unless,
+        )
+
+
+def _any(conditions: Sequence[Condition], event: Event, *, brief: bool) -> tuple[bool, tuple[Checked, ...]]:
+    """Whether any condition holds, and unless `brief` each one with its findings."""
+    if brief:
+        return any(condition.holds(event) for condition in conditions), ()
+    checked = tuple(_checked(condition, event) for condition in conditions)
+    return any(each.held for each in checked), checked
+
+
+def _checked(condition: Condition, event: Event) -> Checked:
+    """A condition with all its findings."""
+    findings: list[Finding] = []
+    return Checked(condition.holds(event, findings), tuple(findings))
+
+
+def _seen(values: Sequence[object], patterns: Patterns) -> Scalar:
+    """The values of one field, for an explanation."""
+    meant: Iterator[object] = filter(patterns.matches, values)
+    if len(values) == 1:
+        return _shown(values[0])
+    for value in meant:
+        return _shown(value)
+    some = ", ".join(text_of(_shown(value)) or "null" for value in values[:_SHOWN_VALUES])
+    return f"{some}, …" if len(values) > _SHOWN_VALUES else some
+
+
+def _shown(value: object) -> Scalar:
+    """One value as a JSON scalar of bounded length."""
+    if isinstance(value, str):
+        return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return "(object)" if isinstance(value, dict) else "(list)"
+
+
+def _told(findings: Sequence[Finding], *, held: bool) -> str:
+    """The findings that held, or those that did not, on one line."""
+    return " and ".join(str(finding) for finding in findings if finding.held == held)
