@@ -1,0 +1,209 @@
+"""The real daemon as a child process, and a destination that does as it is told."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+PAYLOADS = Path(__file__).parents[1] / "sources" / "payloads"
+START_LIMIT = 30.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Daemon:
+    """`visual-router run` in a folder of its own."""
+
+    def __init__(self, folder: Path, config: str, env: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.config = folder / "config.yaml"
+        self.write(config)
+        self.env = {**os.environ, "NO_COLOR": "1", **(env or {})}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def write(self, config: str, grace: str = "5s") -> None:
+        """(Re)write the configuration, below this daemon's own listeners and journal."""
+        head = (
+            f"server: {{listen: '127.0.0.1:{self.port}', admin: 'unix:{self.folder}/admin.sock', "
+            f"grace: {grace}}}\n"
+            f"journal: {{url: 'sqlite:{self.folder}/journal.db'}}\n"
+        )
+        self.config.write_text(head + config, "utf-8")
+
+    @property
+    def url(self) -> str:
+        """Where providers post."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """Everything it said on standard error, over all starts."""
+        return (self.folder / "stderr").read_text("utf-8")
+
+    @property
+    def output(self) -> str:
+        """Everything it said on standard output."""
+        return (self.folder / "stdout").read_text("utf-8")
+
+    def start(self) -> "Daemon":
+        """Start, and return when it says READY to its supervisor."""
+        path = str(self.folder / "notify")
+        Path(path).unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+            supervisor.bind(path)
+            supervisor.settimeout(START_LIMIT)
+            self.launch({"NOTIFY_SOCKET": path})
+            while b"READY=1" not in supervisor.recv(4096):
+                pass
+        return self
+
+    def launch(self, env: Mapping[str, str] | None = None) -> None:
+        """Start without waiting."""
+        with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "router", "run", "--config", str(self.config)],
+                cwd=self.folder,
+                env={**self.env, **(env or {})},
+                stdout=out,
+                stderr=err,
+            )
+
+    def kill(self) -> None:
+        """The power switch, as far as the process is concerned."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end; returns the exit code."""
+        assert self.process is not None
+        return self.process.wait(START_LIMIT)
+
+    def command(self, *words: str, code: int = 0) -> str:
+        """Run a command against this daemon; returns its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "router", *words, "--config", str(self.config)],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=START_LIMIT,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
+    def ask(self, *words: str) -> object:
+        """The JSON answer of a command."""
+        return json.loads(self.command(*words, "--json"))
+
+
+class Destination:
+    """A sink that answers as told and remembers what it got."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.body = b"ok"
+        self.seen: list[tuple[dict[str, str], bytes]] = []
+        self.asked = 0
+        self.hang: asyncio.Event | None = None
+        self._arrived = asyncio.Condition()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Remember and answer."""
+        body = await request.read()
+        self.asked += 1
+        await self._tell()
+        if self.hang is not None:
+            await self.hang.wait()
+        if 200 <= self.status < 300:
+            self.seen.append(({name.lower(): value for name, value in request.headers.items()}, body))
+        await self._tell()
+        return web.Response(status=self.status, headers=self.headers, body=self.body)
+
+    async def _tell(self) -> None:
+        async with self._arrived:
+            self._arrived.notify_all()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something that arrived makes it true."""
+        async with self._arrived, asyncio.timeout(START_LIMIT):
+            await self._arrived.wait_for(condition)
+
+    @property
+    def ids(self) -> list[str]:
+        """The `webhook-id` of what it took, in order."""
+        return [headers["webhook-id"] for headers, _ in self.seen]
+
+    @property
+    def documents(self) -> list[dict[str, object]]:
+        """The bodies of what it took, decoded."""
+        return [json.loads(body) for _, body in self.seen]
+
+
+def percy_headers(body: bytes, secret: str) -> dict[str, str]:
+    """Percy's signature, written apart from the product."""
+    return {"X-Percy-Digest": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+def happo_headers(body: bytes, secret: str) -> dict[str, str]:
+    """Happo's signature, written apart from the product."""
+    return {"X-Happo-Signature": "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+def chromatic_headers(body: bytes, secret: str, now: float) -> dict[str, str]:
+    """Chromatic's signature, written apart from the product: a JWT over the body's digest."""
+
+    def part(value: object) -> bytes:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+
+    claims = {"iss": "chromatic", "iat": int(now), "sha256": hashlib.sha256(body).hexdigest()}
+    signed = part({"alg": "HS256", "typ": "JWT"}) + b"." + part(claims)
+    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    token = signed + b"." + base64.urlsafe_b64encode(digest).rstrip(b"=")
+    return {"X-Webhook-Signature": token.decode()}
+
+
+async def post(
+    url: str, body: bytes, headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, object]]:
+    """Post a body; returns status and answer."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=body, headers=dict(headers or {})) as answer,
+    ):
+        return answer.status, json.loads(await answer.read())

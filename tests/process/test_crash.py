@@ -1,0 +1,109 @@
+"""What was acknowledged survives the process."""
+
+import asyncio
+from collections.abc import Callable
+
+import anyio
+
+from tests.process.harness import Daemon, Destination, happo_headers, post
+
+SECRET = {"HAPPO": "correct horse battery staple"}
+EVENTS = 200
+
+
+def routed_to(url: str) -> str:
+    """Everything from Happo goes to one webhook."""
+    return f"""
+sources:
+  happo: {{type: happo, secret: "env:HAPPO"}}
+sinks:
+  out: {{type: webhook, url: "{url}", retry: {{schedule: [1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s]}}}}
+rules:
+  - {{name: everything, to: out}}
+"""
+
+
+def body(number: int) -> bytes:
+    """A comparison of its own."""
+    return b'{"type": "comparison", "data": {"hash": "%032x", "equal": false}}' % number
+
+
+async def accept_events(daemon: Daemon, count: int) -> set[str]:
+    """Post `count` events, sixteen at a time; returns the acknowledged ids."""
+    acknowledged: set[str] = set()
+    slots = anyio.CapacityLimiter(16)
+
+    async def one(number: int) -> None:
+        async with slots:
+            sent = body(number)
+            status, answer = await post(
+                f"{daemon.url}/hooks/happo", sent, happo_headers(sent, SECRET["HAPPO"])
+            )
+            assert status == 202
+            acknowledged.add(str(answer["id"]))
+
+    async with anyio.create_task_group() as posting:
+        for number in range(count):
+            posting.start_soon(one, number)
+    return acknowledged
+
+
+async def test_what_was_accepted_while_the_sink_was_down_arrives_after_a_crash(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """200 events, a sink that answers 503, `kill -9`, a restart: all arrive, each under one id."""
+    destination.status = 503
+    router = daemon(routed_to(destination.url), SECRET).start()
+    acknowledged = await accept_events(router, EVENTS)
+    router.kill()
+    destination.status = 200
+    router.start()
+    await destination.until(lambda: len(set(destination.ids)) == EVENTS)
+
+    delivered = {document["data"]["id"] for document in destination.documents}  # type: ignore[index]
+
+    assert len(acknowledged) == EVENTS
+    assert delivered == acknowledged
+    assert router.stop() == 0
+
+
+async def test_a_second_daemon_on_the_same_journal_is_refused(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """It says who owns the journal and ends; the first goes on undisturbed."""
+    first = daemon(routed_to(destination.url), SECRET).start()
+    second = daemon(routed_to(destination.url), SECRET)
+    second.config.write_text(second.config.read_text().replace(str(second.folder), str(first.folder)))
+    second.launch()
+
+    assert second.wait() == 1
+    assert f"is in use by process {first.process.pid}" in second.log  # type: ignore[union-attr]
+    assert len(await accept_events(first, 3)) == 3
+
+    await destination.until(lambda: len(destination.ids) == 3)
+
+    assert first.stop() == 0
+
+
+async def test_stopping_gives_unfinished_deliveries_back_uncounted(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """SIGTERM while the sink hangs: after the grace period the delivery is pending again, no failure counted."""
+    destination.hang = asyncio.Event()
+    router = daemon(routed_to(destination.url), SECRET)
+    router.write(routed_to(destination.url), grace="100ms")
+    router.start()
+    await accept_events(router, 1)
+    await destination.until(lambda: destination.asked == 1)
+
+    assert router.stop() == 0
+
+    destination.hang.set()
+    destination.hang = None
+    router.start()
+    await destination.until(lambda: len(destination.ids) == 1)
+    event_id = destination.documents[0]["data"]["id"]  # type: ignore[index]
+    shown = router.ask("show", event_id)
+
+    assert [attempt["outcome"] for attempt in shown["deliveries"][0]["attempts"]] == ["delivered"]  # type: ignore[index]
+    assert shown["deliveries"][0]["failures"] == 0  # type: ignore[index]
