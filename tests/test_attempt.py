@@ -95,7 +95,7 @@ async def test_a_failure_before_an_answer_is_laid_at_the_right_door(
     error: Exception, outcome: object
 ) -> None:
     """The network may heal; TLS and a refused address are the sink's fault; a text is the delivery's."""
-    assert await attempted(raising(error)) == Result(outcome)  # type: ignore[arg-type]  # every outcome is tried
+    assert await attempted(raising(error)) == Result(outcome)
 
 
 async def test_a_bug_in_a_sink_is_a_failed_attempt_with_a_traceback() -> None:

@@ -17,7 +17,7 @@ EVENT = Event(id="evt_1", source="web", provider="percy", received_at=CREATED, p
 class Superseding(Sink, frozen=True):
     """A sink that drops what a newer event made stale."""
 
-    supersedes = True  # type: ignore[misc]  # the base declares a class variable or a property
+    supersedes = True
 
 
 def claimed(*, superseded: bool = False, **changes: object) -> Claim:
@@ -44,7 +44,7 @@ def tried(outcome: str, reason: str | None = None, number: int = 1) -> Attempt:
 
 def after(outcome: object, claim: Claim | None = None, sink: Sink | None = None) -> Settlement:
     """The settlement after an attempt of two seconds that starts at CREATED."""
-    result = Result(outcome, 500, "oops")  # type: ignore[arg-type]  # every outcome is tried
+    result = Result(outcome, 500, "oops")
     return settle(claim or claimed(), sink or Sink(), result, CREATED, CREATED + 2, 0.0)
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -120,7 +121,7 @@ class Daemon:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout if code == 0 else done.stdout + done.stderr
 
-    def ask(self, *words: str) -> object:
+    def ask(self, *words: str) -> Any:
         """The JSON answer of a command."""
         return json.loads(self.command(*words, "--json"))
 
@@ -170,7 +171,7 @@ class Destination:
         return [headers["webhook-id"] for headers, _ in self.seen]
 
     @property
-    def documents(self) -> list[dict[str, object]]:
+    def documents(self) -> list[dict[str, Any]]:
         """The bodies of what it took, decoded."""
         return [json.loads(body) for _, body in self.seen]
 
@@ -198,9 +199,7 @@ def chromatic_headers(body: bytes, secret: str, now: float) -> dict[str, str]:
     return {"X-Webhook-Signature": token.decode()}
 
 
-async def post(
-    url: str, body: bytes, headers: Mapping[str, str] | None = None
-) -> tuple[int, dict[str, object]]:
+async def post(url: str, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
     """Post a body; returns status and answer."""
     async with (
         aiohttp.ClientSession() as session,

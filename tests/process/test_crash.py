@@ -60,7 +60,7 @@ async def test_what_was_accepted_while_the_sink_was_down_arrives_after_a_crash(
     router.start()
     await destination.until(lambda: len(set(destination.ids)) == EVENTS)
 
-    delivered = {document["data"]["id"] for document in destination.documents}  # type: ignore[index]
+    delivered = {document["data"]["id"] for document in destination.documents}
 
     assert len(acknowledged) == EVENTS
     assert delivered == acknowledged
@@ -77,7 +77,7 @@ async def test_a_second_daemon_on_the_same_journal_is_refused(
     second.launch()
 
     assert second.wait() == 1
-    assert f"is in use by process {first.process.pid}" in second.log  # type: ignore[union-attr]
+    assert f"is in use by process {first.process.pid}" in second.log
     assert len(await accept_events(first, 3)) == 3
 
     await destination.until(lambda: len(destination.ids) == 3)
@@ -88,7 +88,7 @@ async def test_a_second_daemon_on_the_same_journal_is_refused(
 async def test_stopping_gives_unfinished_deliveries_back_uncounted(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
-    """SIGTERM while the sink hangs: after the grace period the delivery is pending again, no failure counted."""
+    """SIGTERM while the sink hangs: after the grace period it is pending again, no failure counted."""
     destination.hang = asyncio.Event()
     router = daemon(routed_to(destination.url), SECRET)
     router.write(routed_to(destination.url), grace="100ms")
@@ -102,8 +102,8 @@ async def test_stopping_gives_unfinished_deliveries_back_uncounted(
     destination.hang = None
     router.start()
     await destination.until(lambda: len(destination.ids) == 1)
-    event_id = destination.documents[0]["data"]["id"]  # type: ignore[index]
+    event_id = destination.documents[0]["data"]["id"]
     shown = router.ask("show", event_id)
 
-    assert [attempt["outcome"] for attempt in shown["deliveries"][0]["attempts"]] == ["delivered"]  # type: ignore[index]
-    assert shown["deliveries"][0]["failures"] == 0  # type: ignore[index]
+    assert [attempt["outcome"] for attempt in shown["deliveries"][0]["attempts"]] == ["delivered"]
+    assert shown["deliveries"][0]["failures"] == 0

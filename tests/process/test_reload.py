@@ -48,14 +48,14 @@ async def test_a_good_file_takes_effect_at_once(
     _, unmatched = await post(f"{router.url}/hooks/web", BUILD % 1)
     router.write(routed(destination.url, "main"))
 
-    assert router.ask("reload")["changed"] == ["rules"]  # type: ignore[index]
+    assert router.ask("reload")["changed"] == ["rules"]
 
     _, matched = await post(f"{router.url}/hooks/web", BUILD % 2)
     await destination.until(lambda: len(destination.ids) == 1)
 
-    assert destination.documents[0]["data"]["id"] == matched["id"]  # type: ignore[index]
+    assert destination.documents[0]["data"]["id"] == matched["id"]
     # Which rules judged an event is kept: yesterday's answer is explained by yesterday's rules.
-    assert not router.ask("show", str(unmatched["id"]))["explanation"]["verdicts"][0]["matched"]  # type: ignore[index]
+    assert not router.ask("show", str(unmatched["id"]))["explanation"]["verdicts"][0]["matched"]
     assert router.stop() == 0
 
 

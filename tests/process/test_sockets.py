@@ -1,0 +1,60 @@
+"""Sockets handed in by a supervisor, as systemd does."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+from tests.process.harness import Daemon, post
+
+CONFIG = """
+sources:
+  web: {type: chromatic, unsigned: true}
+sinks:
+  log: {type: log}
+rules:
+  - {name: everything, to: log}
+"""
+BUILD = b'{"event": "build", "build": {"number": %d, "branch": "main", "status": "PENDING"}}'
+
+# A supervisor in one line: the descriptors as 3 and 4, named, for this very process.
+ACTIVATE = """
+import os, sys
+public, admin = int(sys.argv[1]), int(sys.argv[2])
+os.dup2(public, 10); os.dup2(admin, 11); os.dup2(10, 3); os.dup2(11, 4)
+os.set_inheritable(3, True); os.set_inheritable(4, True)
+os.environ.update(LISTEN_FDS="2", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES="public:admin")
+os.execv(sys.executable, [sys.executable, "-m", "router", "run", "--config", sys.argv[3]])
+"""
+
+
+async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[..., Daemon]) -> None:
+    """Whoever connects while nobody listens waits in the backlog, and is answered by the next process."""
+    router = daemon(CONFIG)
+    with socket.socket() as public, socket.socket(socket.AF_UNIX) as admin:
+        public.bind(("127.0.0.1", 0))
+        public.listen(64)
+        admin.bind(str(router.folder / "admin.sock"))
+        admin.listen(64)
+        url = f"http://127.0.0.1:{public.getsockname()[1]}/hooks/web"
+
+        def launch() -> None:
+            fds = (public.fileno(), admin.fileno())
+            with (router.folder / "stdout").open("ab") as out, (router.folder / "stderr").open("ab") as err:
+                router.process = subprocess.Popen(
+                    [sys.executable, "-c", ACTIVATE, *map(str, fds), str(router.config)],
+                    pass_fds=fds,
+                    cwd=router.folder,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                    stdout=out,
+                    stderr=err,
+                )
+
+        launch()
+        assert (await post(url, BUILD % 1))[0] == 202
+        assert router.stop() == 0
+        launch()
+        assert (await post(url, BUILD % 2))[0] == 202
+        assert len(router.ask("events")["events"]) == 2
+        assert router.stop() == 0
