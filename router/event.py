@@ -3,6 +3,8 @@
 Owns the vocabulary that is the same for every provider. Must not know any provider's words.
 """
 
+import json
+import re
 from functools import cached_property
 from typing import Any
 
@@ -13,17 +15,17 @@ STATUSES = ("running", "passed", "pending", "accepted", "denied", "broken", "fai
 
 # What rules match and templates print, beside `labels.<name>` and `payload.<path>`.
 FIELDS = (
-    "provider", "source", "event", "kind", "status", "provider_status", "branch", "commit", "project", "build",
-    "changes", "author", "title", "url", "pull_request",
+    "provider", "source", "event", "kind", "status", "provider_status", "branch", "commit", "project",
+    "build", "changes", "author", "title", "url", "pull_request",
 )  # fmt: skip
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One normalised fact. Absent is `None`, never an empty string.
 
-    `id` (`evt_…`) is given at receipt. `status` is one of STATUSES or None, `provider_status` the provider's word
-    verbatim. `received_at` is in seconds since 1970, host time. `subject` is what a resend of this event would
-    repeat: see `sources/source.py`. `reused` marks a provider's delivery id seen before with another body.
+    `id` (`evt_…`) is given at receipt. `status` is one of STATUSES or None, `provider_status` the provider's
+    word verbatim. `received_at` is in seconds since 1970, host time. `subject` is what a resend of this event
+    would repeat: see `sources/source.py`. `reused` marks a provider's delivery id seen with another body.
     """
 
     id: str = ""
@@ -55,11 +57,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def thread(self) -> str | None:
-        """What later events supersede earlier ones of: one build of one project, or one pull request's review."""
+        """What later events supersede earlier ones of: a build of a project, or a pull request's review."""
         number = self.build if self.build is not None else self.pull_request
         if number is None:
             return None
-        return f"{self.source}\n{self.project or ''}\n{'build' if self.build is not None else 'review'}\n{number}"
+        of = "review" if self.build is None else "build"
+        return f"{self.source}\n{self.project or ''}\n{of}\n{number}"
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -68,12 +71,70 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """A JSON object from bytes.
+    """A JSON object from bytes: UTF-8, at most 64 levels deep; of a key written twice the last value counts.
+
+    Numbers beyond all ranges and half surrogate pairs are grammatical: they pass, as infinity and as U+FFFD.
 
     Raises:
-        ValueError: it is not one (NaN, not UTF-8 and a depth over 64 included); the message names no content.
+        ValueError: it is no such object (NaN and a byte order mark included); the message names no content.
     """
-    document = msgspec.json.decode(body)
+    try:
+        document = _decode(body)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except (msgspec.MsgspecError, ValueError):
+        document = _decode_tolerantly(body)
     if not isinstance(document, dict):
-        raise ValueError("not a JSON object")
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the sender's fault, not the caller's
+    # Counting is far cheaper than walking, and most bodies have fewer brackets than levels are allowed.
+    if body.count(b"{") + body.count(b"[") > _DEPTH and _is_too_deep(document):
+        raise ValueError(_TOO_DEEP)
     return document
+
+
+_DEPTH = 64
+_TOO_DEEP = f"nested deeper than {_DEPTH} levels"
+_DIGITS = 4300  # both decoders refuse longer integers: reading them takes quadratic time
+_decode = msgspec.json.Decoder().decode
+# Escaped backslashes are consumed first: in `\\ud800` there is no surrogate, only a backslash and letters.
+_SURROGATE = re.compile(
+    r"(?:\\\\)+|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def _decode_tolerantly(body: bytes) -> object:
+    """What the grammar allows and the fast decoder does not."""
+    try:
+        text = _SURROGATE.sub(lambda found: "\\ufffd" if found[1] else found[0], body.decode())
+        return json.loads(text, parse_constant=_refuse, parse_int=_integer)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON at line {error.lineno}, column {error.colno}") from None
+
+
+def _integer(digits: str) -> int | float:
+    """The number, or an infinity for one too long to read."""
+    return int(digits) if len(digits) <= _DIGITS else float(digits)
+
+
+def _refuse(constant: str) -> None:
+    """NaN and the infinities are words of Python, not of JSON."""
+    raise ValueError(f"'{constant}' is not JSON")
+
+
+def _is_too_deep(document: dict[str, Any]) -> bool:
+    """Whether containers nest too deep; level by level, because recursion has a limit of its own."""
+    level: list[Any] = [document]
+    for _ in range(_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return False
+    return True

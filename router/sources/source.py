@@ -4,6 +4,7 @@ A source *is* its YAML section: one frozen struct, fields are keys, methods are 
 request arrived or where an event is kept.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -27,7 +28,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Settings of every source.
 
     `secret` signs: one or, while rotating, several. Without one `unsigned: true` must be written, and then a
-    `token` may guard the URL. `dedupe` None means the provider's default. `rate` counts verified requests only.
+    `token` may guard the URL. `dedupe` None means the provider's default. `rate` counts what is verified.
     """
 
     name: str = ""
@@ -44,7 +45,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     provider: ClassVar[str] = ""
     # Seconds within which the same body for the same subject is a resend; None: as long as events are kept.
     default_dedupe: ClassVar[float | None] = 300.0
-    # Whether `Event.subject` is the provider's own delivery id, so that another body under it is worth a flag.
+    # Whether `Event.subject` is the provider's own delivery id: another body under it is worth a flag.
     subject_is_id: ClassVar[bool] = False
 
     @property
@@ -55,7 +56,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> None:
         """Raise `BadSignature` unless one of the secrets signed these bytes. Does nothing if `unsigned`.
 
-        `headers` is case-insensitive; `now` is host time in seconds. Total: garbage is `BadSignature`, nothing else.
+        `headers` is case-insensitive; `now` is host time in seconds. Total: garbage is `BadSignature`,
+        nothing else.
         """
         raise NotImplementedError
 
@@ -67,7 +69,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The event in a body: id not yet given, `received_at` = now, defaults and labels filled in.
 
         Raises:
-            Undecodable: not a JSON object. Any JSON object decodes: what is missing or of a wrong type is None.
+            Undecodable: not a JSON object. Any JSON object decodes: a missing or mistyped field is None.
         """
         raise NotImplementedError
 
@@ -77,3 +79,44 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             return decode_object(body)
         except ValueError as error:
             raise Undecodable(str(error)) from None
+
+    @staticmethod
+    def renumber(document: dict[str, Any], number: int) -> None:
+        """Give a sample of this provider fresh ids, made from a number, so that it is no resend; in place."""
+        raise NotImplementedError
+
+    def complete(self, event: Event) -> Event:
+        """The event with what every source adds: labels, defaults for absent fields, and its subject."""
+        return msgspec.structs.replace(
+            event,
+            branch=event.branch or self.defaults.branch,
+            project=event.project or self.defaults.project,
+            author=event.author or self.defaults.author,
+            labels=dict(self.labels),
+            subject=event.subject or subject_of(event),
+        )
+
+
+_LONGEST_SUBJECT = 250  # characters: it is part of a key in the journal
+
+
+def subject_of(event: Event) -> str:
+    """What a resend repeats where there is no delivery id: kind, project, and build or pull request.
+
+    The project belongs to it because builds are counted per project. Where there is no number, the body
+    itself, so that equal bodies are duplicates whatever came between.
+    """
+    number = event.build if event.build is not None else event.pull_request
+    if number is None:
+        return body_subject(event.kind, event.payload)
+    return short(f"{event.kind}\n{event.project or ''}\n{number}")
+
+
+def body_subject(kind: str, body: bytes) -> str:
+    """The subject of what has no number and no id: kind and digest of the body."""
+    return f"{kind}\n{hashlib.sha256(body).hexdigest()}"
+
+
+def short(subject: str) -> str:
+    """The subject, or its digest if it is too long for a key."""
+    return subject if len(subject) <= _LONGEST_SUBJECT else hashlib.sha256(subject.encode()).hexdigest()
