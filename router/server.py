@@ -4,10 +4,50 @@ Owns sockets, limits, the order of checks and the status codes. Must not know wh
 kept.
 """
 
-import msgspec
+import base64
+import hashlib
+import hmac
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qsl, unquote
 
+import msgspec
+import structlog
+from aiohttp import hdrs, web
+
+from router.body import Budget, read
+from router.errors import BadToken, EncodedBody, IntakeError, MethodNotAllowed, TooLarge, UnknownSource
+from router.intake import Intake
+from router.journal.journal import Receipt
+from router.listener import PATIENCE, Listener
+from router.logs import Sparing
+from router.metrics import Metrics
+from router.peer import Address, allowed, origin
 from router.secret import Secret
+from router.sources.source import Source
 from router.units import Duration, Listen, Network, Size
+from router.wire import accepted, refusal
+
+log = structlog.get_logger(__name__)
+
+# The log events of refusals; each has its own budget of lines, so that one flood does not hide another kind.
+_REFUSALS = {
+    400: "body_undecodable",
+    401: "sender_refused",
+    404: "hook_unknown",
+    405: "method_refused",
+    408: "body_late",
+    413: "body_too_large",
+    415: "body_encoded",
+    429: "rate_exceeded",
+    503: "request_postponed",
+}
+_FAILURES = {400: "request_malformed", 503: "connection_refused"}
+_TRUTH = {True: b"true", False: b"false"}
+# What nginx writes for a client that went away before its answer.
+_GONE = 499
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,3 +66,141 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     body_timeout: Duration = Duration(10)
     in_flight: Size = Size(64 << 20)
     trusted_proxies: tuple[Network, ...] = ()
+
+
+class Server:
+    """The public listener: `POST /hooks/<source>`, from the first byte to the answer."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        settings: ServerSettings,
+        metrics: Metrics,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._intake = intake
+        self._settings = settings
+        self._metrics = metrics
+        self._now = now
+        self._log = Sparing(now)
+        self._budget = Budget(settings.in_flight, metrics)
+        self._listener = Listener(self._answer, self._failed)
+
+    @asynccontextmanager
+    async def listening(self, sockets: Sequence[socket.socket] | None = None) -> AsyncIterator[str]:
+        """Answer at `settings.listen`, or on sockets that were handed in; yields the addresses for people.
+
+        Raises:
+            RouterError: the address cannot be bound.
+        """
+        async with self._listener.listening(self._settings.listen, sockets or ()):
+            yield ", ".join(self._listener.addresses)
+
+    async def drain(self, patience: float = PATIENCE) -> None:
+        """Stop accepting and answer what was sent; see `Listener.drain`."""
+        await self._listener.drain(patience)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request's answer, counted and, where it is a refusal, logged."""
+        began = self._now()
+        name: str | None = None
+        try:
+            source, token = self._hook(request)
+            name = source.name
+            response = _receipt(await self._accept(request, source, token))
+            status = response.status
+        except IntakeError as error:
+            self._refused(request, name, error)
+            response = refusal(error.status, error.retry_after)
+            status = response.status
+        except ConnectionError:
+            # Nobody is there to read an answer.
+            response, status = refusal(400), _GONE
+        self._metrics.request(name, status, self._now() - began)
+        if self._listener.draining or not request.content.is_eof():
+            response.force_close()
+        return response
+
+    def _hook(self, request: web.BaseRequest) -> tuple[Source, str | None]:
+        """The source that a path names, and the token behind it."""
+        match request.rel_url.raw_path.split("/"):
+            case ["", "hooks", name]:
+                return self._intake.source(unquote(name)), None
+            case ["", "hooks", name, token]:
+                source = self._intake.source(unquote(name))
+                if source.token is not None:
+                    return source, unquote(token)
+        raise UnknownSource
+
+    async def _accept(self, request: web.BaseRequest, source: Source, token: str | None) -> Receipt:
+        """The checks in their order, the cheap ones first."""
+        if request.method != hdrs.METH_POST:
+            raise MethodNotAllowed
+        if _encoded(request):
+            raise EncodedBody
+        if (request.content_length or 0) > source.max_body:
+            raise TooLarge
+        if not allowed(self._origin(request), source.allow_from):
+            raise BadToken("the sender is not in allow_from")
+        if source.token is not None and not _same(token or _password(request), source.token.reveal()):
+            raise BadToken
+        with self._budget.share() as share:
+            body = await read(request, share, source.max_body, self._settings.body_timeout)
+            query = dict(parse_qsl(request.rel_url.raw_query_string))
+            return await self._intake.accept(source, request.headers, body, query)
+
+    def _origin(self, request: web.BaseRequest) -> Address | None:
+        peer = request.protocol.peername
+        return origin(peer, request.headers.getall(hdrs.X_FORWARDED_FOR, ()), self._settings.trusted_proxies)
+
+    def _refused(self, request: web.BaseRequest, source: str | None, error: IntakeError) -> None:
+        self._log.warning(
+            _REFUSALS[error.status],
+            source,
+            status=error.status,
+            reason=str(error),
+            sender=self._origin(request),
+        )
+
+    def _failed(self, status: int, peer: object, error: BaseException | None) -> None:
+        """Count and log an answer that was given before, or in spite of, `_answer`."""
+        self._metrics.request(None, status, 0.0)
+        if status == 500:
+            log.error("request_crashed", exc_info=error)
+        else:
+            sender = origin(peer, (), ())
+            reason = "too many connections" if error is None else type(error).__name__
+            self._log.warning(_FAILURES[status], None, status=status, reason=reason, sender=sender)
+
+
+def _receipt(receipt: Receipt) -> web.Response:
+    return accepted(b'{"id": "%s", "duplicate": %s}' % (receipt.id.encode(), _TRUTH[receipt.duplicate]))
+
+
+def _encoded(request: web.BaseRequest) -> bool:
+    """Whether the bytes on the wire are not the body itself: signatures and limits hold for what is sent."""
+    contents = request.headers.getall(hdrs.CONTENT_ENCODING, ())
+    transfers = request.headers.getall(hdrs.TRANSFER_ENCODING, ())
+    return any(value.strip().lower() != "identity" for value in contents) or any(
+        value.strip().lower() != "chunked" for value in transfers
+    )
+
+
+def _password(request: web.BaseRequest) -> str:
+    """The password of HTTP Basic (RFC 7617), or an empty text."""
+    scheme, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _same(given: str, known: str) -> bool:
+    """Compare in a time that depends on neither text; nothing is never right."""
+    return bool(given) and hmac.compare_digest(_digest(given), _digest(known))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,114 @@
+"""Body: a request's bytes, read within a size, a time and the memory set aside for all of them.
+
+Owns the budget. Must not know whose request it is.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from router.errors import BodyTimeout, TooLarge, Unavailable, Undecodable
+from router.metrics import Metrics
+
+
+class Budget:
+    """The bytes of all bodies in flight: what was read and is not yet answered."""
+
+    def __init__(self, limit: int, metrics: Metrics) -> None:
+        self._limit = limit
+        self._metrics = metrics
+        self._used = 0
+
+    @property
+    def used(self) -> int:
+        """Bytes in flight now."""
+        return self._used
+
+    def share(self) -> "Share":
+        """One request's share, empty so far."""
+        return Share(self)
+
+    def take(self, count: int) -> None:
+        """Count bytes in.
+
+        Raises:
+            Unavailable: the limit would be passed; nothing is counted then.
+        """
+        if self._used + count > self._limit:
+            raise Unavailable("too much in flight", retry_after=1)
+        self._used += count
+        self._metrics.body_bytes(self._used)
+
+    def give(self, count: int) -> None:
+        """Count bytes out."""
+        self._used -= count
+        self._metrics.body_bytes(self._used)
+
+
+class Share:
+    """What one request takes of the budget; given back at the end of its `with`.
+
+    Bytes count when they arrive, not when a header announces them: else a stranger fills the budget with
+    headers.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._taken = 0
+
+    def take(self, count: int) -> None:
+        """Take more; see `Budget.take`."""
+        self._budget.take(count)
+        self._taken += count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._taken:
+            self._budget.give(self._taken)
+
+
+async def read(request: web.BaseRequest, share: Share, limit: int, seconds: float) -> bytes:
+    """The whole body as it was sent: at most `limit` bytes, within `seconds` from now.
+
+    A client that expects `100 Continue` is told to go on.
+
+    Raises:
+        TooLarge, BodyTimeout, Unavailable: see there.
+        Undecodable: its chunks are malformed.
+        ConnectionError: the client went away.
+    """
+    content = request.content
+    try:
+        # Most bodies are there already: they came with the headers.
+        if content.is_eof():
+            return _within(content.read_nowait(), share, limit)
+        await _invite(request)
+        body = bytearray()
+        async with asyncio.timeout(seconds):
+            while chunk := await content.readany():
+                body += _within(chunk, share, limit - len(body))
+        return bytes(body)
+    except TimeoutError:
+        raise BodyTimeout from None
+    except web.RequestPayloadError:
+        raise Undecodable("the body's framing is malformed") from None
+
+
+async def _invite(request: web.BaseRequest) -> None:
+    if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What counts as the answer's beginning comes later.
+        request.writer.output_size = 0
+
+
+def _within(chunk: bytes, share: Share, limit: int) -> bytes:
+    if len(chunk) > limit:
+        raise TooLarge
+    share.take(len(chunk))
+    return chunk

@@ -1,0 +1,164 @@
+"""Intake: the accept path without HTTP: verify, decode, match, record.
+
+Owns the order of these steps, the sources and rules in force, and how many requests a source may still make.
+Must not know how a request arrived.
+"""
+
+import asyncio
+import itertools
+import math
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from router.bucket import Bucket
+from router.clock import Clock, Ids, id_text
+from router.delivery import Route
+from router.errors import JournalError, RateLimited, Unavailable, UnknownSource
+from router.event import Event
+from router.journal.journal import Inbox, Receipt
+from router.metrics import Metrics
+from router.rules.matcher import Matcher
+from router.sources.source import Source
+
+log = structlog.get_logger(__name__)
+
+# Half of what the most patient provider waits (Happo: 20 s); later, nobody hears the answer.
+COMMIT_LIMIT = 10.0
+_LABELS = 16
+_LABEL_NAME = 64
+_LABEL_VALUE = 256
+
+
+class Routing(msgspec.Struct, frozen=True):
+    """What a reload swaps: the sources, and the rules that judge their events."""
+
+    sources: Mapping[str, Source]
+    matcher: Matcher
+
+
+class Intake:
+    """Takes verified facts in: whoever gets a receipt may forget the event."""
+
+    def __init__(
+        self, journal: Inbox, clock: Clock, ids: Ids, metrics: Metrics, commit_limit: float = COMMIT_LIMIT
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._ids = ids
+        self._metrics = metrics
+        self._commit_limit = commit_limit
+        self._routing: Routing | None = None
+        self._buckets: dict[str, Bucket] = {}
+
+    async def use(self, routing: Routing) -> None:
+        """Put sources and rules into force at once; requests under way end under those they began with.
+
+        A source keeps what it has used up of its rate, unless the rate itself changed.
+
+        Raises:
+            JournalUnavailable: the ruleset could not be remembered; nothing changed.
+        """
+        await self._journal.remember(routing.matcher.digest, routing.matcher.text)
+        old = {} if self._routing is None else self._routing.sources
+        now = self._clock.now()
+        self._buckets = {
+            name: self._buckets[name]
+            if name in self._buckets and old[name].rate == source.rate
+            else Bucket(source.rate, now)
+            for name, source in routing.sources.items()
+            if source.rate is not None
+        }
+        self._routing = routing
+
+    def source(self, name: str) -> Source:
+        """The source of that name.
+
+        Raises:
+            UnknownSource: there is none.
+            Unavailable: nothing is in force yet.
+        """
+        source = self._in_force().sources.get(name)
+        if source is None:
+            raise UnknownSource
+        return source
+
+    async def accept(
+        self, source: Source, headers: Mapping[str, str], body: bytes, query: Mapping[str, str]
+    ) -> Receipt:
+        """Verify, decode, match and record one request; returns once event and deliveries are on disk.
+
+        `headers` is case-insensitive; `query` are the URL's parameters, which become labels.
+
+        Raises:
+            BadSignature, RateLimited, Undecodable: see there; nothing was recorded.
+            Unavailable: the journal did not say in time that it is recorded.
+        """
+        routing = self._in_force()
+        now = self._clock.wall()
+        source.verify(headers, body, now)
+        self._spend(source)
+        decoded = source.decode(body, now)
+        event = msgspec.structs.replace(
+            decoded,
+            id=id_text("evt", self._ids.next()),
+            labels=labels_of(query) | decoded.labels,
+        )
+        routes = routing.matcher.match(event)
+        receipt = await self._record(event, routes, source, routing.matcher.digest)
+        self._metrics.event(source.name, event.kind, event.status, duplicate=receipt.duplicate)
+        log.info(
+            "event_accepted",
+            id=receipt.id,
+            source=source.name,
+            type=event.type,
+            duplicate=receipt.duplicate,
+            sinks=[route.sink for route in routes],
+        )
+        return receipt
+
+    def _in_force(self) -> Routing:
+        if self._routing is None:
+            raise Unavailable("no configuration is in force yet")
+        return self._routing
+
+    def _spend(self, source: Source) -> None:
+        """Count one verified request against the source's rate."""
+        bucket = self._buckets.get(source.name)
+        if bucket is None:
+            return
+        now = self._clock.now()
+        if bucket.available(now) < 1:
+            raise RateLimited(max(1, math.ceil(bucket.wait(now))))
+        bucket.take(now)
+
+    async def _record(self, event: Event, routes: list[Route], source: Source, ruleset: str) -> Receipt:
+        try:
+            async with asyncio.timeout(self._commit_limit):
+                return await self._journal.record(
+                    event, routes, window=source.window, ruleset=ruleset, flag_reuse=source.subject_is_id
+                )
+        except JournalError as error:
+            self._metrics.commit_error()
+            raise Unavailable(f"the journal cannot write: {error}") from None
+        except TimeoutError:
+            self._metrics.commit_error()
+            raise Unavailable(f"the journal did not commit within {self._commit_limit:g} s") from None
+
+
+def labels_of(query: Mapping[str, str]) -> dict[str, str]:
+    """The labels in a URL: its first 16 parameters whose name and value are short and printable.
+
+    Short is up to 64 and 256 characters. The URL is unsigned: whoever knows it may add any. What does not fit is
+    left out, because a label is never worth an event.
+    """
+    fit = (
+        (name, value)
+        for name, value in query.items()
+        if 0 < len(name) <= _LABEL_NAME
+        and 0 < len(value) <= _LABEL_VALUE
+        and name.isprintable()
+        and value.isprintable()
+    )
+    return dict(itertools.islice(fit, _LABELS))

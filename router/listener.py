@@ -1,0 +1,182 @@
+"""Listener: the sockets of one HTTP server, from binding to the last answer.
+
+Owns accepting and draining. Must not know what is asked or answered.
+"""
+
+import asyncio
+import errno
+import os
+import resource
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from router.errors import RouterError
+from router.units import Listen
+from router.wire import Answer, Edge, Failed, require_c_parser
+
+_BACKLOG = 4096
+_MODE = 0o660
+# Milliseconds after which the kernel drops a connection whose peer does not take what was sent to it.
+_UNACKNOWLEDGED = 30_000
+# Seconds given to idle connections at the end: a request may be on the wire already.
+PATIENCE = 3.0
+
+
+class Listener:
+    """One HTTP server's sockets and connections."""
+
+    def __init__(self, answer: Answer, failed: Failed) -> None:
+        self._answer = answer
+        self._failed = failed
+        self._edge: Edge | None = None
+        self._servers: list[asyncio.Server] = []
+        self.addresses: tuple[str, ...] = ()
+        self.draining = False
+
+    @asynccontextmanager
+    async def listening(self, listen: Listen, sockets: Sequence[socket.socket] = ()) -> AsyncIterator[None]:
+        """Accept on `sockets`, or, if none were handed in, on `listen`; at the end whatever is open is cut.
+
+        Raises:
+            RouterError: the address cannot be bound.
+        """
+        require_c_parser()
+        bound = list(sockets) or bind(listen)
+        paths = [] if sockets or listen.path is None else [Path(listen.path)]
+        edge = self._edge = Edge(self._answer, self._failed, _most())
+        loop = asyncio.get_running_loop()
+        try:
+            self.addresses = tuple(shown(each) for each in bound)
+            for each in bound:
+                self._servers.append(await _serve(loop, edge, each))
+            yield
+        finally:
+            for server in self._servers:
+                server.close()
+            with anyio.CancelScope(shield=True):
+                await edge.shutdown(0.1)
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    async def drain(self, patience: float = PATIENCE) -> None:
+        """Stop accepting, answer what was sent, return when no connection is open.
+
+        Idle connections have `patience` seconds to send what was under way. Bounded by the time limits of
+        bodies and commits; bound it from outside to be shorter. Sockets that were handed in stay open in the
+        kernel: who connects now waits in their backlog for the next process.
+        """
+        self.draining = True
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            # Closing at once would drop a connection that was accepted in the same round of the loop.
+            if not all(loop.remove_reader(each.fileno()) for each in server.sockets):
+                server.close()
+        if self._edge is None:
+            return
+        with anyio.move_on_after(patience):
+            await self._edge.emptied()
+        self._edge.close_idle()
+        await self._edge.emptied()
+
+
+def bind(listen: Listen) -> list[socket.socket]:
+    """Bound and listening sockets for an address: one, or one for each family of a host name.
+
+    A unix socket is open to its owner and group; one that nobody listens on any more is replaced.
+
+    Raises:
+        RouterError: it cannot be bound, with the reason.
+    """
+    try:
+        if listen.path is not None:
+            return [_bind_path(Path(listen.path))]
+        return _bind_port(listen.host, listen.port or 0)
+    except OSError as error:
+        code = error.errno or 0
+        reason = os.strerror(code) if code > 0 else error.strerror or str(error)
+        raise RouterError(
+            f"cannot listen on '{listen}': {reason.lower()}; free it or choose another"
+        ) from None
+
+
+def shown(bound: socket.socket) -> str:
+    """The address of a bound socket for people: `http://127.0.0.1:8080` or `unix:/path`."""
+    name = bound.getsockname()
+    if bound.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    host = f"[{name[0]}]" if bound.family == socket.AF_INET6 else name[0]
+    return f"http://{host}:{name[1]}"
+
+
+def _bind_port(host: str | None, port: int) -> list[socket.socket]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    bound: list[socket.socket] = []
+    absent: OSError | None = None
+    with ExitStack() as undo:
+        for family, address in dict.fromkeys((each[0], each[4]) for each in found):
+            try:
+                bound.append(undo.enter_context(_bind_address(family, address)))
+            except OSError as error:
+                if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                    raise
+                # A name may have an address of a family that this host has switched off.
+                absent = error
+            if port == 0 and bound:
+                # The system chooses: a second family would get another port.
+                break
+        if absent is not None and not bound:
+            raise absent
+        undo.pop_all()
+    return bound
+
+
+def _bind_address(family: int, address: object) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    with ExitStack() as undo:
+        undo.enter_context(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)  # type: ignore[arg-type]  # whatever form getaddrinfo gives it
+        sock.listen(_BACKLOG)
+        undo.pop_all()
+    return sock
+
+
+def _bind_path(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with ExitStack() as undo:
+        undo.enter_context(sock)
+        if path.is_socket() and not _answers(path):
+            path.unlink()
+        sock.bind(str(path))
+        # Nobody can connect before `listen`: there is no moment with wider permissions.
+        path.chmod(_MODE)
+        sock.listen(_BACKLOG)
+        undo.pop_all()
+    return sock
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Blocking would wait for a place in the backlog of a listener that is too busy to accept.
+        probe.settimeout(0)
+        return probe.connect_ex(str(path)) != errno.ECONNREFUSED
+
+
+async def _serve(loop: asyncio.AbstractEventLoop, edge: Edge, sock: socket.socket) -> asyncio.Server:
+    if sock.family == socket.AF_UNIX:
+        return await loop.create_unix_server(edge, sock=sock, backlog=_BACKLOG)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
+    return await loop.create_server(edge, sock=sock, backlog=_BACKLOG)
+
+
+def _most() -> int:
+    """How many connections at once: half of the descriptors; sinks and the journal need some too."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft // 2
