@@ -150,8 +150,8 @@ class Intake:
 def labels_of(query: Mapping[str, str]) -> dict[str, str]:
     """The labels in a URL: its first 16 parameters whose name and value are short and printable.
 
-    Short is up to 64 and 256 characters. The URL is unsigned: whoever knows it may add any. What does not fit is
-    left out, because a label is never worth an event.
+    Short is up to 64 and 256 characters. The URL is unsigned: whoever knows it may add any. What does not fit
+    is left out, because a label is never worth an event.
     """
     fit = (
         (name, value)
