@@ -85,7 +85,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
     except (msgspec.MsgspecError, ValueError):
         document = _decode_tolerantly(body)
     if not isinstance(document, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - the sender's fault, not the caller's
+        raise ValueError("not a JSON object")  # noqa: TRY004  # the sender's fault, not the caller's
     # Counting is far cheaper than walking, and most bodies have fewer brackets than levels are allowed.
     if body.count(b"{") + body.count(b"[") > _DEPTH and _is_too_deep(document):
         raise ValueError(_TOO_DEEP)

@@ -108,7 +108,7 @@ class Chromatic(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def _with_build(bare: Event, build: dict[str, Any]) -> Event:
-    """The event with the facts of a build: v1 names its project in a text, v2 in an object, the oldest nowhere."""
+    """The event with the facts of a build: a project is named by a text in v1, in v2 by an object."""
     url = text(build.get("webUrl"))
     status = text(build.get("status"))
     found = _RESULTS.get(word(build.get("result"))) if status is None else _BUILD_STATUSES.get(word(status))

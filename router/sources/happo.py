@@ -44,12 +44,12 @@ class Happo(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_body: Size = Size(8 << 20)
     provider: ClassVar[str] = "happo"
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> None:  # noqa: ARG002 - has no time
+    def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> None:  # noqa: ARG002  # no time
         """See `Source.verify`."""
         if not self.unsigned:
             check_hex(self.secret, sole(headers, _HEADER), body, _PREFIX)
 
-    def sign(self, body: bytes, now: float) -> dict[str, str]:  # noqa: ARG002 - has no time
+    def sign(self, body: bytes, now: float) -> dict[str, str]:  # noqa: ARG002  # no time
         """See `Source.sign`."""
         return {} if self.unsigned or not self.secret else {_HEADER: sign_hex(self.secret[0], body, _PREFIX)}
 
