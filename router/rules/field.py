@@ -20,7 +20,7 @@ def check_field(field: str) -> None:
     """Raise `ValueError` unless a condition may use this name; the message names the fix."""
     if field in FIELDS:
         return
-    head, dot, rest = field.partition(".")
+    head, _, rest = field.partition(".")
     if head == "labels":
         if not rest:
             raise ValueError(f"'{field}' needs a label's name; write labels.<name>")
@@ -30,14 +30,16 @@ def check_field(field: str) -> None:
         if "" in rest.split("."):
             raise ValueError(f"'{field}' has an empty step; write names with one dot between them")
     else:
-        known = ("labels", "payload") if dot else (*FIELDS, "labels", "payload")
-        near = get_close_matches(head.lower(), known, 1)
-        hint = (
-            f"did you mean '{near[0]}{dot}{rest}'?"
-            if near
-            else f"write one of {', '.join(FIELDS)}, labels.<name>, payload.<path>"
-        )
-        raise ValueError(f"'{field}' is not a field; {hint}")
+        raise ValueError(f"'{field}' is not a field; {_nearest(head.lower(), rest)}")
+
+
+def _nearest(head: str, rest: str) -> str:
+    """What was probably meant, or what there is."""
+    dotted = {"labels": f"labels.{rest or '<name>'}", "payload": f"payload.{rest or '<path>'}"}
+    near = get_close_matches(head, dotted if rest else (*FIELDS, *dotted), 1)
+    if not near:
+        return f"write one of {', '.join(FIELDS)}, labels.<name>, payload.<path>"
+    return f"did you mean '{dotted.get(near[0], near[0])}'?"
 
 
 def is_payload(field: str) -> bool:

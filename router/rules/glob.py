@@ -1,8 +1,8 @@
 """Glob: `*`, `?` and the backslash by hand, in time linear in the value.
 
-A glob translated to a backtracking regular expression is exponential in its stars. Here each stretch between two
-stars is searched for once, leftmost first, which is enough because a stretch has a fixed length. A path is matched
-the same way, with `**` for the star and whole segments for the characters.
+A glob translated to a backtracking regular expression is exponential in its stars. Here each stretch between
+two stars is searched for once, leftmost first, which is enough as a stretch has a fixed length. A path is
+matched the same way, with `**` for the star and whole segments for the characters.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Protocol, TypeVar
 
 # Characters. A longer value matches no glob: no name is that long, and a search must stay short.
-LIMIT = 1 << 16
+LIMIT = 1 << 14
 
 
 class Wild(Enum):
@@ -61,6 +61,8 @@ class Characters:
 
     def find(self, subject: str, start: int, end: int) -> int:
         """The first place from `start` on where it stands and ends by `end`, or -1."""
+        if end - start < self.length:
+            return -1
         offset, literal = self._anchor
         # How far the anchor's own end must stay away from `end` for the rest to have room.
         room = end - (self.length - offset - len(literal))

@@ -1,7 +1,7 @@
 """Index: which rules an event could match at all, so that the others cost nothing.
 
-It may only leave out what cannot match: each condition is filed under texts or beginnings that one of its fields
-must have or, where no field says so, under "always". Must not decide whether a rule matches.
+It may only leave out what cannot match: each condition is filed under texts or beginnings that one of its
+fields must have or, where no field says so, under "always". Must not decide whether a rule matches.
 """
 
 from collections import Counter, defaultdict

@@ -154,7 +154,7 @@ class Patterns:
 
 
 def read_item(field: str, text: str | None, words: Collection[str] | None = None) -> Item:
-    """One pattern as written for a field; None is YAML's null. `words` are all that the field can be, if known.
+    """One pattern as written for a field; None is YAML's null. `words` are all it can be, if known.
 
     Raises:
         ValueError: it cannot match what its author meant; the message names the text and the fix.

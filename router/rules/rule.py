@@ -3,7 +3,7 @@
 Must not know the other rules: their order, `final` and shared sinks are the matcher's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import msgspec
@@ -24,8 +24,8 @@ _SHOWN_VALUES = 5  # values of a path with `*` in an explanation
 class Finding(msgspec.Struct, frozen=True):
     """What one field was asked and what was seen.
 
-    `seen` is None if absent; a long text is cut and ends in `…`, an object is `(object)`, a list `(list)`. Where a
-    path has several values, it is the first that was meant, or else some of them joined.
+    `seen` is None if absent; a long text is cut and ends in `…`, an object is `(object)`, a list `(list)`.
+    Where a path has several values, it is the first that was meant, or else some of them joined.
     """
 
     field: str
@@ -47,12 +47,16 @@ class Checked(msgspec.Struct, frozen=True):
     held: bool
     findings: tuple[Finding, ...]
 
+    def __str__(self) -> str:
+        """The fields that decided: all where it held, else those that failed."""
+        return " and ".join(str(finding) for finding in self.findings if finding.held == self.held)
+
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule says of one event, ready for JSON.
 
-    `to` are the sinks the rule names; `repeated` those of them that an earlier rule had named already. `ended_by`
-    is the final rule that matched before this one, of which then nothing was checked: it was not reached.
+    `to` are the sinks the rule names; `repeated` those of them that an earlier rule had named already.
+    `ended_by` is the final rule that matched before this one, of which then nothing was checked.
     """
 
     rule: str
@@ -71,15 +75,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reason(self) -> str:
-        """Why, on one line: the fields that failed, or those of the exception that held."""
+        """Why, on one line: the fields that failed, or those of an `unless` that held."""
         if self.ended_by is not None:
             return f"not reached: '{self.ended_by}' is final"
+        if self.matched and self.repeated:
+            return f"matched; an earlier rule already named {', '.join(self.repeated)}"
         if self.matched:
             return "matched"
-        excepted = [checked for checked in self.unless if checked.held]
         if self.when and not any(checked.held for checked in self.when):
-            return "; or ".join(_told(checked.findings, held=False) for checked in self.when)
-        return "unless: " + "; or ".join(_told(checked.findings, held=True) for checked in excepted)
+            return "; or ".join(str(checked) for checked in self.when)
+        return "unless " + "; or ".join(str(checked) for checked in self.unless if checked.held)
 
 
 class Condition(msgspec.Struct, frozen=True, dict=True):
@@ -118,8 +123,8 @@ class Condition(msgspec.Struct, frozen=True, dict=True):
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Events like this go to these sinks.
 
-    It matches if any condition of `when` holds (none given: always) and none of `unless` does. After a match that
-    is `final` no further rule is looked at. `message` overrides the sinks' text.
+    It matches if any condition of `when` holds (none given: always) and none of `unless` does. After a match
+    that is `final` no further rule is looked at. `message` overrides the sinks' text.
     """
 
     name: str
@@ -160,24 +165,21 @@ def _checked(condition: Condition, event: Event) -> Checked:
 
 def _seen(values: Sequence[object], patterns: Patterns) -> Scalar:
     """The values of one field, for an explanation."""
-    meant: Iterator[object] = filter(patterns.matches, values)
     if len(values) == 1:
         return _shown(values[0])
-    for value in meant:
+    for value in filter(patterns.matches, values):
         return _shown(value)
-    some = ", ".join(text_of(_shown(value)) or "null" for value in values[:_SHOWN_VALUES])
-    return f"{some}, …" if len(values) > _SHOWN_VALUES else some
+    some = [text_of(_shown(value)) for value in values[:_SHOWN_VALUES]]
+    more = ["…"] if len(values) > _SHOWN_VALUES else []
+    return ", ".join(["null" if text is None else text for text in some] + more)
 
 
 def _shown(value: object) -> Scalar:
     """One value as a JSON scalar of bounded length."""
+    if isinstance(value, int) and value.bit_length() > 63:
+        value = str(value)  # a JSON encoder refuses it as a number
     if isinstance(value, str):
         return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
     if value is None or isinstance(value, bool | int | float):
         return value
     return "(object)" if isinstance(value, dict) else "(list)"
-
-
-def _told(findings: Sequence[Finding], *, held: bool) -> str:
-    """The findings that held, or those that did not, on one line."""
-    return " and ".join(str(finding) for finding in findings if finding.held == held)
