@@ -1,0 +1,258 @@
+"""Document: YAML text to nodes that know their place.
+
+Owns YAML's notation and its bounds. Every scalar stays text: what it means is decided by the field that reads
+it. Must not know any field. Nothing is constructed by the library: its events are read one by one, so that a
+bomb is seen before it is built.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+import yaml
+
+from router.config.nodes import Entry, Items, Map, Node, Text
+from router.config.problems import Problems, clip
+from router.config.syntax import Spot, YamlError, Written, explain, unquoted
+
+LONGEST: Final = 16 << 20
+MOST_NODES: Final = 500_000
+DEEPEST: Final = 32
+# Each value that should have been quoted costs one more reading of the text.
+_MOST_READINGS = 20
+_LONGEST_REREAD = 1 << 20
+
+_EXPRESSION = re.compile(r"!?re:")
+
+# libyaml is ten times as fast; without it PyYAML is slow, not different.
+Parser = type[yaml.CSafeLoader] | type[yaml.SafeLoader]
+PARSER: Parser = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
+def read(raw: bytes, problems: Problems, parser: Parser = PARSER) -> Node | None:
+    """The only document of a file, or None if it could not be read to its end; why goes to `problems`.
+
+    A value that YAML cannot read unquoted does not hide what comes after it: it is reported, taken as it was
+    meant, and the text is read again.
+    """
+    written = _decoded(raw, problems)
+    meant: dict[tuple[int, int], str] = {}
+    while written is not None:
+        found = Problems(problems.path)
+        try:
+            node = _Reading(written, found, meant, parser).document()
+        except YamlError as error:
+            problems.add(error.spot, error.message)
+            again = error.meant and len(written.text) <= _LONGEST_REREAD and len(meant) < _MOST_READINGS
+            if not again or error.meant is None:
+                problems.take(found)
+                return None
+            meant[error.spot.line, error.spot.column] = error.meant
+            written = written.replaced(error.spot, len(error.meant))
+        else:
+            problems.take(found)
+            return node
+    return None
+
+
+def _decoded(raw: bytes, problems: Problems) -> Written | None:
+    """The text of a file, or None with a problem."""
+    if len(raw) > LONGEST:
+        problems.add(Spot(1, 1), f"the file has {len(raw)} bytes; the limit is {LONGEST}")
+        return None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        problems.add(Spot(1, 1), "the file is UTF-16; save it as UTF-8")
+        return None
+    try:
+        written = Written(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        spot = Written(raw[: error.start].decode("utf-8-sig")).end
+        problems.add(spot, f"the byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8")
+        return None
+    found = written.unprintable()
+    if found is not None:
+        spot, character = found
+        problems.add(spot, f"the character U+{ord(character):04X} may not stand here; remove it")
+        return None
+    return written
+
+
+class _Frame(msgspec.Struct):
+    """A list or map that is being read; `key` waits for its value, and is dropped with it if `barred`."""
+
+    node: Items | Map
+    flow: bool
+    anchor: str | None
+    size: int = 1
+    key: Text | None = None
+    barred: bool = False
+
+
+class _Reading:
+    """One reading of a text."""
+
+    def __init__(
+        self, written: Written, problems: Problems, meant: dict[tuple[int, int], str], parser: Parser
+    ) -> None:
+        self._written = written
+        self._problems = problems
+        self._meant = meant
+        self._events = parser(written.text)
+        self._stack: list[_Frame] = []
+        self._anchors: dict[str, tuple[Node, int] | None] = {}  # with sizes; None: not complete yet
+        self._count = 0
+        self._root: Node | None = None
+
+    def document(self) -> Node:
+        """Read it all.
+
+        Raises:
+            YamlError: it makes no sense from some place on, or is over a bound.
+        """
+        try:
+            while True:
+                event = self._events.get_event()
+                if event is None or isinstance(event, yaml.StreamEndEvent):
+                    break
+                self._take(event)
+        except yaml.MarkedYAMLError as error:
+            raise explain(error, self._written, flow=self._flow) from None
+        except RecursionError:
+            raise YamlError(Spot(1, 1), f"it is nested too deeply; the limit is {DEEPEST}") from None
+        finally:
+            self._events.dispose()
+        if self._root is None or (isinstance(self._root, Text) and self._root.empty):
+            raise YamlError(Spot(1, 1), "the file is empty; it needs at least sources, sinks and rules")
+        return self._root
+
+    @property
+    def _flow(self) -> bool:
+        return bool(self._stack) and self._stack[-1].flow
+
+    def _take(self, event: yaml.Event) -> None:
+        """Build one event in."""
+        match event:
+            case yaml.ScalarEvent():
+                self._put(self._scalar(event), 1, event.anchor)
+            case yaml.AliasEvent():
+                self._put(*self._alias(event), None)
+            case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
+                self._open(event)
+            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
+                frame = self._stack.pop()
+                self._put(frame.node, frame.size, frame.anchor)
+            case yaml.DocumentStartEvent() if self._root is not None:
+                raise YamlError(
+                    Spot.of(event.start_mark),
+                    "a second document begins here; a configuration is one document",
+                )
+
+    def _open(self, event: yaml.SequenceStartEvent | yaml.MappingStartEvent) -> None:
+        """Begin a list or a map."""
+        spot = Spot.of(event.start_mark)
+        if len(self._stack) == DEEPEST:
+            raise YamlError(spot, f"this is nested too deeply; the limit is {DEEPEST}")
+        above = self._stack[-1] if self._stack else None
+        if above is not None and isinstance(above.node, Map) and above.key is None:
+            opening = Spot(above.node.line, above.node.column)
+            if (
+                above.flow
+                and not above.node.entries
+                and (spot.line, spot.column) == (opening.line, opening.column + 1)
+            ):
+                raise unquoted(opening, self._written.text_from(opening))
+        if event.tag is not None:
+            tag = self._written.at(spot).split(maxsplit=1)[0]
+            self._problems.add(spot, f"YAML tags are not read; remove '{clip(tag)}'")
+        self._counted(spot, 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        node: Items | Map = (
+            Items(spot.line, spot.column, [])
+            if isinstance(event, yaml.SequenceStartEvent)
+            else Map(spot.line, spot.column, {})
+        )
+        self._stack.append(_Frame(node, bool(event.flow_style), event.anchor))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Text:
+        """A scalar, as it was meant."""
+        spot = Spot.of(event.start_mark)
+        self._counted(spot, 1)
+        meant = self._meant.get((spot.line, spot.column)) if self._meant else None
+        if meant is not None:
+            return Text(spot.line, spot.column, meant, quoted=True)
+        quoted = event.style not in ("", None)
+        if event.tag is not None and self._flow:
+            # PyYAML without libyaml takes the brackets behind it for a part of the tag.
+            raise unquoted(spot, self._written.value(spot, flow=True))
+        if event.tag is not None or (event.anchor is not None and not event.value and not quoted):
+            return self._unquoted(spot)
+        if not quoted and _EXPRESSION.match(event.value) and self._written.commented(Spot.of(event.end_mark)):
+            self._problems.warn(
+                spot,
+                "this expression ends where ' #' begins a comment; quote it, with or without the comment",
+            )
+        return Text(spot.line, spot.column, event.value, quoted)
+
+    def _unquoted(self, spot: Spot) -> Text:
+        """A value that YAML reads as something else; it is reported and then taken as it was meant."""
+        error = unquoted(spot, self._written.value(spot, flow=self._flow))
+        self._problems.add(spot, error.message)
+        return Text(spot.line, spot.column, error.meant or "", quoted=True)
+
+    def _alias(self, event: yaml.AliasEvent) -> tuple[Node, int]:
+        """What an alias repeats, and how many nodes that are."""
+        spot = Spot.of(event.start_mark)
+        if event.anchor not in self._anchors:
+            self._counted(spot, 1)
+            return self._unquoted(spot), 1
+        target = self._anchors[event.anchor]
+        if target is None:
+            raise YamlError(spot, f"'*{clip(event.anchor)}' repeats what it is a part of; write it out")
+        self._counted(spot, target[1])
+        return target
+
+    def _counted(self, spot: Spot, size: int) -> None:
+        """Count nodes, those behind aliases each time."""
+        self._count += size
+        if self._count > MOST_NODES:
+            raise YamlError(
+                spot, f"more than {MOST_NODES} values up to here, each alias counted in full; write less"
+            )
+
+    def _put(self, node: Node, size: int, anchor: str | None) -> None:
+        """Give a complete node its place in what is being read."""
+        if anchor is not None:
+            self._anchors[anchor] = (node, size)
+        if not self._stack:
+            self._root = node
+            return
+        frame = self._stack[-1]
+        frame.size += size
+        if isinstance(frame.node, Items):
+            frame.node.items.append(node)
+        elif frame.key is None:
+            frame.key, frame.barred = self._key(frame.node, node)
+        else:
+            if not frame.barred:
+                frame.node.entries[frame.key.text] = Entry(frame.key, node)
+            frame.key = None
+
+    def _key(self, map_: Map, node: Node) -> tuple[Text, bool]:
+        """A key, and whether it may not be used."""
+        if not isinstance(node, Text):
+            self._problems.add(node, "a key must be text; this is a list or a map")
+            return Text(node.line, node.column, ""), True
+        if node.empty:
+            self._problems.add(node, "the key before ':' is missing")
+            return node, True
+        if node.text == "<<" and not node.quoted:
+            self._problems.add(node, "merging by '<<' is not read; write the keys out here")
+            return node, True
+        first = map_.entries.get(node.text)
+        if first is not None:
+            self._problems.add(
+                node, f"duplicate key '{clip(node.text)}'; the first is in line {first.key.line}"
+            )
+            return node, True
+        return node, False

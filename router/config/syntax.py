@@ -1,0 +1,279 @@
+"""Syntax: what YAML could not read, said in our own words, at its place, with the fix.
+
+Owns the traps of YAML's notation. A library's message is never repeated: its place and the characters that
+stand there say enough, and both of PyYAML's parsers agree on those.
+"""
+
+import re
+from functools import cached_property
+from typing import Protocol
+
+import yaml
+
+from router.errors import RouterError
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_COMMENT = re.compile(r"\s+#")
+_KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
+_BEGINS = {
+    "!": "'!' begins a YAML tag",
+    "&": "'&' begins a YAML anchor",
+    "*": "'*' begins a YAML alias",
+    "%": "'%' begins a YAML directive",
+    "{": "'{' begins a YAML map",
+    "[": "'[' begins a YAML list",
+    "|": "'|' begins a YAML text block",
+    ">": "'>' begins a YAML text block",
+    "?": "'?' begins a YAML key",
+}
+
+
+class Mark(Protocol):
+    """A place as PyYAML's parsers tell it, counted from 0."""
+
+    line: int
+    column: int
+
+
+class Spot:
+    """A place in a text; line and column count from 1."""
+
+    __slots__ = ("column", "line")
+
+    def __init__(self, line: int, column: int) -> None:
+        self.line = line
+        self.column = column
+
+    @classmethod
+    def of(cls, mark: Mark | None) -> "Spot":
+        """The place of a mark; the beginning if there is none."""
+        return cls(1, 1) if mark is None else cls(mark.line + 1, mark.column + 1)
+
+
+class YamlError(RouterError):
+    """From `spot` on the YAML makes no sense. `meant`: the text that should have been quoted there, if known."""
+
+    def __init__(self, spot: Spot, message: str, meant: str | None = None) -> None:
+        super().__init__(message)
+        self.spot = spot
+        self.message = message
+        self.meant = meant
+
+
+class Written:
+    """The text of a file, to look up what stands where."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines as YAML counts them."""
+        # splitlines() knows YAML's line breaks, and some that `unprintable` refuses; the sentinel keeps an empty
+        # last line.
+        lines = f"{self.text}.".splitlines()
+        lines[-1] = lines[-1][:-1]
+        return lines
+
+    def at(self, spot: Spot) -> str:
+        """The rest of the line from there."""
+        if spot.line > len(self.lines):
+            return ""
+        return self.lines[spot.line - 1][spot.column - 1 :]
+
+    def before(self, spot: Spot) -> str:
+        """The line up to there."""
+        return self.lines[spot.line - 1][: spot.column - 1] if spot.line <= len(self.lines) else ""
+
+    def value(self, spot: Spot, *, flow: bool = False) -> str:
+        """The value that begins there: up to a comment, within brackets up to a comma or the closing one."""
+        rest = self.text_from(spot)
+        if flow or _open(self.before(spot)):
+            rest = re.split(r"[,\]}]", rest, maxsplit=1)[0].rstrip()
+        return rest
+
+    def text_from(self, spot: Spot) -> str:
+        """The rest of the line from there, without a comment."""
+        return _COMMENT.split(self.at(spot), maxsplit=1)[0].rstrip()
+
+    @property
+    def end(self) -> Spot:
+        """The place behind the last character."""
+        return Spot(len(self.lines), len(self.lines[-1]) + 1)
+
+    def commented(self, spot: Spot) -> bool:
+        """Whether a comment begins there, on the same line."""
+        return _COMMENT.match(self.at(spot)) is not None
+
+    def replaced(self, spot: Spot, length: int) -> "Written":
+        """The same text with a plain word of the same length there: every other place stays where it was."""
+        lines = list(self.lines)
+        line = lines[spot.line - 1]
+        start = spot.column - 1
+        lines[spot.line - 1] = line[:start] + "x" * length + line[start + length :]
+        return Written("\n".join(lines))
+
+    def unprintable(self) -> tuple[Spot, str] | None:
+        """The first character that YAML does not allow, with its place."""
+        found = _UNPRINTABLE.search(self.text)
+        if found is None:
+            return None
+        return Written(self.text[: found.start()]).end, found[0]
+
+
+def _open(before: str) -> bool:
+    """Whether a bracket is open at the end of this part of a line; quoted text is passed over."""
+    bare = re.sub(r"'[^']*'|\"(?:\\.|[^\"\\])*\"", "", before)
+    return sum(map(bare.count, "[{")) > sum(map(bare.count, "]}"))
+
+
+def unquoted(spot: Spot, meant: str, why: str | None = None) -> YamlError:
+    """A value that must stand in quotes, and how it looks in them."""
+    why = why or _BEGINS.get(meant[:1], f"'{meant[:1]}' may not begin a value")
+    return YamlError(spot, f"quote this value: {quoted(meant)} (unquoted, {why})", meant)
+
+
+def quoted(text: str) -> str:
+    """The text as YAML, in the quotes that need the fewest escapes."""
+    if '"' in text or "\\" in text:
+        escaped = text.replace("'", "''")
+        return f"'{escaped}'"
+    return f'"{text}"'
+
+
+def explain(error: yaml.MarkedYAMLError, written: Written, *, flow: bool) -> YamlError:
+    """A syntax error in our own words. `flow`: the parser was within brackets."""
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return YamlError(Spot(1, 1), "this is not YAML")
+    here = Spot.of(mark)
+    start = Spot.of(error.context_mark) if error.context_mark is not None else here
+    context = error.context or ""
+    if context.startswith(("while scanning a tag", "while scanning an a")) or "tag handle" in (
+        error.problem or ""
+    ):
+        return unquoted(start, written.value(start, flow=flow))
+    if context == "while scanning a directive":
+        return YamlError(start, "YAML directives are not read; remove this line")
+    if context == "while scanning a block scalar":
+        return _block_text(start, here, written)
+    if "scalar" in context:
+        return _quoted_text(start, here, written)
+    if context.startswith("while parsing a flow"):
+        return _brackets(start, here, written)
+    if context.startswith("while parsing a block"):
+        return _block(start, here, written, flow=flow)
+    if context == "while scanning a simple key":
+        return _no_colon(start, written)
+    return _stray(here, written, flow=flow)
+
+
+def _stray(here: Spot, written: Written, *, flow: bool) -> YamlError:
+    """Something that may not stand where it stands."""
+    rest = written.at(here)
+    before = written.before(here)
+    first = rest[:1]
+    if not before.strip(" \t") and (first == "\t" or "\t" in before):
+        return YamlError(here, "a tab indents this line; indent with spaces")
+    if first == ":":
+        return _second_colon(here, written)
+    if first == "-":
+        return YamlError(
+            here, "a list begins in the middle of a line; begin it on a line of its own, indented"
+        )
+    if first in ("@", "`", "%", "?") and before.strip():
+        return unquoted(here, written.value(here, flow=flow))
+    if first == "%":
+        return YamlError(here, "YAML directives are not read; remove this line")
+    if before.strip():
+        return _after_value(here, written, flow=flow)
+    return YamlError(
+        here, "this does not belong to what stands above it; check its indentation, or remove a '...' above"
+    )
+
+
+def _second_colon(here: Spot, written: Written) -> YamlError:
+    """A `: ` where no key may stand: in the middle of a value, or on a line that is indented too far."""
+    key = _KEY.match(written.before(here))
+    if key is not None:
+        value = Spot(here.line, key.end() + 1)
+        return unquoted(value, written.value(value), "': ' begins the value of a key")
+    before = written.before(here)
+    column = len(before) - len(before.lstrip()) + 1
+    return YamlError(
+        Spot(here.line, column),
+        "a key may not begin here; check the indentation of this line and the one above",
+    )
+
+
+def _block(start: Spot, here: Spot, written: Written, *, flow: bool) -> YamlError:
+    """A map or list whose next line does not fit, or more text after a value."""
+    before, rest = written.before(here), written.at(here)
+    if before.strip(" -"):
+        return _after_value(here, written, flow=flow)
+    if rest.startswith(":"):
+        return YamlError(here, "the key before ':' is missing")
+    what = "list items" if written.at(start).startswith("-") else "keys"
+    return YamlError(
+        here,
+        f"this line does not line up; its {what} begin in column {start.column}, see line {start.line}",
+    )
+
+
+def _after_value(here: Spot, written: Written, *, flow: bool) -> YamlError:
+    """A bracket where no list or map is open, or text after a quoted value or a closing bracket."""
+    rest = written.at(here)
+    if rest[:1] in ("]", "}", ","):
+        return unquoted(here, written.text_from(here), f"'{rest[0]}' belongs to brackets")
+    key = _KEY.match(written.before(here))
+    if key is not None and not flow:
+        value = Spot(here.line, key.end() + 1)
+        if written.at(value)[:1] in ("{", "["):
+            return unquoted(value, written.text_from(value))
+    return YamlError(
+        here, "more text follows a complete value; quote all of it, and write '' for a ' in single quotes"
+    )
+
+
+def _brackets(start: Spot, here: Spot, written: Written) -> YamlError:
+    """A list or map in brackets that does not end, or an item that is no item."""
+    if written.at(here)[:1] in (",", "]", "}") and written.at(start)[:1] not in ("[", "{"):
+        return YamlError(here, f"a value is missing before '{written.at(here)[0]}'")
+    opening = written.at(start)[:1]
+    what, closing = ("map", "}") if opening == "{" else ("list", "]")
+    return YamlError(start, f"this {what} does not end with '{closing}', or a ',' is missing in it")
+
+
+def _quoted_text(start: Spot, here: Spot, written: Written) -> YamlError:
+    """A quoted text that does not end, or an escape that is none."""
+    quote = written.at(start)[:1]
+    if here.line > len(written.lines) or not written.at(here):
+        return YamlError(start, f"this text does not end; close it with {quote}")
+    if quote == '"':
+        line = written.lines[here.line - 1]
+        escape = line.rfind("\\", 0, here.column)
+        if escape >= 0:
+            spot = Spot(here.line, escape + 1)
+            shown = line[escape : escape + 2]
+            return YamlError(
+                spot, f"'{shown}' is no escape in double quotes; write single quotes, or '\\\\' for '\\'"
+            )
+    return YamlError(start, f"this text does not end; close it with {quote}")
+
+
+def _block_text(start: Spot, here: Spot, written: Written) -> YamlError:
+    """A `|` or `>` that was not meant to begin a block, or a block with a tab."""
+    if here.line == start.line:
+        return unquoted(start, written.value(start))
+    return YamlError(here, "a tab indents this line; indent with spaces")
+
+
+def _no_colon(start: Spot, written: Written) -> YamlError:
+    """A line in a map without a key."""
+    line = written.value(start)
+    key, colon, rest = line.partition(":")
+    if colon and rest:
+        return YamlError(start, f"a space is missing after ':'; write '{key}: {rest}'")
+    return YamlError(
+        start, f"':' is missing after '{line}'; or indent this line if it continues the one above"
+    )
