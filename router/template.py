@@ -1,25 +1,24 @@
 """Template: operator text with `{{ fields }}`, checked when the configuration loads.
 
-The only module that knows minijinja. A template sees an event's fields, never Python; loops end by fuel, output by a
-bound; what strangers wrote is escaped by the sink's own `escape` at the last step.
+Owns what a template sees of an event. The language itself is `jinja.py`'s. What strangers wrote is a value,
+never a template, and the sink's own `escape` makes it inert. What is left to the operator's good sense: a
+template may build a large value before it prints it.
 """
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
-import minijinja
-
+from router import jinja
 from router.errors import Unrenderable
 from router.event import FIELDS, Event
+from router.jinja import Escape
 
-Escape = Callable[[str], str]
-
-# `labels` and `payload` are maps: their keys are the sender's, so any may be named and a missing one prints nothing.
-VARIABLES = (*FIELDS, "id", "received_at", "type", "rule", "sink", "labels", "payload")
-_FUEL = 100_000
-_LIMIT = 64 * 1024
+# `labels` and `payload` are maps: their keys are the sender's, and a missing one prints nothing. `message` is
+# the text that the sink would have written by itself.
+VARIABLES = (*FIELDS, "id", "received_at", "type", "rule", "sink", "labels", "payload", "message")
+TEXT_LIMIT = 64 * 1024
+_LONGEST = 16 * 1024
 
 
 class Template:
@@ -36,32 +35,27 @@ class Template:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Compile a template; `ValueError` names the first unknown field or the syntax error with its line."""
-        try:
-            names = _environment(None).undeclared_variables_in_str(text)
-        except minijinja.TemplateError as error:
-            raise ValueError(f"the template does not parse: {error.detail}, line {error.line}") from None
-        for name in sorted(names):
-            if name not in VARIABLES:
-                near = get_close_matches(name, VARIABLES, 1)
-                hint = f"did you mean '{near[0]}'?" if near else f"fields are {', '.join(VARIABLES)}"
-                raise ValueError(f"the template names an unknown field '{name}'; {hint}")
+        """Check a template; `ValueError` names the first unknown word, or the syntax error with its line."""
+        if len(text) > _LONGEST:
+            raise ValueError(f"the template has {len(text)} characters; at most {_LONGEST} are allowed")
+        jinja.check(text, VARIABLES)
         return cls(text)
 
-    def render(self, variables: Mapping[str, Any], escape: Escape | None = None) -> str:
-        """The text for one event.
+    def render(
+        self, variables: Mapping[str, object], escape: Escape | None = None, limit: int = TEXT_LIMIT
+    ) -> str:
+        """The text for one event, of at most `limit` characters.
 
         Raises:
-            Unrenderable: fuel or output bound exceeded, or an operation the values do not allow; the message holds
-                nothing of the event.
+            Unrenderable: fuel or output bound exceeded, or an operation the values do not allow; the message
+                holds nothing of the event.
         """
         try:
-            text: str = _environment(escape).render_str(self.text, **variables)
-        except minijinja.TemplateError as error:
+            return jinja.render(self.text, variables, escape, limit)
+        except jinja.Failure as error:
             raise Unrenderable(f"the template failed at line {error.line}: {error.kind}") from None
-        if len(text) > _LIMIT:
-            raise Unrenderable(f"the template made {len(text)} characters, the limit is {_LIMIT}")
-        return text
+        except jinja.FAULTS as error:
+            raise Unrenderable(f"the template failed: {type(error).__name__}") from None
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
@@ -73,27 +67,90 @@ class Template:
         return hash(self.text)
 
 
-def variables_of(event: Event, rule: str, sink: str) -> dict[str, Any]:
-    """What a template sees: VARIABLES, with absent fields None and `payload` the provider's JSON."""
-    values: dict[str, Any] = {name: getattr(event, name) for name in FIELDS}
-    values.update(
-        id=event.id, received_at=event.received_at, type=event.type, rule=rule, sink=sink,
-        labels=event.labels, payload=event.document,
-    )  # fmt: skip
-    return values
+def variables_of(event: Event, rule: str, sink: str, message: str = "") -> dict[str, object]:
+    """What a template sees: VARIABLES but for absent fields. `payload` is decoded when it is first looked at.
+
+    `received_at` is RFC 3339 text; `message` the text that the sink would have written by itself.
+    """
+    values = {name: value for name in FIELDS if (value := getattr(event, name)) is not None}
+    return values | {
+        "id": event.id,
+        "received_at": rfc3339(event.received_at),
+        "type": event.type,
+        "rule": rule,
+        "sink": sink,
+        "message": message,
+        "labels": jinja.View(lambda: event.labels),
+        "payload": jinja.View(lambda: event.document),
+    }
 
 
-@lru_cache(maxsize=16)
-def _environment(escape: Escape | None) -> minijinja.Environment:
-    """One environment per way of escaping; absent values print nothing."""
+def rfc3339(seconds: float) -> str:
+    """A time as `2026-05-04T03:02:01.000Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def finalize(value: object) -> object:
-        if value is None:
-            return ""
-        if escape is not None and isinstance(value, str) and not isinstance(value, minijinja.Markup):
-            return escape(value)
-        return value
 
-    return minijinja.Environment(
-        finalizer=finalize, undefined_behavior="chainable", fuel=_FUEL, auto_escape_callback=lambda _: False
+def trial(
+    template: Template, escape: Escape | None = None, check: Callable[[str], object] | None = None
+) -> None:
+    """Render the template for a sample event of every kind: an error shows at load, not at the first event.
+
+    `check` may refuse a result by a `ValueError`. A template that reads `payload` is forgiven what may only
+    be the samples' fault: theirs are empty.
+
+    Raises:
+        ValueError: it fails for one of them; the message says for which, and why.
+    """
+    for event in SAMPLES:
+        failed = f"the template fails for an event of type '{event.type}'"
+        try:
+            made = jinja.render(
+                template.text, variables_of(event, "a rule", "a sink", "a message"), escape, TEXT_LIMIT
+            )
+        except jinja.Failure as error:
+            if "payload" not in template.text:
+                reason = error.detail or error.kind
+                advice = "; a field may be absent, write (changes or 0)" if "undefined" in reason else ""
+                raise ValueError(f"{failed} at line {error.line}: {reason}{advice}") from None
+            continue
+        except (Unrenderable, *jinja.FAULTS) as error:
+            raise ValueError(f"{failed}: {error}") from None
+        if check is not None:
+            try:
+                check(made)
+            except ValueError as error:
+                raise ValueError(f"{failed}: {error}") from None
+
+
+def _sample(kind: str, status: str | None, **fields: str | int) -> Event:
+    """An event with the fields that the decoders find in one of that kind."""
+    return Event(
+        id="evt_00000000000000",
+        source="a-source",
+        provider="chromatic",
+        event=kind,
+        kind=kind,
+        status=status,
+        received_at=1_767_225_600.0,
+        payload=b"{}",
+        **fields,  # type: ignore[arg-type]  # each is given with its own type, below
     )
+
+
+_PLACE = {"project": "web-app", "url": "https://www.chromatic.com/build?appId=0&number=1248"}
+_WORK = {"branch": "main", "commit": "3f2a9c1d" * 5, "author": "Ada Lovelace"}
+
+# The first has every field; the last has none that may be absent.
+SAMPLES = (
+    _sample(
+        "build", "pending", provider_status="PENDING", build="1248", changes=14, title="Calmer buttons",
+        pull_request=88, **_PLACE, **_WORK,
+    ),
+    _sample("build", "running", provider_status="PUBLISHED", build="1248", **_PLACE, **_WORK),
+    _sample("review", None, provider_status="MERGED", title="Calmer buttons", pull_request=88, **_PLACE),
+    _sample("review-decision", "accepted", provider_status="APPROVED", pull_request=88, **_PLACE),
+    _sample("comparison", "pending", provider_status="failure", build="0c1d2e3f", changes=14, **_PLACE),
+    _sample("flake", None, provider_status="reported", changes=1, title="Button is flaky", **_PLACE),
+    _sample("ping", None),
+    _sample("unknown", "unknown"),
+)  # fmt: skip
