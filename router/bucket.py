@@ -18,7 +18,7 @@ class Bucket:
     def available(self, now: float) -> int:
         """How many may pass now."""
         self._refill(now)
-        return int(self._tokens + 1e-9)
+        return max(0, int(self._tokens + 1e-9))
 
     def take(self, now: float, count: int = 1) -> None:
         """Let `count` pass; more than available is a debt that later time pays."""

@@ -27,11 +27,12 @@ PATIENCE = 3.0
 
 
 class Listener:
-    """One HTTP server's sockets and connections."""
+    """One HTTP server's sockets and connections: `most` at once, else half of what descriptors allow."""
 
-    def __init__(self, answer: Answer, failed: Failed) -> None:
+    def __init__(self, answer: Answer, failed: Failed, most: int | None = None) -> None:
         self._answer = answer
         self._failed = failed
+        self._most = most
         self._edge: Edge | None = None
         self._servers: list[asyncio.Server] = []
         self.addresses: tuple[str, ...] = ()
@@ -47,7 +48,7 @@ class Listener:
         require_c_parser()
         bound = list(sockets) or bind(listen)
         paths = [] if sockets or listen.path is None else [Path(listen.path)]
-        edge = self._edge = Edge(self._answer, self._failed, _most())
+        edge = self._edge = Edge(self._answer, self._failed, self._most or _most())
         loop = asyncio.get_running_loop()
         try:
             self.addresses = tuple(shown(each) for each in bound)

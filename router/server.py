@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl, unquote
 
+import anyio
 import msgspec
 import structlog
 from aiohttp import hdrs, web
@@ -97,8 +98,9 @@ class Server:
             yield ", ".join(self._listener.addresses)
 
     async def drain(self, patience: float = PATIENCE) -> None:
-        """Stop accepting and answer what was sent; see `Listener.drain`."""
-        await self._listener.drain(patience)
+        """Stop accepting and answer what was sent, for at most `grace`; see `Listener.drain`."""
+        with anyio.move_on_after(self._settings.grace):
+            await self._listener.drain(patience)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request's answer, counted and, where it is a refusal, logged."""
