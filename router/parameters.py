@@ -1,0 +1,146 @@
+"""Parameters: what an operator asked for, read from a query string or a body into the journal's queries.
+
+Pure. Everything wrong is `Rejected` with the fix: a misspelt filter must not become an unfiltered answer.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from typing import TypeVar
+
+import msgspec
+
+from router.clock import id_number
+from router.delivery import State
+from router.errors import Rejected
+from router.event import KINDS, STATUSES
+from router.journal.journal import DeliveryQuery, EventQuery
+from router.units import Duration
+
+LARGEST_PAGE = 500
+
+_FILTERS = ("source", "provider", "kind", "status", "branch", "project", "text")
+_EVENTS = (*_FILTERS, "since", "before", "limit")
+_DELIVERIES = ("event", "sink", "state", "since", "before", "limit")
+_WORDS = {"kind": ("kinds", KINDS), "status": ("statuses", STATUSES), "state": ("states", tuple(State))}
+
+_Body = TypeVar("_Body", bound=msgspec.Struct)
+
+
+class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of requeue and discard: deliveries by id (an event's id: all of its), or all of a sink."""
+
+    ids: list[str] = []
+    sink: str | None = None
+    reason: str = "discarded by an operator"
+
+
+class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of pause."""
+
+    reason: str = "paused by an operator"
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of backup: a path on the daemon's side."""
+
+    path: str
+
+
+def event_query(query: Mapping[str, str]) -> EventQuery:
+    """The page of events asked for."""
+    check(query, _EVENTS)
+    wanted = {name: query[name] for name in _FILTERS if name in query}
+    return EventQuery(**wanted, before=_cursor(query, "evt"), limit=_limit(query))
+
+
+def delivery_query(query: Mapping[str, str]) -> DeliveryQuery:
+    """The page of deliveries asked for."""
+    check(query, _DELIVERIES)
+    event = query.get("event")
+    if event is not None:
+        identifier(event, "evt")
+    state = query.get("state")
+    return DeliveryQuery(
+        event_id=event,
+        sink=query.get("sink"),
+        state=None if state is None else State(state),
+        before=_cursor(query, "dlv"),
+        limit=_limit(query),
+    )
+
+
+def since(query: Mapping[str, str], now: float) -> float | None:
+    """The time before which nothing is wanted: `since` is a duration back from now, or a time."""
+    text = query.get("since")
+    if text is None:
+        return None
+    try:
+        return now - Duration.parse(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise Rejected(f"'{text}' is no time", "write 2h, 7d, 2026-01-31 or 2026-01-31T08:00:00Z") from None
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """Whether a switch is on: `name=1`."""
+    check(query, (name,))
+    value = query.get(name, "0")
+    if value not in ("0", "1"):
+        raise Rejected(f"'{name}={value}' says neither yes nor no", f"write {name}=1 or leave it out")
+    return value == "1"
+
+
+def body(raw: bytes, shape: type[_Body], example: str) -> _Body:
+    """A JSON body; an absent one is an empty object."""
+    try:
+        return msgspec.json.decode(raw or b"{}", type=shape)
+    except msgspec.DecodeError as error:
+        raise Rejected(
+            f"the body is not what this call takes: {error}", f"send JSON such as {example}"
+        ) from None
+
+
+def identifier(text: str, *prefixes: str) -> int:
+    """The number behind an id that has one of the prefixes."""
+    for prefix in prefixes:
+        number = id_number(prefix, text)
+        if number is not None:
+            return number
+    forms = " or ".join(f"{prefix}_ and 13 letters and digits" for prefix in prefixes)
+    raise Rejected(f"'{text}' is no id", f"an id here is {forms}")
+
+
+def near(name: str, names: Mapping[str, object] | tuple[str, ...], noun: str) -> str:
+    """The fix for a name that is not there: the one that was meant, or all there are."""
+    close = get_close_matches(name, names, 1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"{noun} are {', '.join(names)}" if names else f"no {noun} are configured"
+
+
+def check(query: Mapping[str, str], names: tuple[str, ...]) -> None:
+    """Refuse parameters that do not exist, and words that are not in a closed vocabulary."""
+    for name, value in query.items():
+        if name not in names:
+            raise Rejected(f"'{name}' is not a parameter of this call", near(name, names, "parameters"))
+        noun, words = _WORDS.get(name, ("", ()))
+        if words and value not in words:
+            raise Rejected(f"'{value}' is not a {name}", near(value, words, noun))
+
+
+def _cursor(query: Mapping[str, str], prefix: str) -> str | None:
+    before = query.get("before")
+    if before is not None:
+        identifier(before, prefix)
+    return before
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    text = query.get("limit", "50")
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= LARGEST_PAGE:
+        raise Rejected(f"'{text}' is not a limit", f"write a number from 1 to {LARGEST_PAGE}")
+    return int(text)

@@ -1,0 +1,122 @@
+"""Text for a terminal: it fits, it aligns, and no stranger moves the cursor."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.columns import ago, exact, grid, listing, plain, plural, shorten, span, width
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("main", "main"),
+        ("größe 設計", "größe 設計"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("safe\u202etxt.exe", "safe\\u202etxt.exe"),
+        ("\u200b", "\\u200b"),
+    ],
+)
+def test_strangers_cannot_move_the_cursor_or_hide_text(text: str, shown: str) -> None:
+    """Control characters, and those that reorder or hide, are written out."""
+    assert shown == plain(text)
+
+
+@settings(max_examples=100)
+@given(st.text())
+def test_plain_text_is_one_printable_line(text: str) -> None:
+    """Whatever a stranger sends."""
+    assert plain(text).isprintable()
+
+
+@pytest.mark.parametrize(("text", "cells"), [("main", 4), ("設計", 4), ("e\u0301", 1), ("", 0)])
+def test_width_counts_cells(text: str, cells: int) -> None:
+    """Wide characters take two, combining ones none."""
+    assert cells == width(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "shown"),
+    [("main", 4, "main"), ("a/long/branch", 6, "a/lon…"), ("設計設計", 5, "設計…"), ("設計設計", 4, "設…")],
+)
+def test_what_does_not_fit_ends_in_an_ellipsis(text: str, cells: int, shown: str) -> None:
+    """Cut by cells, not by characters."""
+    assert shown == shorten(text, cells)
+
+
+def test_a_grid_aligns_and_marks_what_is_absent() -> None:
+    """Columns are as wide as their widest value; nothing trails."""
+    table = grid(["ID", "BRANCH"], [["1", "main"], ["22", None], ["3", ""]], None)
+
+    assert table == "ID  BRANCH\n1   main\n22  -\n3   -"
+
+
+def test_a_grid_gives_way_where_it_is_widest() -> None:
+    """The longest column is shortened first; short ones stay whole."""
+    table = grid(["ID", "TITLE"], [["evt_1", "x" * 40]], 20)
+
+    assert table == "ID     TITLE\nevt_1  " + "x" * 12 + "…"
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.text(max_size=60), min_size=3, max_size=3), max_size=4), st.integers(40, 120))
+def test_a_grid_fits_the_terminal(rows: list[list[str]], cells: int) -> None:
+    """Every line, whatever is in it."""
+    assert all(width(line) <= cells for line in grid(["A", "B", "C"], rows, cells).splitlines())
+
+
+def test_a_grid_for_a_pipe_shortens_nothing() -> None:
+    """Who greps wants all of it."""
+    assert "x" * 500 in grid(["A"], [["x" * 500]], None)
+
+
+def test_a_listing_leaves_out_what_is_absent() -> None:
+    """Names aligned, strangers' values made harmless."""
+    text = listing([("branch", "main"), ("title", None), ("by", "a\nb")], "  ")
+
+    assert text == "  branch  main\n  by      a\\nb"
+    assert listing([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.4, "now"),
+        (5, "5 s ago"),
+        (119, "1 min ago"),
+        (7200, "2 h ago"),
+        (3 * 86_400, "3 d ago"),
+        (-90, "in 1 min"),
+        (-0.2, "now"),
+    ],
+)
+def test_times_are_told_from_now(seconds: float, shown: str) -> None:
+    """Past and future, in the largest whole unit."""
+    assert shown == ago(NOW - timedelta(seconds=seconds), NOW)
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.0123, "12 ms"), (1.9, "1 s"), (61, "1 min")])
+def test_spans_have_one_unit(seconds: float, shown: str) -> None:
+    """Down to milliseconds."""
+    assert shown == span(seconds)
+
+
+def test_exact_times_say_zone_and_distance() -> None:
+    """In the terminal's zone, with its offset."""
+    then = NOW - timedelta(hours=1)
+
+    assert f"{then.astimezone():%Y-%m-%d %H:%M:%S %z} (1 h ago)" == exact(then, NOW)
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "shown"),
+    [(1, "event", "1 event"), (0, "delivery", "0 deliveries"), (1200, "rule", "1,200 rules")],
+)
+def test_nouns_follow_their_number(count: int, noun: str, shown: str) -> None:
+    """English, as far as our nouns need it."""
+    assert shown == plural(count, noun)

@@ -1,0 +1,82 @@
+"""The units: accepted by systemd without a word, and as closed as promised."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[1] / "systemd"
+NAMES = ("visual-router.service", "visual-router.socket", "visual-router-admin.socket")
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (Debian: systemd)"
+)
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units as installed, except that the program is one that exists here."""
+    for name in NAMES:
+        text = (UNITS / name).read_text("utf-8")
+        (tmp_path / name).write_text(
+            text.replace("/opt/visual-router/bin/visual-router", "/bin/true"), "utf-8"
+        )
+    return tmp_path
+
+
+def analyze(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run systemd-analyze on units in a folder."""
+    return subprocess.run(
+        ["systemd-analyze", *words], cwd=folder, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def test_systemd_accepts_the_units_without_a_word(units: Path) -> None:
+    """A setting it does not know would be ignored in silence at run time."""
+    done = analyze("verify", *(f"./{name}" for name in NAMES), folder=units)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_service_is_as_closed_as_promised(units: Path) -> None:
+    """An exposure of at most 1.1 of 10."""
+    done = analyze("security", "--offline=yes", "--threshold=11", "./visual-router.service", folder=units)
+
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_a_looser_unit_would_be_noticed(units: Path) -> None:
+    """The threshold is tight: one protection less fails it."""
+    unit = units / "visual-router.service"
+    unit.write_text(unit.read_text("utf-8").replace("PrivateUsers=yes\n", ""), "utf-8")
+    done = analyze("security", "--offline=yes", "--threshold=11", "./visual-router.service", folder=units)
+
+    assert done.returncode != 0
+
+
+def settings(name: str) -> dict[str, str]:
+    """The settings of a unit by their name."""
+    lines = (UNITS / name).read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def test_the_sockets_are_told_apart_by_name() -> None:
+    """The daemon knows its listeners by these names, and the service gets both."""
+    public, admin = settings("visual-router.socket"), settings("visual-router-admin.socket")
+
+    assert (public["FileDescriptorName"], admin["FileDescriptorName"]) == ("public", "admin")
+    assert admin["Service"] == "visual-router.service"
+    assert settings("visual-router.service")["Sockets"] == "visual-router.socket visual-router-admin.socket"
+
+
+def test_neither_a_bad_disk_nor_a_bad_hour_ends_the_service_for_good() -> None:
+    """No limit on starts, none on the sockets' triggers; only a wrong configuration stays down."""
+    service = settings("visual-router.service")
+
+    assert tuple(
+        service[name] for name in ("Restart", "RestartSec", "RestartPreventExitStatus")
+    ) == ("always", "2s", "2")
+    assert service["StartLimitIntervalSec"] == "0"
+    for name in NAMES[1:]:
+        assert settings(name)["TriggerLimitIntervalSec"] == "0"
