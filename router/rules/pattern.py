@@ -1,7 +1,8 @@
 """Patterns: what a rule asks of one field, item by item, in order, as GitHub reads branch filters.
 
 Owns the written forms: exact text, glob, `re:`, range, `null`, `!`. Must not know where a value comes from.
-A value is a JSON scalar or None for absent; an object or a list is present, but matches no text.
+A value is a JSON scalar or None for absent; an object or a list is present, but matches no text. A value over
+4 KiB matches no `re:`, one over 16 Ki characters no glob: what strangers send must not hold up the others.
 """
 
 import re

@@ -94,6 +94,21 @@ def test_the_payload_is_decoded_only_for_a_rule_that_could_match() -> None:
     assert matcher.match(unread) == [Route("all", "t")]
 
 
+def test_no_rule_is_looked_up_by_the_payload() -> None:
+    """Not even where that would tell it best from the others: any value of a path may be meant."""
+    unread = Undecoded(source="web", provider="chromatic", branch="dev", received_at=1.0, payload=b"{}")
+    matcher = Matcher(
+        [rule(f"r{x}", {"branch": "main", "payload.a.*": x}, to=x) for x in "xyz"]
+        + [rule("any", {"payload.a.*": "v"}, {"branch": "dev"}, to="any")]
+    )
+
+    assert [found.name for found in matcher.candidates(unread)] == ["any"]
+    assert matcher.match(event({"a": ["w", "v", "y"]}, branch="main")) == [
+        Route("ry", "y"),
+        Route("any", "any"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("written", "fields"),
     [
