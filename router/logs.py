@@ -158,7 +158,9 @@ def plain(value: object, limit: int = _FIELD_LIMIT, depth: int = _DEPTH) -> obje
         return int(value) if abs(value) < 1 << 63 else f"{value:#x}"[:limit]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
-    if isinstance(value, (str, BaseException, Secret, PurePath, IPv4Address, IPv6Address)):
+    if isinstance(value, Secret):
+        return str(value)
+    if isinstance(value, (str, BaseException, PurePath, IPv4Address, IPv6Address)):
         return _text(str(value), limit)
     if isinstance(value, bytes):
         return _text(value[: limit + 1].decode("utf-8", "backslashreplace"), limit)
