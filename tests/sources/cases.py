@@ -1,4 +1,4 @@
-"""What the tests of the sources share: sources to test, recorded payloads, and what an event must look like."""
+"""What the tests of the sources share: sources, recorded payloads, and what an event must look like."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def facts(event: Event) -> dict[str, Any]:
 
 
 def check_shape(event: Event, provider: str, body: bytes) -> None:
-    """Whatever came in, these hold: the vocabulary is ours, absent is None, and everything fits the journal."""
+    """Whatever came in: the vocabulary is ours, absent is None, and everything fits the journal."""
     assert (event.source, event.provider, event.received_at) == ("web", provider, NOW)
     assert event.payload == body
     assert event.kind in KINDS
