@@ -1,1 +1,1 @@
-"""Sinks: an Event to a Request, and its answer to an Outcome; one destination per file, all of them in one table."""
+"""Sinks: an Event to a Request, and its answer to an Outcome; one destination per file, all in one table."""

@@ -1,20 +1,24 @@
-"""Sink: what every destination has in common: its settings, its two pure methods, and the answer's default meaning.
+"""Sink: what every destination has in common: its settings, its pure methods, an answer's default meaning.
 
-A sink *is* its YAML section: one frozen struct, fields are keys, methods are behaviour. Must not do I/O by itself:
-HTTP goes through the `Transport` it is handed.
+A sink *is* its YAML section: one frozen struct, fields are keys, methods are behaviour. Must not speak HTTP
+by itself: that goes through the `Transport` it is handed.
 """
 
 import hashlib
-from collections.abc import Mapping
-from typing import ClassVar, Protocol
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Protocol, Self
 
 import msgspec
 
-from router.delivery import Delivered, Delivery, Dead, Hold, Outcome, Pause, Retry
+from router.delivery import Dead, Delivered, Delivery, Hold, Outcome, Pause, Retry
 from router.event import Event
 from router.retry import RetryPolicy
-from router.secret import Secret, Url
-from router.template import Template
+from router.secret import Secret, Url, check_url
+from router.template import Template, trial
 from router.units import Duration, Network, Rate
 
 
@@ -51,11 +55,25 @@ class Result(msgspec.Struct, frozen=True):
     excerpt: str | None = None
 
 
+class Flaw(str):
+    """What is wrong with a sink's settings, for its operator; `key` says at which of them."""
+
+    __slots__ = ("key",)
+    key: str
+
+    def __new__(cls, key: str, message: str) -> Self:
+        """A message that knows its key."""
+        flaw = super().__new__(cls, message)
+        flaw.key = key
+        return flaw
+
+
 class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of every sink.
 
-    `concurrency` attempts at once; `rate` a token bucket; `timeout` for a whole attempt; `max_age` counts from
-    receipt; `allow_networks` are networks a host name may lead to; `ca` is a PEM file of further authorities.
+    `concurrency` attempts at once; `rate` a token bucket; `timeout` for a whole attempt; `max_age` counts
+    from receipt; `template` is the text; `allow_networks` are networks that a host name may lead to; `ca` is
+    a PEM file of further authorities.
     """
 
     name: str = ""
@@ -68,22 +86,50 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     allow_networks: tuple[Network, ...] = ()
     ca: str | None = None
 
-    # Whether a delivery is dropped, from its second attempt on, once a newer event of the same build arrived.
-    supersedes: ClassVar[bool] = False
+    @property
+    def supersedes(self) -> bool:
+        """Whether a delivery is dropped, from its second attempt on, for a newer event of its build."""
+        return False
 
     @property
     def destination(self) -> Url | Secret | None:
         """Where it connects, for the transport; None for a sink that does not speak HTTP."""
         return None
 
+    @staticmethod
+    def escape(text: str) -> str:
+        """What strangers wrote, made inert for this sink's texts."""
+        return text
+
+    def problems(self) -> list[Flaw]:
+        """What is wrong with the settings beyond their types. No I/O; unresolved secrets are passed over."""
+        flaws = []
+        if self.template is not None:
+            try:
+                trial(self.template, self.escape)
+            except ValueError as error:
+                flaws.append(Flaw("template", str(error)))
+        if self.destination is not None and self.destination.resolved:
+            try:
+                check_url(self.destination.reveal())
+            except ValueError as error:
+                flaws.append(
+                    Flaw("url", f"{self.destination.reference} holds no URL that can be used: {error}")
+                )
+        return flaws
+
     def request(
         self, event: Event, delivery: Delivery, now: float, message: Template | None = None
     ) -> Request:
-        """The request that carries this event. Pure. `message` is the rule's text, which overrides the sink's.
+        """The request that carries this event. Pure. `message`, the rule's text, overrides the sink's.
 
         Raises:
             Unrenderable: neither the operator's template nor the built-in text could be rendered.
         """
+        raise NotImplementedError
+
+    def preview(self, event: Event, delivery: Delivery, now: float, message: Template | None = None) -> str:
+        """What would be sent, for people. No secret is needed for it, or in it. Raises as `request`."""
         raise NotImplementedError
 
     def judge(self, reply: Reply, now: float) -> Outcome:
@@ -99,15 +145,22 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         message: Template | None = None,
     ) -> Result:
         """One try. A sink that does not speak HTTP overrides this."""
-        reply = await transport.send(self.request(event, delivery, now, message))
+        reply = self._redacted(await transport.send(self.request(event, delivery, now, message)))
         return Result(self.judge(reply, now), reply.status, excerpt(reply.body))
+
+    def _redacted(self, reply: Reply) -> Reply:
+        """The answer without our secrets: a service may echo what it was sent."""
+        body = reply.body
+        for value in _revealed(self):
+            body = body.replace(value.encode(), "…".encode())
+        return msgspec.structs.replace(reply, body=body)
 
 
 def judge_status(reply: Reply, now: float) -> Outcome:
     """The default meaning of an answer.
 
-    2xx delivered; 429 or any failure with `Retry-After` holds the sink; 401, 403, 404, 410 are the sink's fault;
-    400, 413, 422 the delivery's; the rest, redirects included, is retried.
+    2xx delivered; 429 or any failure with `Retry-After` holds the sink; 401, 403, 404, 410 are the sink's
+    fault; 400, 413, 422 the delivery's; the rest, redirects included, is retried.
     """
     status = reply.status
     if 200 <= status < 300:
@@ -124,19 +177,76 @@ def judge_status(reply: Reply, now: float) -> Outcome:
 
 
 DEFAULT_HOLD = 30.0
+SHORTEST_HOLD = 1.0
 LONGEST_HOLD = 86_400.0
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds asked for by `Retry-After` (RFC 9110, 10.2.3: seconds or a date), within 1 s and a day; junk is None."""
-    raise NotImplementedError
+    """Seconds asked for by `Retry-After` (RFC 9110, 10.2.3: seconds or a date), from 1 s to a day.
+
+    None if there is no such header, or none that can be read.
+    """
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    if re.fullmatch(r"[0-9]{1,99}", text):
+        seconds = float(text)
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    return min(max(seconds, SHORTEST_HOLD), LONGEST_HOLD)
 
 
 def excerpt(body: bytes, limit: int = 500) -> str | None:
-    """The beginning of an answer for the history: one line of printable text, or None if there was nothing."""
-    raise NotImplementedError
+    """The beginning of an answer for the history: one line of printable text; None if there was nothing."""
+    # A character takes up to four bytes, and white space collapses: more is looked at than will be kept.
+    text = " ".join(body[: 8 * limit].decode("utf-8", "replace").split())
+    line = visible(text[: limit + 1])
+    return (line if len(line) <= limit else f"{line[: limit - 1]}…") or None
+
+
+def visible(text: str) -> str:
+    """The text on one line, fit for a terminal: what moves the cursor, hides or reverses text is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def fingerprint(sink: Sink) -> str:
     """A digest of all settings, secrets' values included: equal means "nothing changed"."""
-    raise NotImplementedError
+    return hashlib.sha256(json.dumps(_spelled(sink), default=str).encode()).hexdigest()
+
+
+def _spelled(value: object) -> object:
+    """A setting in the types of JSON; what JSON lacks is left to `str`."""
+    match value:
+        case Secret():
+            return [type(value).__name__, value.reference, value.reveal() if value.resolved else None]
+        case Template():
+            return value.text
+        case msgspec.Struct():
+            return [type(value).__name__, *(_spelled(getattr(value, key)) for key in value.__struct_fields__)]
+        case dict():
+            return [[key, _spelled(value[key])] for key in sorted(value)]
+        case tuple():
+            return [_spelled(each) for each in value]
+        case _:
+            return value
+
+
+def _revealed(value: object) -> Iterator[str]:
+    """The values of all resolved secrets in the settings; a URL in plain sight is none."""
+    match value:
+        case Secret():
+            if value.resolved and value.reveal() != value.reference:
+                yield value.reveal()
+        case msgspec.Struct():
+            for key in value.__struct_fields__:
+                yield from _revealed(getattr(value, key))
+        case dict():
+            for each in value.values():
+                yield from _revealed(each)
+        case tuple():
+            for each in value:
+                yield from _revealed(each)
