@@ -1,8 +1,8 @@
 """The journal's four protocols: Inbox, Queue, Archive, Upkeep; and its settings.
 
-What every backend promises, whatever it stores in. The conformance suite (`tests/journal/`) is written against this
-file and runs on every backend. Every method may raise `JournalUnavailable`; one that writes has changed nothing then.
-What a writing method returned is on disk, synced.
+What every backend promises, whatever it stores in. The conformance suite (`tests/journal/`) is written
+against this file and runs on every backend. Every method may raise `JournalUnavailable`; one that writes
+has changed nothing then. What a writing method returned is on disk, synced.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from router.clock import Ids
 from router.delivery import Attempt, Claim, Delivery, Route, Settlement, State
 from router.event import Event
 from router.secret import Secret
@@ -32,9 +33,10 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What `claim` took, when the next pending delivery of the asked sinks is due, and how many suspects wait.
+    """What `claim` took, and what it left in the sinks with room in `free`.
 
-    `next_due` looks past what was claimed and past suspects; None: nothing else is pending there.
+    `next_due`: when their next pending delivery is due, past what was claimed and past suspects that are due;
+    None: nothing else is pending there. `suspects`: how many suspects are due.
     """
 
     claims: list[Claim]
@@ -45,8 +47,8 @@ class Batch(msgspec.Struct, frozen=True):
 class SinkMark(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal remembers of a sink over restarts.
 
-    `paused` is the reason of a pause that only `resume`, or settings with another `fingerprint`, ends; `by_operator`
-    pauses end only by `resume`. `held_until` is the end of a silence that the sink asked for.
+    `paused` is the reason of a pause that only `resume`, or settings with another `fingerprint`, ends;
+    `by_operator` pauses end only by `resume`. `held_until` is the end of a silence that the sink asked for.
     """
 
     sink: str
@@ -57,7 +59,7 @@ class SinkMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Filters for `events`: equality per field, `text` found in title, branch, author, commit, build or project.
+    """Filters for `events`: equality per field; `text` in title, branch, author, commit, build or project.
 
     Newest first; `before` is the id of the last event of the page before.
     """
@@ -94,13 +96,19 @@ class Inbox(Protocol):
     """The accept path's side."""
 
     async def record(
-        self, event: Event, routes: Sequence[Route], *, window: float | None, ruleset: str, flag_reuse: bool = False
+        self,
+        event: Event,
+        routes: Sequence[Route],
+        *,
+        window: float | None,
+        ruleset: str,
+        flag_reuse: bool = False,
     ) -> Receipt:
-        """Store the event, its body and one pending delivery per route, due at once, in one synced transaction.
+        """Store the event, its body and one pending delivery per route, due at once, in one transaction.
 
-        A duplicate (same source and subject, body digest equal to the subject's last, recorded within `window`
-        seconds; None: ever; 0: never) stores nothing and returns the first id. With `flag_reuse` an event whose
-        subject is known with another body is stored with `reused` set.
+        A duplicate (same source and subject, body digest equal to the subject's last, recorded within
+        `window` seconds; None: ever; 0: never) stores nothing and returns the first id. With `flag_reuse`
+        an event whose subject is known with another body is stored with `reused` set.
         """
         ...
 
@@ -115,23 +123,25 @@ class Queue(Protocol):
     async def claim(
         self, free: Mapping[str, int], *, probe: Collection[str] = (), suspect: bool = False
     ) -> Batch:
-        """Take up at most `free[sink]` due deliveries of each sink, oldest due first; each claim number rises by one.
+        """Take at most `free[sink]` due deliveries of each sink, oldest due first, with new claim numbers.
 
-        For sinks in `probe` exactly one delivery is taken, the oldest, due or not. Suspects (in flight at two crashes
-        or more) are passed over, unless `suspect`: then exactly one suspect of any sink in `free`, and nothing else.
+        For sinks in `probe` exactly one delivery is taken, the one due earliest, due or not; they need not
+        be in `free`. Suspects (in flight at two crashes or more) are passed over, unless `suspect`: then
+        exactly one due suspect of any sink in `free`, and nothing else. `superseded` is looked up from the
+        second claim on. A claim whose caller is cancelled is given back uncounted.
         """
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """Write what became of claims, with their attempts, in one synced transaction.
 
-        Returns the ids whose claim number is no longer the current one: their state is left alone, the attempt is
-        recorded all the same.
+        Returns the ids whose claim number is no longer the current one: their state is left alone, the
+        attempt is recorded all the same.
         """
         ...
 
     async def expedite(self, sink: str) -> int:
-        """Make everything pending of that sink due now; returns how many."""
+        """Make everything pending of that sink due now; returns how many were not yet."""
         ...
 
     async def mark(self, mark: SinkMark) -> None:
@@ -195,12 +205,14 @@ class Upkeep(Protocol):
     """The house-keeping side."""
 
     async def prune(self, before: float, limit: int) -> int:
-        """Delete at most `limit` events (with all that belongs to them) whose deliveries all settled before that
-        time, or that had none and were received before it. Returns how many; call again until 0."""
+        """Delete at most `limit` events with all that belongs to them; returns how many: call again until 0.
+
+        Those whose deliveries all settled before that time, or that had none and were received before it.
+        """
         ...
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
-        """Pending deliveries created before that time, of sinks not among those named, go dead. Returns how many."""
+        """Pending deliveries created before that time, of sinks not among those named, go dead; how many."""
         ...
 
     async def ping(self) -> None:
@@ -211,13 +223,23 @@ class Upkeep(Protocol):
         """Write a consistent copy that opens as a journal; refuses to overwrite."""
         ...
 
+    @property
+    def broken(self) -> str | None:
+        """Why nothing will ever be written again, or None. `wait` returns when that happens."""
+        ...
+
     def counts(self) -> Mapping[tuple[str, State], int]:
-        """Deliveries by sink and state, from memory: open ones exactly, settled ones as far as they are kept."""
+        """Deliveries by sink and state, from memory: open ones, and settled ones as far as they are kept."""
         ...
 
 
 class Journal(Inbox, Queue, Archive, Upkeep, Protocol):
     """All four sides of one durable record."""
+
+    @property
+    def ids(self) -> Ids:
+        """Where new events get their ids: greater than all the journal holds. For the loop's thread only."""
+        ...
 
 
 JournalOpener = AbstractAsyncContextManager[Journal]

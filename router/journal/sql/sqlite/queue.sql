@@ -1,0 +1,61 @@
+-- name: pending
+SELECT id, event, sink, rule, 'in_flight', due, created_at, claim + 1, failures, crashes, reason, NULL, thread
+FROM open_deliveries WHERE sink = ? AND state = 'pending' AND crashes < 2 ORDER BY due, id LIMIT ?
+
+-- name: suspects
+SELECT id, event, sink, rule, 'in_flight', due, created_at, claim + 1, failures, crashes, reason, NULL, thread
+FROM open_deliveries WHERE sink = ? AND state = 'pending' AND crashes >= 2 ORDER BY due, id LIMIT ?
+
+-- name: wait
+SELECT count(*) FILTER (WHERE due <= ?2), min(due) FILTER (WHERE due > ?2)
+FROM open_deliveries WHERE sink = ?1 AND state = 'pending' AND crashes >= 2
+
+-- name: event
+SELECT bodies.body, events.* FROM events JOIN bodies ON bodies.event = events.id WHERE events.id = ?
+
+-- name: take
+UPDATE open_deliveries SET state = 'in_flight', claim = claim + 1 WHERE id = ?
+
+-- name: superseded
+SELECT 1 FROM latest WHERE sink = ? AND thread = ? AND event > ?
+
+-- name: settle
+DELETE FROM open_deliveries WHERE id = ? AND claim = ? AND state = 'in_flight'
+RETURNING event, sink, rule, due, created_at, crashes, thread
+
+-- name: insert_settled
+INSERT INTO settled_deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: put_back
+UPDATE open_deliveries SET state = 'pending', due = ?, failures = ?, reason = ?
+WHERE id = ? AND claim = ? AND state = 'in_flight' RETURNING sink
+
+-- name: known
+SELECT EXISTS (SELECT 1 FROM open_deliveries WHERE id = ?1)
+    OR EXISTS (SELECT 1 FROM settled_deliveries WHERE id = ?1)
+
+-- name: insert_attempt
+INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: follow
+INSERT INTO latest VALUES (?, ?, ?)
+ON CONFLICT (sink, thread) DO UPDATE SET event = excluded.event WHERE excluded.event > latest.event
+
+-- name: expedite
+UPDATE open_deliveries SET due = ?1 WHERE id IN (
+  SELECT id FROM open_deliveries WHERE sink = ?2 AND state = 'pending' AND crashes < 2 AND due > ?1 LIMIT ?3)
+
+-- name: expedite_suspects
+UPDATE open_deliveries SET due = ?1 WHERE id IN (
+  SELECT id FROM open_deliveries WHERE sink = ?2 AND state = 'pending' AND crashes >= 2 AND due > ?1 LIMIT ?3)
+
+-- name: mark
+INSERT INTO marks VALUES (?, ?, ?, ?, ?) ON CONFLICT (sink) DO UPDATE SET
+  paused = excluded.paused, by_operator = excluded.by_operator,
+  fingerprint = excluded.fingerprint, held_until = excluded.held_until
+
+-- name: unmark
+DELETE FROM marks WHERE sink = ?
+
+-- name: marks
+SELECT sink, paused, by_operator, fingerprint, held_until FROM marks ORDER BY sink

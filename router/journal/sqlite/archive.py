@@ -1,0 +1,204 @@
+"""Archive on SQLite: pages of events and deliveries, and what an operator may do with them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from math import inf
+from typing import cast
+
+import apsw
+
+from router.clock import id_text
+from router.delivery import Attempt, Delivery, Route, State
+from router.errors import Unknown
+from router.event import Event
+from router.journal.journal import DeliveryQuery, EventQuery, Judged
+from router.journal.sqlite.inbox import insert_deliveries
+from router.journal.sqlite.moves import BITE, bury, bury_of, revive, revive_of
+from router.journal.sqlite.rows import (
+    DELIVERY,
+    Row,
+    Value,
+    attempt_of,
+    delivery_number,
+    delivery_of,
+    event_number,
+    event_of,
+    ruleset_of,
+)
+from router.journal.sqlite.statements import statements
+from router.journal.sqlite.store import Side
+from router.journal.sqlite.writer import Written
+
+_SQL = statements("archive")
+_FIELDS = ("source", "provider", "kind", "status", "branch", "project")
+_SEARCHED = ("title", "branch", "author", '"commit"', "build", "project")
+_WINDOW = 20_000
+_NEWEST = (1 << 63) - 1
+
+_Values = list[Value]
+
+
+def _events(query: EventQuery, before: int, after: int, limit: int, cursor: apsw.Cursor) -> list[Event]:
+    """Events with ids between the two, newest first."""
+    terms, values = ["id < ?", "id >= ?"], _Values((before, after))
+    for field in _FIELDS:
+        wanted = getattr(query, field)
+        if wanted is not None:
+            terms.append(f"{field} = ?")
+            values.append(wanted)
+    if query.text is not None:
+        terms.append("(" + " OR ".join(f"{column} LIKE ? ESCAPE '\\'" for column in _SEARCHED) + ")")
+        values += [_containing(query.text)] * len(_SEARCHED)
+    sql = " ".join([_SQL["events"], "WHERE", " AND ".join(terms), "ORDER BY id DESC LIMIT ?"])
+    return [event_of(row) for row in cursor.execute(sql, [*values, limit]).fetchall()]
+
+
+def _containing(text: str) -> str:
+    for special in "\\%_":
+        text = text.replace(special, f"\\{special}")
+    return f"%{text}%"
+
+
+def _window(query: EventQuery, before: int, limit: int, cursor: apsw.Cursor) -> tuple[list[Event], int]:
+    """A page out of the next so many events, and where the following ones begin; 0: there are none."""
+    end = cursor.execute(_SQL["window"], (before, _WINDOW)).fetchall()
+    after = cast(int, end[0][0]) if end else 0
+    return _events(query, before, after, limit, cursor), after
+
+
+def _event(number: int, cursor: apsw.Cursor) -> Judged | None:
+    for body, *columns in cursor.execute(_SQL["event_and_body"], (number,)).fetchall():
+        return Judged(event_of(columns, cast(bytes, body)), ruleset_of(columns))
+    return None
+
+
+def _deliveries(query: DeliveryQuery, before: int, cursor: apsw.Cursor) -> list[Delivery]:
+    """One look per state, each served newest first by an index; the pages are merged."""
+    terms, values = ["id < ?"], _Values((before,))
+    if query.sink is not None:
+        terms.append("sink = ?")
+        values.append(query.sink)
+    if query.event_id is not None:
+        terms.append("event = ?")
+        values.append(event_number(query.event_id))
+    found: list[Row] = []
+    for state in State if query.state is None else (query.state,):
+        table = "settled" if state in (State.DELIVERED, State.DEAD) else "open"
+        where = " AND ".join([f"state = '{state}'", *terms])
+        sql = " ".join([_SQL[table], "WHERE", where, "ORDER BY id DESC LIMIT ?"])
+        found += cursor.execute(sql, [*values, query.limit]).fetchall()
+    found.sort(key=_number, reverse=True)
+    return [delivery_of(row) for row in found[: query.limit]]
+
+
+def _border(number_of: Callable[[str], int], before: str | None) -> int:
+    """The number that a page ends before."""
+    if before is None:
+        return _NEWEST
+    number = number_of(before)
+    if not number:
+        raise Unknown(f"'{before}' is not an id to go on from")
+    return number
+
+
+def _bites(ids: Sequence[str]) -> Iterator[list[int]]:
+    numbers = [delivery_number(text) for text in ids]
+    for start in range(0, len(numbers), BITE):
+        yield numbers[start : start + BITE]
+
+
+def _number(row: Row) -> int:
+    return cast(int, row[0])
+
+
+def _attempts(delivery_ids: Sequence[str], cursor: apsw.Cursor) -> dict[str, list[Attempt]]:
+    return {
+        delivery_id: [
+            attempt_of(row) for row in cursor.execute(_SQL["attempts"], (delivery_number(delivery_id),))
+        ]
+        for delivery_id in delivery_ids
+    }
+
+
+def _rules(digest: str, cursor: apsw.Cursor) -> str | None:
+    return cast(str | None, cursor.execute(_SQL["rules"], (digest,)).get)
+
+
+def _add(
+    event_id: str, owed: Sequence[tuple[int, Route]], now: float, cursor: apsw.Cursor
+) -> Written[list[str]]:
+    number = event_number(event_id)
+    found = cursor.execute(_SQL["event"], (number,)).fetchall()
+    if not found:
+        raise Unknown(f"no event '{event_id}'")
+    taken = {row[0] for row in cursor.execute(_SQL["sinks"], (number,)).fetchall()}
+    missing = {route.sink: (delivery, route) for delivery, route in reversed(owed) if route.sink not in taken}
+    new = sorted(missing.values(), key=lambda pair: pair[0])
+    moves = insert_deliveries(cursor, number, event_of(found[0]).thread, new, now)
+    return Written([id_text(DELIVERY, delivery) for delivery, _ in new], moves, wake=bool(new))
+
+
+class SqliteArchive(Side):
+    """The operators' side."""
+
+    async def events(self, query: EventQuery) -> list[Event]:
+        """See `Archive.events`. A text search reads window by window, so that no read lasts long."""
+        before = _border(event_number, query.before)
+        if query.text is None:
+            return await self._store.reader.read(partial(_events, query, before, 0, query.limit))
+        page: list[Event] = []
+        while before and len(page) < query.limit:
+            room = query.limit - len(page)
+            found, before = await self._store.reader.read(partial(_window, query, before, room))
+            page += found
+        return page
+
+    async def event(self, event_id: str) -> Judged | None:
+        """See `Archive.event`."""
+        return await self._store.reader.read(partial(_event, event_number(event_id)))
+
+    async def deliveries(self, query: DeliveryQuery) -> list[Delivery]:
+        """See `Archive.deliveries`."""
+        before = _border(delivery_number, query.before)
+        return await self._store.reader.read(partial(_deliveries, query, before))
+
+    async def attempts(self, delivery_ids: Sequence[str]) -> dict[str, list[Attempt]]:
+        """See `Archive.attempts`."""
+        return await self._store.reader.read(partial(_attempts, delivery_ids))
+
+    async def rules(self, digest: str) -> str | None:
+        """See `Archive.rules`."""
+        return await self._store.reader.read(partial(_rules, digest))
+
+    async def requeue(self, *, ids: Sequence[str] = (), sink: str | None = None) -> int:
+        """See `Archive.requeue`."""
+        store = self._store
+        now = store.clock.now()
+        revived = 0
+        for bite in _bites(ids):
+            revived += await store.writer.write(partial(revive, bite, now))
+        after = 0 if sink is not None else None
+        while sink is not None and after is not None:
+            count, after = await store.writer.write(partial(revive_of, sink, after, now))
+            revived += count
+        return revived
+
+    async def discard(self, *, ids: Sequence[str] = (), sink: str | None = None, reason: str) -> int:
+        """See `Archive.discard`."""
+        store = self._store
+        now = store.clock.now()
+        buried = 0
+        for bite in _bites(ids):
+            buried += await store.writer.write(partial(bury, bite, reason, now))
+        while sink is not None:
+            count = await store.writer.write(partial(bury_of, sink, inf, BITE, reason, now))
+            buried += count
+            if count < BITE:
+                break
+        return buried
+
+    async def add(self, event_id: str, routes: Sequence[Route]) -> list[str]:
+        """See `Archive.add`."""
+        store = self._store
+        owed = [(store.ids.next(), route) for route in routes]
+        return await store.writer.write(partial(_add, event_id, owed, store.clock.now()))

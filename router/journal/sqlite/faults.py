@@ -1,0 +1,43 @@
+"""What an error of SQLite means: a thing that may heal, or the end of this process.
+
+The one place that reads SQLite's error codes.
+"""
+
+import apsw
+
+from router.errors import JournalBroken, JournalError, JournalUnavailable
+
+# After a failed sync the kernel may call pages clean that never reached the disk: a second try would lie.
+_SYNC = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC, apsw.SQLITE_IOERR_DIR_CLOSE})
+_DAMAGED = frozenset({apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_CORRUPTFS})
+_MAY_HEAL = (
+    apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.BusyError, apsw.LockedError, apsw.CantOpenError,
+    apsw.NoMemError, apsw.PermissionsError, apsw.ProtocolError, apsw.InterruptError,
+)  # fmt: skip
+
+# What one piece of work can be refused for without harm to the others in its transaction.
+ALONE = (
+    JournalError, ValueError, TypeError, OverflowError,
+    apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.BindingsError,
+)  # fmt: skip
+
+
+def fault(error: apsw.Error, what: str = "be written") -> JournalError:
+    """The journal's error for one of SQLite's: `JournalUnavailable` only for what can heal by itself."""
+    code = getattr(error, "extendedresult", 0)
+    if code in _SYNC:
+        return JournalBroken(f"a sync of the journal failed: {error}; what is on disk is unknown")
+    if code in _DAMAGED or isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
+        return JournalBroken(f"the journal is damaged: {error}; restore a backup")
+    if isinstance(error, _MAY_HEAL):
+        return JournalUnavailable(f"the journal cannot {what} now: {error}")
+    return JournalBroken(f"the journal cannot {what}: {type(error).__name__}: {error}")
+
+
+def refusal(error: Exception) -> JournalError:
+    """The error of a piece of work that failed alone."""
+    if isinstance(error, JournalError):
+        return error
+    refused = JournalError(f"the journal refused a value: {error}")
+    refused.__cause__ = error
+    return refused

@@ -1,0 +1,70 @@
+"""The lock that keeps a second daemon off a journal.
+
+Owns `<path>.lock`: the owner's pid, and the mark that a sync failed under the last owner. The kernel lets
+go of the lock with the process, however it ends; the file stays, because removing it would open a race.
+"""
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from router.errors import JournalLocked, JournalUnavailable
+
+_SUSPICION = "a sync failed"
+
+
+class Lock:
+    """Held from `take` to `release`. `suspicious`: a sync failed and nobody has checked the file since."""
+
+    def __init__(self, journal: Path, descriptor: int, *, suspicious: bool) -> None:
+        self.journal = journal
+        self._descriptor = descriptor
+        self.suspicious = suspicious
+
+    @classmethod
+    def take(cls, journal: Path) -> Self:
+        """Become the owner of a journal.
+
+        Raises:
+            JournalLocked: another process is; the message names the file and that process.
+            JournalUnavailable: the lock file cannot be opened.
+        """
+        try:
+            descriptor = os.open(f"{journal}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JournalUnavailable(f"cannot open '{journal}.lock': {error.strerror}") from None
+        text = os.pread(descriptor, 200, 0).decode(errors="replace")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            owner = text.partition("\n")[0] or "unknown"
+            raise JournalLocked(
+                f"'{journal}' is in use by process {owner};"
+                " stop that one first or name another file in journal.url"
+            ) from None
+        lock = cls(journal, descriptor, suspicious=_SUSPICION in text)
+        lock._write()
+        return lock
+
+    def clear(self) -> None:
+        """The journal was checked and is sound."""
+        self.suspicious = False
+        self._write()
+
+    def suspect(self) -> None:
+        """Have the next owner check the journal before it uses it."""
+        self.suspicious = True
+        self._write()
+
+    def release(self) -> None:
+        """Let go."""
+        os.close(self._descriptor)
+
+    def _write(self) -> None:
+        text = f"{os.getpid()}\n" + (f"{_SUSPICION}\n" if self.suspicious else "")
+        with suppress(OSError):  # on a full disk the lock still holds, only its text is old
+            os.pwrite(self._descriptor, text.encode(), 0)
+            os.ftruncate(self._descriptor, len(text))

@@ -1,0 +1,154 @@
+"""Opening a journal: lock, check, migrate, recover what a crash left, count. Closing it is the reverse."""
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import anyio
+import anyio.to_thread
+import apsw
+
+from router.clock import Clock, Ids
+from router.delivery import State
+from router.errors import JournalBroken, JournalError, JournalUnavailable
+from router.journal.sqlite.archive import SqliteArchive
+from router.journal.sqlite.faults import fault
+from router.journal.sqlite.files import make_file, make_folder
+from router.journal.sqlite.inbox import SqliteInbox
+from router.journal.sqlite.lock import Lock
+from router.journal.sqlite.moves import bury
+from router.journal.sqlite.queue import SqliteQueue
+from router.journal.sqlite.reader import open_reader
+from router.journal.sqlite.schema import migrate
+from router.journal.sqlite.statements import migrations, statements
+from router.journal.sqlite.store import Opened, Store
+from router.journal.sqlite.upkeep import SqliteUpkeep
+
+_SQL = statements("opening")
+# Older ones can corrupt a file in WAL mode when two connections are at work (sqlite.org/wal.html, "WAL-
+# reset bug").
+_OLDEST_SQLITE = "3.51.3"
+_PATIENCE_MS = 1000
+_CACHE_KIB = 8192
+_WAL_BYTES = 16 << 20
+_POISON = "in flight alone at 3 crashes"
+
+
+class SqliteJournal(SqliteInbox, SqliteQueue, SqliteArchive, SqliteUpkeep):
+    """The journal in one SQLite file."""
+
+    @property
+    def ids(self) -> Ids:
+        """See `Journal.ids`."""
+        return self._store.ids
+
+    @property
+    def broken(self) -> str | None:
+        """See `Journal.broken`."""
+        return self._store.writer.broken
+
+
+@asynccontextmanager
+async def open_sqlite(
+    path: str | Path, clock: Clock, *, vfs: str | None = None
+) -> AsyncIterator[SqliteJournal]:
+    """The journal in the file `path`, which is made with its folder if it is not there.
+
+    Raises:
+        JournalLocked: another process has it; the file is left as it was.
+        SchemaMismatch: a newer release wrote it, or it is no journal.
+        JournalBroken: it is damaged.
+        JournalUnavailable: it cannot be opened or written now.
+    """
+    with ExitStack() as stack:
+        # Shielded: a cancelled opening must not leave a lock or a connection behind that nobody closes.
+        with anyio.CancelScope(shield=True):
+            lock = await anyio.to_thread.run_sync(_lock, Path(path))
+            stack.callback(lock.release)
+            opened = await anyio.to_thread.run_sync(partial(_open, lock, clock.now(), vfs))
+        store = Store(lock, vfs, clock, opened)
+        try:
+            yield SqliteJournal(store)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await store.close()
+
+
+def _lock(path: Path) -> Lock:
+    oldest, found = (
+        [int(part) for part in text.split(".")] for text in (_OLDEST_SQLITE, apsw.sqlite_lib_version())
+    )
+    if found < oldest:
+        raise JournalError(
+            f"SQLite {apsw.sqlite_lib_version()} can damage a journal; install apsw {_OLDEST_SQLITE} or newer"
+        )
+    file = path.resolve()
+    try:
+        make_folder(file.parent)
+    except OSError as error:
+        raise JournalUnavailable(f"cannot make '{file.parent}': {error.strerror}") from None
+    return Lock.take(file)
+
+
+def _open(lock: Lock, now: float, vfs: str | None) -> Opened:
+    file = lock.journal
+    with ExitStack() as stack:
+        try:
+            make_file(file)
+            writing = _connect(file, vfs)
+            stack.callback(writing.close)
+            if lock.suspicious:
+                _check(writing, file)
+                lock.clear()
+            migrate(writing, file, migrations())
+            suspects = _recover(writing, now)
+            # What an unclean end left in the WAL goes into the main file, synced: should some of it never
+            # have reached the disk, whatever is appended behind it could not be read again.
+            writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            opened = Opened(writing, open_reader(file, vfs), _newest(writing), _counts(writing), suspects)
+        except apsw.Error as error:
+            raise fault(error, "be opened") from error
+        except OSError as error:
+            raise JournalUnavailable(f"cannot open '{file}': {error.strerror}") from None
+        stack.pop_all()
+        return opened
+
+
+def _connect(file: Path, vfs: str | None) -> apsw.Connection:
+    connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    connection.set_busy_timeout(_PATIENCE_MS)
+    # FULL: a commit is on disk when it returns. No mmap: an I/O error would be a signal instead of an answer.
+    for name, value in (
+        ("journal_mode", "WAL"), ("synchronous", "FULL"), ("mmap_size", 0), ("wal_autocheckpoint", 0),
+        ("journal_size_limit", _WAL_BYTES), ("cache_size", -_CACHE_KIB), ("temp_store", "MEMORY"),
+    ):  # fmt: skip
+        connection.pragma(name, value)
+    return connection
+
+
+def _check(connection: apsw.Connection, file: Path) -> None:
+    """A sync failed under the last owner: trust the file only after reading all of it."""
+    verdict = connection.execute("PRAGMA quick_check(1)").get
+    if verdict != "ok":
+        raise JournalBroken(f"'{file}' is damaged: {verdict}; restore a backup")
+
+
+def _recover(connection: apsw.Connection, now: float) -> bool:
+    """Give back what was in flight when the last owner died, as a crash; whether there is any suspect."""
+    with connection:
+        cursor = connection.cursor()
+        crashed = cast(list[tuple[int, int]], cursor.execute(_SQL["crashed"]).fetchall())
+        if len(crashed) == 1 and crashed[0][1] >= 3:
+            bury([crashed[0][0]], _POISON, now, cursor)
+    return bool(connection.execute(_SQL["suspects"]).get)
+
+
+def _newest(connection: apsw.Connection) -> int:
+    return cast(int, connection.execute(_SQL["newest"]).get)
+
+
+def _counts(connection: apsw.Connection) -> list[tuple[str, State, int]]:
+    rows = cast(list[tuple[str, str, int]], connection.execute(_SQL["counts"]).fetchall())
+    return [(sink, State(state), count) for sink, state, count in rows]

@@ -1,0 +1,224 @@
+"""Queue on SQLite: claims and settlements, each committed before it is answered."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import cast
+
+import apsw
+import msgspec
+
+from router.delivery import Claim, Settlement, State
+from router.journal.journal import Batch, SinkMark
+from router.journal.sqlite.moves import BITE, give_back
+from router.journal.sqlite.rows import attempt_row, delivery_number, delivery_of, event_of
+from router.journal.sqlite.statements import statements
+from router.journal.sqlite.store import Recent, Side
+from router.journal.sqlite.tally import Moves, shift
+from router.journal.sqlite.writer import Written
+
+_SQL = statements("queue")
+_Row = tuple[int, int, str, str, str, float, float, int, int, int, str | None, None, str | None]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What `claim` was asked for: sinks and their room, sinks that are probed, the time."""
+
+    free: dict[str, int]
+    probe: list[str]
+    now: float
+    recent: Recent
+    suspects: bool
+
+
+def _claim(asked: Asked, cursor: apsw.Cursor) -> Written[Batch]:
+    """Take what is due."""
+    rows: list[_Row] = []
+    next_due = None
+    for sink, room in asked.free.items():
+        found = _rows(cursor, "pending", sink, room + 1)
+        due = [row for row in found[:room] if row[5] <= asked.now]
+        rows += due
+        if len(due) < len(found):
+            next_due = _earlier(next_due, found[len(due)][5])
+    for sink in asked.probe:
+        rows += _rows(cursor, "pending", sink, 1)
+    return _take(asked, rows, next_due, cursor)
+
+
+def _claim_suspect(asked: Asked, cursor: apsw.Cursor) -> Written[Batch]:
+    """Take the one suspect that has been due for longest."""
+    rows: list[_Row] = []
+    next_due = None
+    for sink in asked.free:
+        rows += _rows(cursor, "suspects", sink, 1)
+        for row in _rows(cursor, "pending", sink, 1):
+            next_due = _earlier(next_due, row[5])
+    alone = [row for row in sorted(rows, key=_order)[:1] if row[5] <= asked.now]
+    return _take(asked, alone, next_due, cursor)
+
+
+def _rows(cursor: apsw.Cursor, which: str, sink: str, limit: int) -> list[_Row]:
+    return cast(list[_Row], cursor.execute(_SQL[which], (sink, limit)).fetchall())
+
+
+def _order(row: _Row) -> tuple[float, int]:
+    return row[5], row[0]
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((at for at in (one, other) if at is not None), default=None)
+
+
+def _take(asked: Asked, rows: list[_Row], next_due: float | None, cursor: apsw.Cursor) -> Written[Batch]:
+    moves: Moves = {}
+    claims = []
+    for row in sorted(rows, key=_order):
+        cursor.execute(_SQL["take"], (row[0],))
+        shift(moves, row[2], State.PENDING, State.IN_FLIGHT)
+        claims.append(_claim_of(row, asked.recent, cursor))
+    suspects = 0
+    for sink in asked.free if asked.suspects else ():
+        (due, later) = cast(
+            tuple[int, float | None], cursor.execute(_SQL["wait"], (sink, asked.now)).fetchall()[0]
+        )
+        suspects += due
+        next_due = _earlier(next_due, later)
+    undo = partial(give_back, [(row[0], row[7]) for row in rows]) if rows else None
+    return Written(Batch(claims, next_due, suspects), moves, undo=undo)
+
+
+def _claim_of(row: _Row, recent: Recent, cursor: apsw.Cursor) -> Claim:
+    event = recent.get(row[1])
+    if event is None:
+        body, *columns = cursor.execute(_SQL["event"], (row[1],)).fetchall()[0]
+        event = event_of(columns, cast(bytes, body))
+    # A first attempt is never superseded: that spares almost every claim the look.
+    superseded = row[7] > 1 and bool(cursor.execute(_SQL["superseded"], (row[2], row[12], row[1])).fetchall())
+    return Claim(delivery=delivery_of(row), event=event, superseded=superseded)
+
+
+def _settle(settlements: Sequence[Settlement], now: float, cursor: apsw.Cursor) -> Written[list[str]]:
+    stale = []
+    moves: Moves = {}
+    for settlement in settlements:
+        number = delivery_number(settlement.delivery_id)
+        if settlement.state is State.PENDING:
+            current = _put_back(number, settlement, moves, cursor)
+        else:
+            current = _finish(number, settlement, now, moves, cursor)
+        if not current:
+            stale.append(settlement.delivery_id)
+        attempt = settlement.attempt
+        if attempt is not None and (current or cursor.execute(_SQL["known"], (number,)).get):
+            cursor.execute(_SQL["insert_attempt"], attempt_row(number, attempt))
+    wake = any(state is State.PENDING for _, state in moves)
+    return Written(stale, moves, wake=wake)
+
+
+def _put_back(number: int, settlement: Settlement, moves: Moves, cursor: apsw.Cursor) -> bool:
+    values = (settlement.due, settlement.failures, settlement.reason, number, settlement.claim)
+    found = cursor.execute(_SQL["put_back"], values).fetchall()
+    for (sink,) in found:
+        shift(moves, cast(str, sink), State.IN_FLIGHT, State.PENDING)
+    return bool(found)
+
+
+def _finish(number: int, settlement: Settlement, now: float, moves: Moves, cursor: apsw.Cursor) -> bool:
+    found = cursor.execute(_SQL["settle"], (number, settlement.claim)).fetchall()
+    for event, sink, rule, due, created_at, crashes, thread in found:
+        cursor.execute(
+            _SQL["insert_settled"],
+            (number, event, sink, rule, settlement.state, due, created_at, settlement.claim,
+            settlement.failures,
+             crashes, settlement.reason, now),
+        )  # fmt: skip
+        if settlement.state is State.DELIVERED and thread is not None:
+            cursor.execute(_SQL["follow"], (sink, thread, event))
+        shift(moves, cast(str, sink), State.IN_FLIGHT, settlement.state)
+    return bool(found)
+
+
+def _expedite(sink: str, now: float, cursor: apsw.Cursor) -> Written[int]:
+    cursor.execute(_SQL["expedite"], (now, sink, BITE))
+    changed = cursor.connection.changes()
+    cursor.execute(_SQL["expedite_suspects"], (now, sink, BITE))
+    changed += cursor.connection.changes()
+    return Written(changed, wake=changed > 0)
+
+
+def _mark(mark: SinkMark, cursor: apsw.Cursor) -> Written[None]:
+    if mark.paused is None and mark.held_until is None:
+        cursor.execute(_SQL["unmark"], (mark.sink,))
+    else:
+        cursor.execute(
+            _SQL["mark"], (mark.sink, mark.paused, mark.by_operator, mark.fingerprint, mark.held_until)
+        )
+    return Written(None)
+
+
+def _marks(cursor: apsw.Cursor) -> list[SinkMark]:
+    rows = cast(
+        list[tuple[str, str | None, int, str, float | None]], cursor.execute(_SQL["marks"]).fetchall()
+    )
+    return [
+        SinkMark(sink=sink, paused=paused, by_operator=bool(by), fingerprint=fingerprint, held_until=until)
+        for sink, paused, by, fingerprint, until in rows
+    ]
+
+
+class SqliteQueue(Side):
+    """The deliver path's side."""
+
+    async def claim(
+        self, free: Mapping[str, int], *, probe: Collection[str] = (), suspect: bool = False
+    ) -> Batch:
+        """See `Queue.claim`."""
+        store = self._store
+        pending = store.tally.pending
+        room = {
+            sink: count for sink, count in free.items() if count > 0 and sink not in probe and pending(sink)
+        }
+        probed = [sink for sink in probe if free.get(sink, 1) > 0 and pending(sink)]
+        if not room and not probed:
+            return Batch([], None, 0)
+        asked = Asked(room, probed, store.clock.now(), store.recent, store.suspects)
+        return await store.writer.write(partial(_claim_suspect if suspect else _claim, asked))
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+        """See `Queue.settle`."""
+        for settlement in settlements:
+            if settlement.state is State.IN_FLIGHT:
+                raise ValueError(f"'{settlement.delivery_id}' cannot be settled as in flight")
+        now = self._store.clock.now()
+        return await self._store.writer.write(partial(_settle, settlements, now))
+
+    async def expedite(self, sink: str) -> int:
+        """See `Queue.expedite`. In bites, so that a long queue holds up nobody else's commit."""
+        now = self._store.clock.now()
+        total = 0
+        while changed := await self._store.writer.write(partial(_expedite, sink, now)):
+            total += changed
+        return total
+
+    async def mark(self, mark: SinkMark) -> None:
+        """See `Queue.mark`."""
+        await self._store.writer.write(partial(_mark, mark))
+
+    async def marks(self) -> list[SinkMark]:
+        """See `Queue.marks`."""
+        return await self._store.reader.read(_marks)
+
+    async def wait(self, timeout: float | None) -> None:
+        """See `Queue.wait`."""
+        alarm = self._store.alarm
+        try:
+            async with asyncio.timeout(timeout):
+                await alarm.wait()
+        except TimeoutError:
+            return
+        alarm.clear()
+
+    def wake(self) -> None:
+        """See `Queue.wake`."""
+        self._store.alarm.set()

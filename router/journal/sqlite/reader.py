@@ -1,0 +1,61 @@
+"""The read-only connection: queries in short transactions, one at a time, off the loop's thread."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import apsw
+
+from router.errors import JournalUnavailable
+from router.journal.sqlite.faults import fault
+
+T = TypeVar("T")
+
+_PATIENCE_MS = 1000
+
+
+def open_reader(path: Path, vfs: str | None) -> apsw.Connection:
+    """A connection that cannot write."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+    connection.set_busy_timeout(_PATIENCE_MS)
+    return connection
+
+
+class Reader:
+    """Runs queries, each against one state of the journal."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._limiter = anyio.CapacityLimiter(1)
+        self._closed = False
+
+    async def read(self, query: Callable[[apsw.Cursor], T]) -> T:
+        """Run a query and return what it made of the rows.
+
+        Raises:
+            JournalUnavailable: it could not be read now.
+        """
+        return await anyio.to_thread.run_sync(self._once, query, limiter=self._limiter)
+
+    async def close(self) -> None:
+        """Close the connection once the query under way has ended."""
+        await anyio.to_thread.run_sync(self._shut, limiter=self._limiter)
+
+    def _once(self, query: Callable[[apsw.Cursor], T]) -> T:
+        if self._closed:
+            raise JournalUnavailable("the journal is closed")
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("BEGIN")
+            try:
+                return query(cursor)
+            finally:
+                cursor.execute("ROLLBACK")
+        except apsw.Error as error:
+            raise fault(error, "be read") from error
+
+    def _shut(self) -> None:
+        self._closed = True
+        self._connection.close()

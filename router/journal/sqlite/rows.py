@@ -1,0 +1,97 @@
+"""Rows to structs and back. Owns the order of columns; must not run a statement."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from router.clock import id_number, id_text
+from router.delivery import Attempt, Delivery, State
+from router.event import Event
+
+# The driver names these for type checkers only.
+Value = None | int | float | str | bytes
+Row = Sequence[object]
+
+EVENT = "evt"
+DELIVERY = "dlv"
+
+_LABELS = msgspec.json.Decoder(dict[str, str])
+_WIDEST = 1 << 63
+
+_EventRow = tuple[
+    int, str, str, str | None, str, str | None, str | None, str | None, str | None, str | None, str | None,
+    int | None, str | None, str | None, str | None, int | None, str | None, float, str, int, str,
+]  # fmt: skip
+_DeliveryRow = tuple[int, int, str, str, str, float, float, int, int, int, str | None, float | None]
+_AttemptRow = tuple[int, float, float, str, int | None, str | None, str | None]
+
+
+def event_number(event_id: str) -> int:
+    """The number behind an event's id; 0, which no event has, for a text that is no such id."""
+    return id_number(EVENT, event_id) or 0
+
+
+def delivery_number(delivery_id: str) -> int:
+    """The number behind a delivery's id; 0, which no delivery has, for a text that is no such id."""
+    return id_number(DELIVERY, delivery_id) or 0
+
+
+def event_row(event: Event, number: int, ruleset: str) -> tuple[Value, ...]:
+    """The row of an event, without its body."""
+    labels = msgspec.json.encode(event.labels).decode() if event.labels else None
+    return (
+        number, event.source, event.provider, event.event, event.kind, event.status, event.provider_status,
+        event.branch, event.commit, event.project, event.build, _fitting(event.changes), event.author,
+        event.title, event.url, _fitting(event.pull_request), labels, event.received_at, event.subject,
+        event.reused, ruleset,
+    )  # fmt: skip
+
+
+def event_of(values: Row, payload: bytes = b"") -> Event:
+    """The event of a row of `events`."""
+    row = cast(_EventRow, values)
+    return Event(
+        id=id_text(EVENT, row[0]), source=row[1], provider=row[2], event=row[3], kind=row[4], status=row[5],
+        provider_status=row[6], branch=row[7], commit=row[8], project=row[9], build=row[10], changes=row[11],
+        author=row[12], title=row[13], url=row[14], pull_request=row[15],
+        labels={} if row[16] is None else _LABELS.decode(row[16]), received_at=row[17], subject=row[18],
+        reused=bool(row[19]), payload=payload,
+    )  # fmt: skip
+
+
+def ruleset_of(values: Row) -> str:
+    """The digest of the rules that judged the event of a row of `events`."""
+    return cast(_EventRow, values)[20]
+
+
+def delivery_of(values: Row) -> Delivery:
+    """The delivery of a row; columns after the first twelve are not looked at."""
+    row = cast(_DeliveryRow, values)
+    return Delivery(
+        id=id_text(DELIVERY, row[0]), event_id=id_text(EVENT, row[1]), sink=row[2], rule=row[3],
+        state=State(row[4]), due=row[5], created_at=row[6], claim=row[7], failures=row[8], crashes=row[9],
+        reason=row[10], settled_at=row[11],
+    )  # fmt: skip
+
+
+def attempt_row(delivery: int, attempt: Attempt) -> tuple[Value, ...]:
+    """The row of an attempt."""
+    return (
+        delivery, attempt.number, attempt.started_at, attempt.seconds, attempt.outcome, attempt.status,
+        attempt.reason, attempt.excerpt,
+    )  # fmt: skip
+
+
+def attempt_of(values: Row) -> Attempt:
+    """The attempt of a row without its delivery."""
+    row = cast(_AttemptRow, values)
+    return Attempt(
+        number=row[0], started_at=row[1], seconds=row[2], outcome=row[3], status=row[4], reason=row[5],
+        excerpt=row[6],
+    )  # fmt: skip
+
+
+def _fitting(number: int | None) -> int | None:
+    """None for a number too wide for a column: one strange field must not cost the event."""
+    return number if number is None or -_WIDEST <= number < _WIDEST else None

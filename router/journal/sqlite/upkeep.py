@@ -1,0 +1,142 @@
+"""Upkeep on SQLite: retention in small bites, backup, counts, the health check."""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import anyio.to_thread
+import apsw
+
+from router.clock import first_id_at
+from router.delivery import State
+from router.errors import JournalError
+from router.journal.sqlite.files import sync_file, sync_folder
+from router.journal.sqlite.moves import bury_of
+from router.journal.sqlite.reader import open_reader
+from router.journal.sqlite.rows import event_of
+from router.journal.sqlite.statements import statements
+from router.journal.sqlite.store import Side, Store
+from router.journal.sqlite.tally import Moves, shift
+from router.journal.sqlite.writer import Written
+
+_SQL = statements("upkeep")
+_STEP = 2000
+# Events may still be judged by a ruleset for a moment after the next one was remembered.
+_MARGIN = 86_400.0
+
+
+def _walk(after: int, border: int, before: float, limit: int, cursor: apsw.Cursor) -> tuple[list[int], int]:
+    """At most `limit` events that may go, of the next so many; and how far it looked, `border` at most."""
+    rows = cast(
+        list[tuple[int, int]], cursor.execute(_SQL["walk"], (after, border, before, _STEP)).fetchall()
+    )
+    numbers = []
+    for number, prunable in rows:
+        if prunable:
+            numbers.append(number)
+        if len(numbers) == limit:
+            return numbers, number
+    return numbers, rows[-1][0] if len(rows) == _STEP else border
+
+
+def _prune(numbers: Sequence[int], before: float, cursor: apsw.Cursor) -> Written[int]:
+    """Delete events with all that belongs to them, unless one was requeued since it was looked at."""
+    moves: Moves = {}
+    pruned = 0
+    for number in numbers:
+        for row in cursor.execute(_SQL["prunable"], (number, before)).fetchall():
+            event = event_of(row)
+            cursor.execute(_SQL["drop_latest"], (event.thread, number))
+            cursor.execute(_SQL["drop_attempts"], (number,))
+            for sink, state in cursor.execute(_SQL["drop_settled"], (number,)).fetchall():
+                shift(moves, cast(str, sink), State(cast(str, state)), None)
+            cursor.execute(_SQL["drop_seen"], (event.source, event.subject, number))
+            cursor.execute(_SQL["drop_body"], (number,))
+            cursor.execute(_SQL["drop_event"], (number,))
+            pruned += 1
+    return Written(pruned, moves)
+
+
+def _drop_rulesets(before: float, cursor: apsw.Cursor) -> Written[None]:
+    """Delete rulesets that were replaced before the oldest event arrived."""
+    oldest = cast(float | None, cursor.execute(_SQL["oldest"]).get)
+    cursor.execute(_SQL["drop_rulesets"], ((before if oldest is None else oldest) - _MARGIN,))
+    return Written(None)
+
+
+def _ping(now: float, cursor: apsw.Cursor) -> Written[None]:
+    cursor.execute(_SQL["ping"], (now,))
+    return Written(None)
+
+
+def _back_up(journal: Path, vfs: str | None, target: Path) -> None:
+    """Copy one state of the journal; the target appears whole or not at all."""
+    part = Path(f"{target}.part")
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        connection = open_reader(journal, vfs)
+        try:
+            connection.execute(_SQL["backup"], (str(part),))
+        finally:
+            connection.close()
+        sync_file(part)
+        os.link(part, target)
+        sync_folder(target.parent)
+    except FileExistsError:
+        raise JournalError(f"'{target}' exists; name a file that does not") from None
+    except OSError as error:
+        raise JournalError(f"cannot write '{target}': {error.strerror}") from None
+    except apsw.Error as error:
+        raise JournalError(f"cannot write '{target}': {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class SqliteUpkeep(Side):
+    """The house-keeping side."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._round = (0.0, 0)
+
+    async def prune(self, before: float, limit: int) -> int:
+        """See `Upkeep.prune`. What may go is looked for with the reading connection, in short stretches."""
+        store = self._store
+        border = first_id_at(before)
+        after = self._round[1] if self._round[0] == before else 0
+        while after < border:
+            numbers, after = await store.reader.read(partial(_walk, after, border, before, limit))
+            self._round = (before, after)
+            pruned = await store.writer.write(partial(_prune, numbers, before)) if numbers else 0
+            if pruned:
+                return pruned
+        self._round = (0.0, 0)
+        await store.writer.write(partial(_drop_rulesets, before))
+        return 0
+
+    async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
+        """See `Upkeep.expire`."""
+        store = self._store
+        now = store.clock.now()
+        expired = 0
+        for sink in store.tally.waiting():
+            if sink not in sinks and expired < limit:
+                reason = f"expired: no sink '{sink}' is configured"
+                work = partial(bury_of, sink, before, limit - expired, reason, now)
+                expired += await store.writer.write(work)
+        return expired
+
+    async def ping(self) -> None:
+        """See `Upkeep.ping`."""
+        await self._store.writer.write(partial(_ping, self._store.clock.now()))
+
+    async def backup(self, path: str) -> None:
+        """See `Upkeep.backup`."""
+        await anyio.to_thread.run_sync(_back_up, self._store.path, self._store.vfs, Path(path))
+
+    def counts(self) -> Mapping[tuple[str, State], int]:
+        """See `Upkeep.counts`."""
+        return self._store.tally.snapshot()

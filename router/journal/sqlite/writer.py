@@ -1,0 +1,241 @@
+"""The one thread that writes, over the one connection that does: group commit.
+
+Owns the order: all work that waits goes into one transaction, the commit is synced, and only then the
+callers learn of it. Must not know what the work is.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Generic, TypeVar, cast
+
+import apsw
+import msgspec
+
+from router.delivery import State
+from router.errors import JournalBroken, JournalError, JournalUnavailable
+from router.journal.sqlite.faults import ALONE, fault, refusal
+
+# Pages in the WAL after which it is copied into the main file: 16 MiB.
+_CHECKPOINT = 4096
+_MOST = 256
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Written(msgspec.Struct, Generic[T_co], frozen=True):
+    """What a piece of work came to; takes effect with the commit.
+
+    `moves` is how the counts change; `wake` says that something may be due; `undo` is work that takes it
+    back if its caller was cancelled and never learned of it.
+    """
+
+    result: T_co
+    moves: Mapping[tuple[str, State], int] = {}
+    wake: bool = False
+    undo: "Callable[[apsw.Cursor], Written[object]] | None" = None
+
+
+Work = Callable[[apsw.Cursor], Written[T]]
+
+
+class _Item:
+    """A piece of work on its way; `future` is None for work that nobody waits for."""
+
+    __slots__ = ("error", "future", "work", "written")
+
+    def __init__(self, work: Work[object], future: "asyncio.Future[object] | None") -> None:
+        self.work = work
+        self.future = future
+        self.written: Written[object] | None = None
+        self.error: JournalError | None = None
+
+
+class Writer:
+    """Runs work in transactions and answers after the sync.
+
+    `applied` is told of every piece of work that was committed, `ended` of the writer's end; both in the
+    loop's thread. `broken` says why nothing will ever be committed again, None while all is well.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        applied: Callable[[Written[object]], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self.broken: str | None = None
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._applied = applied
+        self._told = ended
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._closing = False
+        self._pages = 0
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        # Own checkpoints instead of automatic ones: those hide a failed sync, and answers would wait for
+        # them.
+        connection.set_wal_hook(self._count_pages)
+        self._thread.start()
+
+    async def write(self, work: Work[T]) -> T:
+        """Run work in the next transaction; returns when it is on disk.
+
+        A cancelled caller does not stop it: it is committed all the same, and taken back if the work says
+        how.
+
+        Raises:
+            JournalUnavailable: nothing was changed.
+            JournalBroken: nothing will ever be changed again.
+        """
+        if self._over.done():
+            raise self._reason()
+        future: asyncio.Future[object] = self._loop.create_future()
+        item = _Item(work, future)
+        self._queue.put(item)
+        try:
+            return cast(T, await future)
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self._take_back(item)
+            raise
+
+    async def close(self) -> None:
+        """Finish what waits, copy the WAL into the main file, close the connection."""
+        with suppress(JournalError):
+            # Everything before this has been answered then, so whatever had to be taken back is in the queue.
+            await self.write(lambda _: Written(None))
+        self._queue.put(None)
+        await self._over
+        self._thread.join()
+
+    def _reason(self) -> JournalError:
+        return JournalBroken(self.broken) if self.broken else JournalUnavailable("the journal is closed")
+
+    # In the writer's thread.
+
+    def _run(self) -> None:
+        batch: list[_Item] = []
+        try:
+            while batch := self._gather():
+                self._commit(batch)
+                self._post(self._answer, batch)
+                self._checkpoint()
+        finally:
+            # A fault of our own passes through, so that its traceback is seen; nobody may wait for ever for
+            # it.
+            if batch:
+                self.broken = "the journal's thread failed; its traceback says where"
+            self._shut()
+            self._post(self._end, batch)
+
+    def _gather(self) -> list[_Item]:
+        batch: list[_Item] = []
+        while not self._closing and len(batch) < _MOST and not (batch and self._queue.empty()):
+            item = self._queue.get()
+            if item is None:
+                self._closing = True
+            else:
+                batch.append(item)
+        return batch
+
+    def _commit(self, batch: list[_Item]) -> None:
+        if self.broken:
+            for item in batch:
+                item.error = JournalBroken(self.broken)
+            return
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+            for item in batch:
+                self._try(item)
+            self._cursor.execute("COMMIT")
+        except apsw.Error as error:
+            self._roll_back(batch, error)
+
+    def _try(self, item: _Item) -> None:
+        cursor = self._cursor
+        cursor.execute("SAVEPOINT item")
+        try:
+            item.written = item.work(cursor)
+        except ALONE as error:
+            item.error = refusal(error)
+            cursor.execute("ROLLBACK TO item")
+        cursor.execute("RELEASE item")
+
+    def _roll_back(self, batch: list[_Item], error: apsw.Error) -> None:
+        self._judge(error)
+        if self._connection.in_transaction:
+            try:
+                self._cursor.execute("ROLLBACK")
+            except apsw.Error as again:
+                self.broken = f"the journal cannot roll back: {again}"
+        for item in batch:
+            item.written = None
+            item.error = JournalBroken(self.broken) if self.broken else fault(error)
+
+    def _judge(self, error: apsw.Error) -> None:
+        meaning = fault(error)
+        if isinstance(meaning, JournalBroken):
+            self.broken = str(meaning)
+
+    def _count_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> None:
+        if self._pages >= _CHECKPOINT and not self.broken:
+            self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def _copy(self, mode: int) -> None:
+        try:
+            self._connection.wal_checkpoint(mode=mode)
+        except apsw.Error as error:
+            self._judge(error)
+
+    def _shut(self) -> None:
+        if not self.broken:
+            self._copy(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        if self.broken:
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self._connection.close(force=True)
+
+    def _post(self, callback: Callable[[list[_Item]], None], batch: list[_Item]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(callback, batch)
+
+    # In the loop's thread.
+
+    def _answer(self, batch: list[_Item]) -> None:
+        for item in batch:
+            if item.written is not None:
+                self._applied(item.written)
+            future = item.future
+            if future is None:
+                continue
+            if future.done():
+                self._take_back(item)
+            elif item.error is not None:
+                future.set_exception(item.error)
+            elif item.written is not None:
+                future.set_result(item.written.result)
+        if self.broken:
+            self._told()
+
+    def _take_back(self, item: _Item) -> None:
+        if item.written is not None and item.written.undo is not None:
+            self._queue.put(_Item(item.written.undo, None))
+
+    def _end(self, unanswered: list[_Item]) -> None:
+        self._over.set_result(None)
+        while not self._queue.empty():
+            item = self._queue.get()
+            if item is not None:
+                unanswered.append(item)
+        for item in unanswered:
+            item.written, item.error = None, self._reason()
+        self._answer(unanswered)
