@@ -13,7 +13,7 @@ import yaml
 
 from router.config.nodes import Entry, Items, Map, Node, Text
 from router.config.problems import Problems, clip
-from router.config.syntax import Spot, YamlError, Written, explain, unquoted
+from router.config.syntax import Spot, Written, YamlError, explain, unquoted
 
 LONGEST: Final = 16 << 20
 MOST_NODES: Final = 500_000
@@ -58,7 +58,7 @@ def read(raw: bytes, problems: Problems, parser: Parser = PARSER) -> Node | None
 def _decoded(raw: bytes, problems: Problems) -> Written | None:
     """The text of a file, or None with a problem."""
     if len(raw) > LONGEST:
-        problems.add(Spot(1, 1), f"the file has {len(raw)} bytes; the limit is {LONGEST}")
+        problems.add(Spot(1, 1), f"the file is over {LONGEST >> 20} MiB; that is the limit")
         return None
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         problems.add(Spot(1, 1), "the file is UTF-16; save it as UTF-8")

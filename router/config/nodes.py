@@ -63,7 +63,7 @@ def unplaced(value: object) -> Node:
         case list():
             return Items(1, 1, [unplaced(each) for each in value])
         case str():
-            return Text(1, 1, value, quoted=True)
+            return Text(1, 1, value, quoted=not value or value in _ABSENT)
         case None:
             return Text(1, 1, "null")
         case bool():

@@ -51,7 +51,7 @@ class Spot:
 
 
 class YamlError(RouterError):
-    """From `spot` on the YAML makes no sense. `meant`: the text that should have been quoted there, if known."""
+    """From `spot` on the YAML makes no sense. `meant`: the text to be quoted there, if known."""
 
     def __init__(self, spot: Spot, message: str, meant: str | None = None) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class Written:
     @cached_property
     def lines(self) -> list[str]:
         """The lines as YAML counts them."""
-        # splitlines() knows YAML's line breaks, and some that `unprintable` refuses; the sentinel keeps an empty
+        # splitlines() knows YAML's line breaks, and some that are refused; the sentinel keeps an empty
         # last line.
         lines = f"{self.text}.".splitlines()
         lines[-1] = lines[-1][:-1]

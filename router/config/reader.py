@@ -1,0 +1,231 @@
+"""Reader: located nodes to typed settings, field by field, by the annotations of the struct that they become.
+
+Owns what a value may look like for a type. Knows no section by name: a written form is asked to `parse`, a
+struct says its keys. All that is wrong is collected; nothing here raises for it.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from router.config.nodes import Entry, Items, Map, Node, Text
+from router.config.problems import Place, Problems, clip
+from router.secret import Secret, is_reference
+
+
+class _Broken:
+    """What stands for a value that could not be read: its problem is noted already."""
+
+
+BROKEN: Final = _Broken()
+Resolve = Callable[[Secret], str]
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_TRUE = ("yes", "on", "1", "y", "t")
+_FALSE = ("no", "off", "0", "n", "f")
+
+
+class Reader:
+    """Reads nodes; notes what is wrong. With `resolve` every secret gets its value, without none does."""
+
+    def __init__(self, problems: Problems, resolve: Resolve | None = None) -> None:
+        self.problems = problems
+        self._resolve = resolve
+
+    def struct(
+        self,
+        kind: type[msgspec.Struct],
+        node: Node,
+        what: str,
+        *,
+        place: Place | None = None,
+        skip: Collection[str] = (),
+        given: dict[str, object] | None = None,
+    ) -> Any:
+        """A struct from a map, or BROKEN.
+
+        `what` it is called in messages; problems of the whole stand at `place`. Keys in `skip` belong to the
+        caller; fields in `given` are none of the file's business.
+        """
+        section = self.map(node, what)
+        if section is None:
+            return BROKEN
+        place = place or node
+        given = given or {}
+        fields = {name: field for name, field in fields_of(kind).items() if name not in given}
+        values: dict[str, object] = dict(given)
+        for key, entry in section.entries.items():
+            if key in fields:
+                values[fields[key].name] = self._field(fields[key], entry)
+            elif key not in skip:
+                self.problems.unknown(entry.key, "unknown key", key, [*fields, *skip], plural="keys")
+        for key, field in fields.items():
+            if field.required and key not in section.entries:
+                self.problems.add(place, f"{what} has no '{key}'; add {_wanted(field.type, key)}")
+                values[key] = BROKEN
+        if any(value is BROKEN for value in values.values()):
+            return BROKEN
+        try:
+            return kind(**values)
+        except ValueError as error:
+            self.problems.add(place, f"{what}: {error}")
+            return BROKEN
+
+    def _field(self, field: msgspec.structs.FieldInfo, entry: Entry) -> object:
+        """The value of one field."""
+        node = entry.value
+        if (
+            isinstance(node, Text)
+            and node.absent
+            and NoneType in get_args(field.type)
+            and field.default is None
+        ):
+            self.problems.add(node, f"null changes nothing here; leave '{entry.key.text}' out")
+            return BROKEN
+        if isinstance(node, Items) and not node.items and default_of(field) in ((), []):
+            self.problems.add(node, f"this list is empty; leave '{entry.key.text}' out")
+            return BROKEN
+        return self.value(field.type, node)
+
+    def map(self, node: Node, what: str) -> Map | None:
+        """A map, or None."""
+        if isinstance(node, Map):
+            return node
+        if isinstance(node, Text) and (node.empty or node.absent):
+            self.problems.add(node, f"{what} is empty; write its keys below it, indented")
+        else:
+            shape = "a list" if isinstance(node, Items) else f"'{clip(node.text)}'"
+            self.problems.add(node, f"a map is expected here ({what}), not {shape}; write 'key: value' lines")
+        return None
+
+    def text(self, node: Node) -> str | None:
+        """One text that is not empty, or None."""
+        if not isinstance(node, Text):
+            shape = "list" if isinstance(node, Items) else "map"
+            self.problems.add(node, f"one value is expected here, not a {shape}")
+            return None
+        if node.empty:
+            self.problems.add(node, "a value is missing; write one, or leave the key out")
+            return None
+        if node.absent:
+            self.problems.add(node, f"'{node.text}' is no value here; write one, or leave the key out")
+            return None
+        if not node.text:
+            self.problems.add(node, "the text is empty; write one, or leave the key out")
+            return None
+        return node.text
+
+    def value(self, wanted: Any, node: Node) -> Any:
+        """A value of the wanted type, or BROKEN."""
+        origin = get_origin(wanted)
+        if origin in (UnionType, Union):
+            return self._one_of(get_args(wanted), node)
+        if origin is tuple or origin is list:
+            return self._many(origin, get_args(wanted)[0], node)
+        if origin is dict:
+            return self._dict(get_args(wanted)[1], node)
+        if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and not hasattr(wanted, "parse"):
+            return self.struct(wanted, node, "this section")
+        text = self.text(node)
+        if text is None or not isinstance(node, Text):
+            return BROKEN
+        try:
+            return self._scalar(wanted, node, text)
+        except ValueError as error:
+            self.problems.add(node, str(error))
+            return BROKEN
+
+    def _scalar(self, wanted: Any, node: Text, text: str) -> object:
+        """One text as a value; `ValueError` if it is none."""
+        if hasattr(wanted, "parse"):
+            made = wanted.parse(text)
+            if isinstance(made, Secret) and self._resolve is not None and not made.resolved:
+                return made.resolve(self._resolve(made))
+            return made
+        if get_origin(wanted) is Literal:
+            return _word(text, get_args(wanted))
+        if wanted is bool:
+            return _truth(node)
+        if wanted is int:
+            return int(_number(text, _WHOLE, "a whole number"))
+        if wanted is float:
+            return float(_number(text, _DECIMAL, "a number"))
+        if wanted is str:
+            return text
+        raise TypeError(f"no way to read {wanted}")
+
+    def _one_of(self, members: tuple[Any, ...], node: Node) -> object:
+        """A value of a union: null, a secret where it looks like one, or the one other member."""
+        if NoneType in members and isinstance(node, Text) and node.absent:
+            return None
+        rest = [member for member in members if member is not NoneType]
+        secrets = [member for member in rest if isinstance(member, type) and issubclass(member, Secret)]
+        others = [member for member in rest if member not in secrets]
+        if secrets and (not others or (isinstance(node, Text) and is_reference(node.text))):
+            return self.value(secrets[0], node)
+        return self.value(others[0], node)
+
+    def _many(self, container: type, wanted: Any, node: Node) -> object:
+        """A list of values, or one that stands for a list of one."""
+        nodes = node.items if isinstance(node, Items) else [node]
+        values = [self.value(wanted, each) for each in nodes]
+        return BROKEN if BROKEN in values else container(values)
+
+    def _dict(self, wanted: Any, node: Node) -> object:
+        """A map of values."""
+        section = self.map(node, "this section")
+        if section is None:
+            return BROKEN
+        values = {key: self.value(wanted, entry.value) for key, entry in section.entries.items()}
+        return BROKEN if any(value is BROKEN for value in values.values()) else values
+
+
+@lru_cache(maxsize=64)
+def fields_of(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The fields of a struct by the names the file uses."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
+def default_of(field: msgspec.structs.FieldInfo) -> object:
+    """The default of a field, or `msgspec.NODEFAULT`."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default
+
+
+def _wanted(wanted: Any, key: str) -> str:
+    """What to add for a missing key."""
+    schema = getattr(wanted, "schema", None)
+    if isinstance(schema, dict) and "description" in schema:
+        return f"{key}: {schema['description']}"
+    return f"'{key}: …'"
+
+
+def _word(text: str, words: tuple[str, ...]) -> str:
+    if text in words:
+        return text
+    near = get_close_matches(text.lower(), words, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"write one of {', '.join(words)}"
+    raise ValueError(f"'{clip(text)}' is not possible here; {hint}")
+
+
+def _truth(node: Text) -> bool:
+    word = node.text.lower()
+    if word not in ("true", "false"):
+        hint = "write true" if word in _TRUE else "write false" if word in _FALSE else "write true or false"
+        raise ValueError(f"'{clip(node.text)}' is neither true nor false; {hint}")
+    if node.quoted or node.text != word:
+        raise ValueError(f"'{node.text}' is text here; write {word} without quotes, in lower case")
+    return word == "true"
+
+
+def _number(text: str, form: re.Pattern[str], what: str) -> str:
+    if form.fullmatch(text) is None:
+        raise ValueError(f"'{clip(text)}' is not {what}")
+    return text
