@@ -172,6 +172,13 @@ class Stage:
             return await wire.reply()
 
 
+def error_of(reply: Reply) -> tuple[int, bytes]:
+    """Status and body, after what every refusal has in common was checked."""
+    assert reply.headers["Server"] == "visual-router"
+    assert reply.headers["Content-Type"] == "application/json"
+    return reply.status, reply.body
+
+
 def post(path: str, body: bytes = BODY, headers: Mapping[str, str] | None = None) -> bytes:
     """A POST as it stands on the wire."""
     lines = [f"POST {path} HTTP/1.1", "Host: x"]
