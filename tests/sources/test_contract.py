@@ -192,9 +192,10 @@ def test_random_bytes_are_an_event_or_undecodable(provider: str, body: bytes) ->
 # Names that mean something to one provider or another, so that random documents reach into every reader.
 KEYS = st.sampled_from(
     [
-        "event", "type", "version", "build", "review", "reviewDecision", "data", "project", "number", "status",
-        "id", "result", "branch", "attributes", "relationships", "included", "state", "review-state", "web-url",
-        "webUrl", "diffs", "hash", "compareUrl", "equal", "action", "comparison", "author", "summary", "text",
+        "event", "type", "version", "build", "review", "reviewDecision", "data", "project",
+        "number", "status", "id", "result", "branch", "attributes", "relationships", "included",
+        "state", "review-state", "web-url", "webUrl", "diffs", "hash", "compareUrl", "equal",
+        "action", "comparison", "author", "summary", "text",
     ]
 )  # fmt: skip
 JSON = st.recursive(

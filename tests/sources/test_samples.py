@@ -22,7 +22,8 @@ WORDS = {
     "chromatic": {
         "PUBLISHED", "PREPARED", "IN_PROGRESS", "PENDING", "PASSED", "ACCEPTED", "DENIED", "BROKEN",
         "CANCELLED", "FAILED", "BUILD_PENDING", "BUILD_PASSED", "BUILD_ACCEPTED", "BUILD_DENIED",
-        "BUILD_FAILED", "BUILD_ERROR", "BUILD_TIMED_OUT", "BUILD_NO_CAPTURE", "OPEN", "MERGED", "CLOSED", "APPROVED",
+        "BUILD_FAILED", "BUILD_ERROR", "BUILD_TIMED_OUT", "BUILD_NO_CAPTURE", "OPEN", "MERGED",
+        "CLOSED", "APPROVED",
     },
     "percy": {None, "pending", "unreviewed", "approved", "changes_requested"},
     "happo": {"failure", "success", "reported", "undone"},

@@ -15,8 +15,8 @@ from tests.sources.cases import NOW, SECRET, secrets
 
 BODY = b'{"event":"build"}'
 ISSUED = int(NOW)
-HEAD = {"alg": "HS256", "typ": "JWT"}
-CLAIMS = {"iss": "chromatic", "iat": ISSUED, "sha256": hashlib.sha256(BODY).hexdigest()}
+HEAD: dict[str, Any] = {"alg": "HS256", "typ": "JWT"}
+CLAIMS: dict[str, Any] = {"iss": "chromatic", "iat": ISSUED, "sha256": hashlib.sha256(BODY).hexdigest()}
 # Secret `kittens`, from the tests of a public consumer of Percy's webhook.
 KITTENS = "45673a3837ff0209008f56e7310dfb5620b0824b3fb9ff02c0a7e838d0433b6f"
 
