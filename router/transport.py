@@ -1,0 +1,115 @@
+"""Transport: the only way out by HTTP. A lane per sink, kept across reloads.
+
+Owns which sink has which pool of connections, and the time limit of an attempt. Must not know how connections
+are made, what a request says or what an answer means.
+"""
+
+import asyncio
+import functools
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiohttp.abc import AbstractResolver
+
+from router.connections import Call, Pool, Terms, trust
+from router.errors import Unreachable
+from router.sinks.sink import Reply, Request, Sink
+
+
+class Lane:
+    """One sink's way out: what `sinks/sink.py` calls Transport.
+
+    `timeout` is for a whole attempt, `connect` for its part until the connection stands; seconds.
+    """
+
+    def __init__(self, timeout: float, connect: float, pool: Pool) -> None:
+        self.timeout = timeout
+        self.connect = connect
+        self.pool = pool
+
+    async def send(self, request: Request) -> Reply:
+        """Send, and read the head of the answer with at most 64 KiB of its body. Redirects are not followed.
+
+        A connection that the server closed while it lay idle is replaced once.
+
+        Raises:
+            Refused: the URL or a header cannot be sent, or every address the host leads to is refused.
+            Unreachable: no complete answer came: network, TLS (`.tls`), time limit.
+        """
+        call = Call.of(request, min(self.connect, self.timeout))
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self.pool.exchange(call)
+        except TimeoutError:
+            raise Unreachable(f"no answer within {self.timeout:g} s") from None
+
+
+class Transports:
+    """The lanes of all sinks. Open it before the first attempt, close it after the last.
+
+    `resolver` looks names up (None: the system's); `connect` is the limit until a connection stands, seconds.
+    """
+
+    def __init__(self, resolver: AbstractResolver | None = None, connect: float = 5.0) -> None:
+        self._resolver = resolver
+        self._connect = connect
+        self._lanes: dict[str, Lane] = {}
+        self._retired: list[Pool] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pool in (*self._retired, *(lane.pool for lane in self._lanes.values())):
+            await pool.close()
+
+    def lane(self, sink: Sink) -> Lane:
+        """The way out for this sink: one per name, brought up to the sink's settings of today."""
+        lane = self._lanes.get(sink.name)
+        if lane is None:
+            lane = self._lanes[sink.name] = Lane(sink.timeout, self._connect, self._pool(_terms(sink)))
+        else:
+            self._adopt(lane, sink)
+        return lane
+
+    async def retain(self, sinks: Mapping[str, Sink]) -> None:
+        """Keep what belongs to these sinks; the rest, and what changed settings leave, closes once idle."""
+        for name in [*self._lanes]:
+            if name in sinks:
+                self._adopt(self._lanes[name], sinks[name])
+            else:
+                self._retired.append(self._lanes.pop(name).pool)
+        for pool in self._retired:
+            await pool.retire()
+        self._retired = [pool for pool in self._retired if pool.busy]
+
+    def _adopt(self, lane: Lane, sink: Sink) -> None:
+        lane.timeout = sink.timeout
+        terms = _terms(sink)
+        if lane.pool.terms != terms:
+            self._retired.append(lane.pool)
+            lane.pool = self._pool(terms)
+
+    def _pool(self, terms: Terms) -> Pool:
+        return Pool(terms, self._tls, self._resolver)
+
+    def _tls(self, ca: str | None) -> ssl.SSLContext:
+        return self._system if ca is None else trust(ca)
+
+    @functools.cached_property
+    def _system(self) -> ssl.SSLContext:
+        """One for all sinks without authorities of their own: reading the system's takes 30 ms."""
+        return trust(None)
+
+
+def _terms(sink: Sink) -> Terms:
+    try:
+        authorities = None if sink.ca is None else Path(sink.ca).read_bytes()
+    except OSError:
+        authorities = None  # told by the first attempt
+    return Terms(sink.allow_networks, sink.ca, authorities)

@@ -1,0 +1,126 @@
+"""Addresses with what they are: the table of tests, at the borders of every range.
+
+SPECIAL are refused for names, NEVER for literals too, PUBLIC are fine.
+"""
+
+METADATA = "a cloud's metadata address"
+UNSPECIFIED = "an unspecified address"
+LINK_LOCAL = "a link-local address"
+MULTICAST = "a multicast address"
+LOOPBACK = "a loopback address"
+PRIVATE = "a private address"
+RESERVED = "a reserved address"
+DOCUMENTATION = "a documentation address"
+BENCHMARKING = "a benchmarking address"
+NAT64 = "a NAT64 address"
+MAPPED = "an IPv4-mapped address"
+COMPATIBLE = "an IPv4-compatible address"
+
+SPECIAL = {
+    "127.0.0.1": LOOPBACK,
+    "127.0.0.2": LOOPBACK,
+    "127.255.255.254": LOOPBACK,
+    "::1": LOOPBACK,
+    "10.0.0.1": PRIVATE,
+    "10.255.255.255": PRIVATE,
+    "172.16.0.1": PRIVATE,
+    "172.31.255.255": PRIVATE,
+    "192.168.0.1": PRIVATE,
+    "192.168.255.255": PRIVATE,
+    "fc00::1": PRIVATE,
+    "fdff:ffff::1": PRIVATE,
+    "fd00::1": PRIVATE,
+    "fec0::1": PRIVATE,
+    "feff::1": PRIVATE,
+    "100.64.0.1": "a shared address",
+    "100.127.255.255": "a shared address",
+    "192.0.0.1": RESERVED,
+    "192.0.0.170": RESERVED,
+    "192.0.2.1": DOCUMENTATION,
+    "198.51.100.255": DOCUMENTATION,
+    "203.0.113.7": DOCUMENTATION,
+    "2001:db8::1": DOCUMENTATION,
+    "3fff::1": DOCUMENTATION,
+    "3fff:fff:ffff::1": DOCUMENTATION,
+    "198.18.0.1": BENCHMARKING,
+    "198.19.255.255": BENCHMARKING,
+    "2001:2::1": BENCHMARKING,
+    "192.88.99.1": "a 6to4 relay",
+    "192.88.99.255": "a 6to4 relay",
+    "240.0.0.1": RESERVED,
+    "255.255.255.254": RESERVED,
+    "2001:10::1": RESERVED,
+    "2001:1ff:ffff::1": RESERVED,
+    "5f00::1": RESERVED,
+    "100::1": RESERVED,
+    "4000::1": RESERVED,
+    "fe00::1": RESERVED,
+    "1::1": RESERVED,
+}
+NEVER = {
+    "169.254.169.254": METADATA,
+    "169.254.170.2": METADATA,
+    "168.63.129.16": METADATA,
+    "100.100.100.200": METADATA,
+    "192.0.0.192": METADATA,
+    "fd00:ec2::254": METADATA,
+    "fd20:ce::254": METADATA,
+    "fd00:42::42": METADATA,
+    "0.0.0.0": UNSPECIFIED,
+    "0.1.2.3": UNSPECIFIED,
+    "::": UNSPECIFIED,
+    "169.254.0.1": LINK_LOCAL,
+    "169.254.255.255": LINK_LOCAL,
+    "fe80::1": LINK_LOCAL,
+    "febf:ffff::1": LINK_LOCAL,
+    "224.0.0.1": MULTICAST,
+    "239.255.255.250": MULTICAST,
+    "ff02::1": MULTICAST,
+    "ff0e::1": MULTICAST,
+    "255.255.255.255": "a broadcast address",
+    "::ffff:127.0.0.1": MAPPED,
+    "::ffff:10.0.0.1": MAPPED,
+    "::ffff:169.254.169.254": MAPPED,
+    "::ffff:8.8.8.8": MAPPED,
+    "::127.0.0.1": COMPATIBLE,
+    "::8.8.8.8": COMPATIBLE,
+    "::2": COMPATIBLE,
+    "::ffff:0:127.0.0.1": "an IPv4-translated address",
+    "64:ff9b::127.0.0.1": NAT64,
+    "64:ff9b::169.254.169.254": NAT64,
+    "64:ff9b::8.8.8.8": NAT64,
+    "64:ff9b:1::10.0.0.1": NAT64,
+    "64:ff9b:1:ffff::1": NAT64,
+    "2002:7f00:1::": "a 6to4 address",
+    "2002:a9fe:a9fe::1": "a 6to4 address",
+    "2002:808:808::1": "a 6to4 address",
+    "2001:0:53aa:64c:0:0:80ff:fffe": "a Teredo address",
+    "2001::1": "a Teredo address",
+}
+PUBLIC = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "168.63.129.15",
+    "169.253.255.255",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.0.1.0",
+    "192.167.255.255",
+    "198.17.255.255",
+    "198.20.0.0",
+    "223.255.255.255",
+    "2000::1",
+    "2001:200::1",
+    "2001:4860:4860::8888",
+    "2003::1",
+    "2606:4700:4700::1111",
+    "2a00:1450:4001:82a::200e",
+    "3ffe::1",
+    "3fff:1000::1",
+]
