@@ -1,0 +1,226 @@
+"""The admin listener: health, metrics and the API, for operators only.
+
+Owns the door: who is let in (token, no foreign page) and how every answer is dressed. Must not know what the
+calls of the API mean: `api.py` does.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from aiohttp import hdrs, web
+
+from router.answers import Readiness, Refusal, Reload
+from router.api import Api, Controls, Records, Sinks, answer
+from router.clock import Clock
+from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
+from router.listener import bind, shown
+from router.metrics import Metrics
+from router.server import ServerSettings
+
+__all__ = ["Admin", "Controls", "Reload"]
+
+_BODY_LIMIT = 1 << 20
+_PING_LIMIT = 5.0
+_CLOSE_LIMIT = 2.0
+_OPEN_TO_ALL = ("/healthz", "/readyz")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "visual-router",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_Call = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Admin:
+    """What operators and monitoring reach."""
+
+    def __init__(
+        self, journal: Records, dispatcher: Sinks, metrics: Metrics, controls: Controls, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._metrics = metrics
+        self._controls = controls
+        self._api = Api(journal, dispatcher, controls, clock)
+        self._token: bytes | None = None
+
+    @asynccontextmanager
+    async def listening(
+        self, settings: ServerSettings, sockets: Sequence[socket.socket] | None = None
+    ) -> AsyncIterator[str]:
+        """Answer at `settings.admin`, or on sockets that were handed in; yields the address for people.
+
+        Raises:
+            RouterError: a socket that was handed in is open to the network, and no token is set.
+        """
+        self._token = None if settings.admin_token is None else _digest(settings.admin_token.reveal())
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=_CLOSE_LIMIT)
+        await runner.setup()
+        bound = list(sockets or ()) or bind(settings.admin)
+        try:
+            if self._token is None:
+                _refuse_the_network(bound)
+            for sock in bound:
+                await web.SockSite(runner, sock).start()
+            yield ", ".join(shown(sock) for sock in bound)
+        finally:
+            await runner.cleanup()
+            if not sockets and settings.admin.path is not None:
+                Path(settings.admin.path).unlink(missing_ok=True)  # noqa: ASYNC240  # one call, at the end
+
+    def application(self) -> web.Application:
+        """The application by itself."""
+        app = web.Application(middlewares=[self._refusals, self._guard], client_max_size=_BODY_LIMIT)
+        app.on_response_prepare.append(_dress)
+        app.add_routes(
+            [
+                web.get("/healthz", self.healthz),
+                web.get("/readyz", self.readyz),
+                web.get("/metrics", self.metrics),
+                *self._api.routes(),
+            ]
+        )
+        return app
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """200: the loop turns."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """200: the journal writes and the listeners are up; else 503 with the reasons."""
+        reasons = list(self._controls.unready())
+        if not reasons:
+            try:
+                async with asyncio.timeout(_PING_LIMIT):
+                    await self._journal.ping()
+            except (JournalUnavailable, JournalBroken) as error:
+                reasons.append(str(error))
+            except TimeoutError:
+                reasons.append(f"the journal did not answer within {_PING_LIMIT:g} s")
+        return answer(Readiness(not reasons, reasons), 503 if reasons else 200)
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """Every metric in Prometheus' text format."""
+        return web.Response(
+            body=self._metrics.text(), headers={hdrs.CONTENT_TYPE: self._metrics.content_type}
+        )
+
+    @web.middleware
+    async def _refusals(self, request: web.Request, handler: _Call) -> web.StreamResponse:
+        """Every error that has a meaning becomes JSON with its fix."""
+        try:
+            return await handler(request)
+        except (RouterError, web.HTTPException) as error:
+            return _refused(request, error)
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Call) -> web.StreamResponse:
+        """Let in who has the token; never a page of another site in an operator's browser."""
+        _refuse_foreign_pages(request)
+        if request.path in _OPEN_TO_ALL:
+            return await handler(request)
+        if self._token is None:
+            _refuse_foreign_names(request)
+        elif not hmac.compare_digest(_digest(_bearer(request)), self._token):
+            refusal = Refusal(
+                "no token, or a wrong one", "send 'Authorization: Bearer …', server.admin_token"
+            )
+            return _with(answer(refusal, 401), hdrs.WWW_AUTHENTICATE, "Bearer")
+        return await handler(request)
+
+
+def _refused(request: web.Request, error: RouterError | web.HTTPException) -> web.Response:
+    """An error as an answer: its status, what is wrong, what to do."""
+    match error:
+        case Rejected():
+            return answer(Refusal(str(error), error.fix), error.status)
+        case Unknown():
+            return answer(Refusal(str(error)), 404)
+        case JournalUnavailable() | JournalBroken():
+            fix = "nothing was changed; look at its disk, then ask again"
+            return _with(answer(Refusal(str(error), fix), 503), hdrs.RETRY_AFTER, "5")
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            refusal = Refusal(f"'{request.path}' does not take {request.method}", f"use {allowed}")
+            return _with(answer(refusal, 405), hdrs.ALLOW, allowed)
+        case web.HTTPNotFound():
+            return answer(Refusal(f"no such path '{request.path}'", "calls are under /api/v1/"), 404)
+        case web.HTTPRequestEntityTooLarge():
+            return answer(Refusal("the body is over 1 MiB", "send fewer ids at a time"), 413)
+    return answer(Refusal(str(error)), 409)
+
+
+def _with(response: web.Response, header: str, value: str) -> web.Response:
+    response.headers[header] = value
+    return response
+
+
+async def _dress(_: web.Request, response: web.StreamResponse) -> None:
+    """Every answer: not cached, not sniffed, not framed."""
+    response.headers.update(_HEADERS)
+
+
+def _digest(text: str) -> bytes:
+    """Hashed, two texts compare in a time that tells neither where they differ nor how long they are."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _refuse_foreign_pages(request: web.Request) -> None:
+    """A browser says where a page that posts comes from; no page but our own has business here."""
+    if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
+        return
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    origin = request.headers.get(hdrs.ORIGIN)
+    if site not in ("none", "same-origin") or (origin is not None and _host(origin).netloc != request.host):
+        raise Rejected(
+            "a page of another site may not change anything", "use visual-router, curl or a script", 403
+        )
+
+
+def _refuse_foreign_names(request: web.Request) -> None:
+    """DNS rebinding: without a token a page could ask through a name of its own that leads to this host."""
+    name = _host(f"//{request.host}").hostname or ""
+    if not isinstance(request.get_extra_info("sockname"), tuple) or name == "localhost" or _is_ip(name):
+        return
+    fix = "ask by address or as localhost, or set server.admin_token"
+    raise Rejected(f"without a token nothing is answered under the name '{name}'", fix, 403)
+
+
+def _refuse_the_network(sockets: Sequence[socket.socket]) -> None:
+    for sock in sockets:
+        if sock.family != socket.AF_UNIX and not ipaddress.ip_address(sock.getsockname()[0]).is_loopback:
+            raise RouterError(
+                f"the admin socket listens on '{shown(sock)}' and server.admin_token is not set; "
+                "set it, or listen on 127.0.0.1"
+            )
+
+
+def _host(url: str) -> SplitResult:
+    """The parts of a URL; what is none has no host."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,357 @@
+"""Tables: what each command shows a person; one function per page, from the API's documents to text.
+
+Pure: width and time are arguments. Must not know how a document was fetched or where the text goes.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import click
+import msgspec
+
+from router import __version__
+from router.answers import (
+    AttemptRow,
+    Changed,
+    CheckedRow,
+    Copied,
+    DeliveryPage,
+    DeliveryRow,
+    EventPage,
+    EventReport,
+    EventRow,
+    Explanation,
+    Reload,
+    Replayed,
+    SinkPage,
+    SinkRow,
+    SourceRow,
+    Status,
+    VerdictRow,
+)
+from router.columns import ago, exact, grid, listing, plain, plural, span, width
+from router.config.schema import Config
+from router.sources import samples
+
+# What an event's page shows, in this order; what is absent is left out.
+_FACTS = (
+    "source", "provider", "event", "kind", "status", "provider_status", "project", "branch", "commit",
+    "build", "changes", "author", "title", "url", "pull_request",
+)  # fmt: skip
+_HELD = {True: "yes", False: "no "}
+
+
+class View(msgspec.Struct, frozen=True):
+    """How a page is shown: at what time, and on how wide a terminal (None: none, shorten nothing)."""
+
+    now: datetime
+    cells: int | None = None
+    colours: bool = False
+
+    def paint(self, text: str, colour: str) -> str:
+        """The text in a colour, where there are any; what it says must not depend on it."""
+        return click.style(text, fg=colour) if self.colours else text
+
+    def ago(self, then: datetime | None) -> str | None:
+        """A time as a person at a table wants it."""
+        return None if then is None else ago(then, self.now)
+
+    def exact(self, then: datetime | None) -> str | None:
+        """A time as a person at one event wants it."""
+        return None if then is None else exact(then, self.now)
+
+
+def welcome(config: Config, public: str, admin: str, command: str = "visual-router") -> str:
+    """What `run` tells at its start: where it listens, which URL belongs to which source, what to try.
+
+    Without a secret: a token is shown by its place only. `public` and `admin` are the addresses as the
+    listeners give them; `command` is how this program is called, so that the line to try can be pasted.
+    """
+    counts = (
+        plural(len(config.sources), "source"),
+        plural(len(config.matcher.rules), "rule"),
+        plural(len(config.sinks), "sink"),
+    )
+    first = public.partition(", ")[0]
+    base = first if first.startswith("http") else f"{first} "
+    hooks = [
+        [f"  {row.name}", row.type, f"{base}{row.hook}", "signed" if row.signed else "unsigned"]
+        for row in map(SourceRow.of, config.sources.values())
+    ]
+    parts = [
+        f"visual-router {__version__}: {config.path}, {', '.join(counts)}",
+        grid(["  SOURCE", "TYPE", "POST TO", "SIGNATURE"], hooks, None),
+        f"  admin  {admin}  /healthz  /readyz  /metrics  /api/v1/status",
+    ]
+    line = _line_to_try(config, command)
+    if line is not None:
+        parts.append(f"  try    {line}")
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def events(page: EventPage, view: View) -> str:
+    """A list of events."""
+    if not page.events:
+        return "no events"
+    rows = [
+        [
+            row.id,
+            view.ago(row.received_at),
+            row.source,
+            kind_of(row),
+            row.branch,
+            row.project,
+            row.author,
+            row.title,
+        ]
+        for row in page.events
+    ]
+    table = grid(["ID", "WHEN", "SOURCE", "WHAT", "BRANCH", "PROJECT", "AUTHOR", "TITLE"], rows, view.cells)
+    return _with_next(table, page.next)
+
+
+def deliveries(page: DeliveryPage, view: View) -> str:
+    """A list of deliveries."""
+    if not page.deliveries:
+        return "no deliveries"
+    rows = [
+        [
+            one.id,
+            view.ago(one.created_at),
+            one.sink,
+            one.state.value,
+            str(one.claim),
+            one.event_id,
+            _why(one, view),
+        ]
+        for one in page.deliveries
+    ]
+    table = grid(["ID", "WHEN", "SINK", "STATE", "TRIES", "EVENT", "WHY"], rows, view.cells)
+    return _with_next(table, page.next)
+
+
+def event(report: EventReport, view: View) -> str:
+    """One event: its fields, what the rules said, what became of it, and its body."""
+    row = report.event
+    head = [("event", row.id), ("received", view.exact(row.received_at)), *_facts(row)]
+    if row.reused:
+        head.append(("flag", "its delivery id came with another body before"))
+    body = msgspec.json.format(bytes(report.payload), indent=2).decode()
+    parts = [
+        listing(head),
+        explanation(report.explanation, view),
+        "deliveries" + "".join(f"\n\n{_indented(delivery(one, view))}" for one in report.deliveries)
+        if report.deliveries
+        else "deliveries: none",
+        "payload\n" + "\n".join(f"  {plain(line)}" for line in body.splitlines()),
+    ]
+    return "\n\n".join(parts)
+
+
+def delivery(row: DeliveryRow, view: View) -> str:
+    """One delivery with its attempts."""
+    facts = listing(
+        [
+            ("delivery", row.id),
+            ("event", row.event_id),
+            ("sink", row.sink),
+            ("rule", row.rule),
+            ("state", row.state.value.replace("_", " ")),
+            ("why", row.reason),
+            ("created", view.exact(row.created_at)),
+            ("due", view.exact(row.due)),
+            ("settled", view.exact(row.settled_at)),
+            ("crashes", str(row.crashes) if row.crashes else None),
+        ]
+    )
+    return "\n".join([facts, *(f"  {_attempt(attempt, view)}" for attempt in row.attempts or [])])
+
+
+def explanation(told: Explanation, view: View) -> str:
+    """What every rule said, under a heading that says which rules."""
+    if told.verdicts is None:
+        return f"rules {told.rules[:12]}: {told.note}"
+    which = "in force" if told.current else "of its hour; --now asks those in force"
+    return f"rules {told.rules[:12]} ({which})\n\n{verdicts(told.verdicts, view)}"
+
+
+def verdicts(rows: Sequence[VerdictRow], view: View) -> str:
+    """Rule by rule: matched, or each condition with what it wanted and what it saw."""
+    if not rows:
+        return "  no rules: nothing goes anywhere"
+    return "\n".join(_verdict(number, row, view) for number, row in enumerate(rows, 1))
+
+
+def trial(row: EventRow, rows: Sequence[VerdictRow], routes: Sequence[str], view: View) -> str:
+    """An event that was only tried: its fields, what every rule says, and where it would go."""
+    going = ", ".join(plain(sink) for sink in routes) or "nowhere"
+    return f"{listing(_facts(row))}\n\n{verdicts(rows, view)}\n\ngoes to: {going}"
+
+
+def status(document: Status, view: View) -> str:
+    """The daemon at one glance."""
+    standing = "ready" if not document.unready else "not ready: " + "; ".join(document.unready)
+    head = listing(
+        [
+            ("visual-router", f"{document.version}, {standing}"),
+            ("started", view.exact(document.started_at)),
+            ("configuration", document.config),
+            ("rules", document.rules[:12]),
+        ]
+    )
+    sources = grid(
+        ["SOURCE", "TYPE", "SIGNED", "HOOK"],
+        [[row.name, row.type, "yes" if row.signed else "no", row.hook] for row in document.sources],
+        view.cells,
+    )
+    warnings = "\n".join(plain(warning) for warning in document.warnings)
+    return "\n\n".join(
+        part for part in (head, sources, sinks(SinkPage(document.sinks), view), warnings) if part
+    )
+
+
+def sinks(page: SinkPage, view: View) -> str:
+    """How every sink stands; below, what needs an operator."""
+    rows = [
+        [row.name, row.type, row.state, *map(_count, (row.pending, row.in_flight, row.delivered, row.dead))]
+        for row in page.sinks
+    ]
+    head = ["SINK", "TYPE", "STATE", "PENDING", "IN FLIGHT", "DELIVERED", "DEAD"]
+    notes = [note for row in page.sinks if (note := _note(row, view))]
+    return "\n".join([grid(head, rows, view.cells), *([""] if notes else []), *notes])
+
+
+def sink(row: SinkRow, view: View) -> str:
+    """How one sink stands, on one line."""
+    return _note(row, view) or f"{plain(row.name)} is {row.state}, {plural(row.pending, 'delivery')} pending"
+
+
+def changed(document: Changed, verb: str) -> str:
+    """`3 deliveries requeued`, and which of the named ones were left alone."""
+    lines = [f"{plural(document.count, 'delivery')} {verb}"]
+    lines += [
+        f"{one.id} was left alone: it is {one.state.value.replace('_', ' ')}" for one in document.skipped
+    ]
+    return "\n".join(lines)
+
+
+def replayed(document: Replayed) -> str:
+    """What a replay came to, on one line."""
+    if not document.routes:
+        return f"{document.event_id}: no rule of today matches"
+    if not document.added:
+        return f"{document.event_id}: nothing new, all {plural(len(document.routes), 'route')} had a delivery"
+    return (
+        f"{document.event_id}: {plural(len(document.added), 'delivery')} added: {', '.join(document.added)}"
+    )
+
+
+def reload(document: Reload) -> str:
+    """What a reload changed."""
+    if not document.ok:
+        return "refused; the configuration in force is unchanged"
+    lines = ["reloaded: " + (", ".join(plain(name) for name in document.changed) or "nothing changed")]
+    if document.restart:
+        lines.append(
+            "takes effect only after a restart: " + ", ".join(plain(name) for name in document.restart)
+        )
+    return "\n".join(lines)
+
+
+def copied(document: Copied) -> str:
+    """Where a backup is."""
+    return f"{plain(document.path)} written by the daemon, {document.bytes:,} bytes"
+
+
+def kind_of(row: EventRow) -> str:
+    """`build.pending`, or the kind alone."""
+    return row.kind if row.status is None else f"{row.kind}.{row.status}"
+
+
+def _line_to_try(config: Config, command: str) -> str | None:
+    """A command that posts a sample to the first source."""
+    for name, source in config.sources.items():
+        fitting = [sample for sample in samples.names() if sample.startswith(f"{source.provider}/")]
+        telling = [sample for sample in fitting if "pending" in sample or "diffs" in sample] or fitting
+        if telling:
+            return f"{command} send --config {config.path} --source {name} {telling[-1]}"
+    return None
+
+
+def _facts(row: EventRow) -> list[tuple[str, str | None]]:
+    """The fields as rules name them."""
+    facts = [(name, _text(getattr(row, name))) for name in _FACTS]
+    return facts + [(f"labels.{name}", value) for name, value in row.labels.items()]
+
+
+def _verdict(number: int, row: VerdictRow, view: View) -> str:
+    targets = ", ".join(f"{name} (has it already)" if name in row.repeated else name for name in row.to)
+    if row.matched:
+        title = view.paint("matched", "green") + plain(f" -> {targets or 'nowhere'}")
+        title += "; final" if row.final else ""
+    elif row.ended_by is not None:
+        title = plain(f"not reached: '{row.ended_by}' is final")
+    else:
+        title = "no match"
+    lines = [*_conditions("when", row.when), *_conditions("unless", row.unless)]
+    longest = max((width(label) for label, _, _ in lines), default=0)
+    told = [
+        f"{'':7}{label}{'':{longest - width(label)}}  {_HELD[held]}  {plain(said)}"
+        for label, held, said in lines
+    ]
+    return "\n".join([f"  {number}. {plain(row.rule)}: {title}", *told])
+
+
+def _conditions(clause: str, conditions: Sequence[CheckedRow]) -> Iterator[tuple[str, bool, str]]:
+    """Each field as it reads in the rule: any of the conditions, all of their fields."""
+    for number, checked in enumerate(conditions):
+        for place, finding in enumerate(checked.findings):
+            word = "and" if place else "or" if number else clause
+            said = f"wanted {finding.wanted}, saw {_seen(finding.seen)}"
+            yield f"{word} {plain(finding.field)}", finding.held, said
+
+
+def _seen(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return f"'{value}'" if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _attempt(row: AttemptRow, view: View) -> str:
+    answered = "" if row.status is None else f", answered {row.status}"
+    why = "" if row.reason is None else f": {row.reason}"
+    line = (
+        f"#{row.number} {view.exact(row.started_at)} {row.outcome} after {span(row.seconds)}{answered}{why}"
+    )
+    return plain(line) + ("" if not row.excerpt else f"\n     {plain(row.excerpt)}")
+
+
+def _why(row: DeliveryRow, view: View) -> str | None:
+    """What a person at the list asks next: why it is dead, or when it is tried again."""
+    if row.due is None:
+        return row.reason
+    return f"due {view.ago(row.due)}" + ("" if row.reason is None else f": {row.reason}")
+
+
+def _note(row: SinkRow, view: View) -> str | None:
+    if row.state == "ready":
+        return None
+    until = "" if row.until is None else f" until {view.ago(row.until)}"
+    advice = f"; visual-router resume {row.name}" if row.state == "paused" else ""
+    return plain(f"{row.name} is {row.state}{until}: {row.reason or 'no reason known'}{advice}")
+
+
+def _with_next(table: str, following: str | None) -> str:
+    return table if following is None else f"{table}\n\nmore: --before {following}"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
