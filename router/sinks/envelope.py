@@ -1,0 +1,71 @@
+"""Envelope: an Event as programs read it: one JSON object, the same at every sink that writes one.
+
+Owns its shape, which others script against. Must not know where it goes.
+"""
+
+import msgspec
+
+from router.delivery import Delivery
+from router.errors import Unrenderable
+from router.event import FIELDS, Event
+from router.sinks.message import message_of, rendered
+from router.template import Template, rfc3339
+
+
+def envelope(event: Event, delivery: Delivery, template: Template | None) -> bytes:
+    """`{"id": …, "type": …, "timestamp": …, "data": {…}}` in UTF-8.
+
+    `id` is the delivery's, `timestamp` is when the event was received. `data` has every field of the event,
+    null where absent, its `id`, the `rule`, and as `payload` the provider's JSON byte for byte. `message` is
+    the operator's text; the built-in sentence if that fails; null if there is none.
+    """
+    facts: dict[str, object] = {name: getattr(event, name) for name in FIELDS}
+    facts |= {
+        "id": event.id,
+        "labels": event.labels,
+        "rule": delivery.rule,
+        "message": None if template is None else said(event, delivery, template),
+        "payload": msgspec.Raw(event.payload),
+    }
+    whole = {"id": delivery.id, "type": event.type, "timestamp": rfc3339(event.received_at), "data": facts}
+    return msgspec.json.encode(whole)
+
+
+def said(event: Event, delivery: Delivery, template: Template | None) -> str:
+    """The operator's text, or the built-in sentence where there is none or it fails."""
+    if template is not None:
+        try:
+            return rendered(template, event, delivery)
+        except Unrenderable:
+            pass
+    return message_of(event).text
+
+
+def line_of(event: Event, delivery: Delivery, template: Template | None) -> bytes:
+    """The envelope on one line, ended.
+
+    In valid JSON a line break can only stand between tokens: taking all of them out changes nothing else.
+    """
+    return envelope(event, delivery, template).translate(None, b"\r\n") + b"\n"
+
+
+def pretty(body: bytes) -> str:
+    """JSON for people: indented, and nothing in it that a terminal would act on."""
+    try:
+        text = msgspec.json.format(body, indent=2).decode()
+    except (msgspec.DecodeError, RecursionError):
+        text = body.decode(
+            "utf-8", "replace"
+        )  # half a surrogate pair is JSON to its sender, but not to msgspec
+    return inert_json(text)
+
+
+def inert_json(text: str) -> str:
+    """JSON without a character that a terminal would act on: in its strings they are escaped."""
+    return "".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    """A character as JSON may write it: by its UTF-16 units."""
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
