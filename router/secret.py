@@ -1,17 +1,43 @@
 """Secret: a value that never prints itself, written in the configuration only as a reference.
 
-Owns the reference syntax and the masking. Must not read environment or files: `config/secrets.py` does, once, when
-a daemon starts or reloads.
+Owns the reference syntax and the masking. Must not read environment or files: `config/secrets.py` does, once,
+when a daemon starts or reloads.
 """
 
+import re
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-_SCHEMES = ("env:", "file:", "credential:")
+_FORMS = {
+    "env:": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
+    "file:": re.compile(r"[^\0\r\n]+"),
+    "credential:": re.compile(
+        r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+    ),  # a name in a directory, never a way out of it
+}
+_SCHEMES = tuple(_FORMS)
 _HOW = "use env:NAME, file:/path or credential:NAME"
 # Hosts whose URLs are credentials by themselves: whoever knows the path may post.
-_BEARER_HOSTS = ("hooks.slack.com", "discord.com", "discordapp.com", ".webhook.office.com", ".logic.azure.com",
-                 ".api.powerplatform.com", "chat.googleapis.com")
+_BEARER_HOSTS = (
+    "hooks.slack.com",
+    "discord.com",
+    "discordapp.com",
+    ".webhook.office.com",
+    ".logic.azure.com",
+    ".api.powerplatform.com",
+    "chat.googleapis.com",
+)
+_BEARER_KEYS = (
+    "token",
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth",
+    "secret",
+    "password",
+    "sig",
+    "signature",
+)
 
 
 class Secret:
@@ -20,7 +46,7 @@ class Secret:
     __slots__ = ("_value", "reference")
     schema: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|credential:[A-Za-z0-9_.-]+)$",
+        "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|credential:[A-Za-z0-9_-][A-Za-z0-9_.-]*)$",
         "description": "a reference to a secret: env:NAME, file:/path or credential:NAME (systemd)",
     }
 
@@ -31,12 +57,19 @@ class Secret:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a reference; a value in plain sight is refused and never repeated in the message."""
-        for scheme in _SCHEMES:
-            if text.startswith(scheme):
-                if text == scheme:
-                    raise ValueError(f"'{text}' names nothing; {_HOW}")
-                return cls(text)
-        raise ValueError(f"a secret in plain sight; {_HOW}")
+        if not is_reference(text):
+            raise ValueError(f"a secret in plain sight; {_HOW}")
+        scheme, _, name = text.partition(":")
+        if not name:
+            raise ValueError(f"'{text}' names nothing; {_HOW}")
+        if not _FORMS[f"{scheme}:"].fullmatch(name):
+            # What follows may be the secret itself, pasted behind the scheme.
+            raise ValueError(f"what follows '{scheme}:' is not a name; {_HOW}")
+        return cls(text)
+
+    def resolve(self, value: str) -> Self:
+        """The same reference with the value behind it."""
+        return type(self)(self.reference, value)
 
     @property
     def resolved(self) -> bool:
@@ -74,12 +107,10 @@ class Url(Secret):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a URL or a reference; a URL that is a credential is refused in plain sight."""
-        if text.startswith(_SCHEMES):
+        if is_reference(text):
             return super().parse(text)
         check_url(text)
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-        if "@" in parts.netloc or any(host == h or (h[0] == "." and host.endswith(h)) for h in _BEARER_HOSTS):
+        if _is_credential(text):
             raise ValueError(f"a URL with credentials in plain sight; {_HOW}")
         return cls(text, text)
 
@@ -91,6 +122,20 @@ class Url(Secret):
     __str__ = __repr__
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text means a reference to a secret, well written or not."""
+    return text.startswith(_SCHEMES)
+
+
+def _is_credential(url: str) -> bool:
+    """Whether whoever knows the URL may use it."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").removesuffix(".")
+    bearer = any(host == known or (known[0] == "." and host.endswith(known)) for known in _BEARER_HOSTS)
+    keys = {key.lower() for key, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    return bearer or "@" in parts.netloc or not keys.isdisjoint(_BEARER_KEYS)
+
+
 def check_url(text: str) -> None:
     """Raise `ValueError` unless the text is an http(s) URL with a host; the text is not repeated."""
     try:
@@ -98,8 +143,8 @@ def check_url(text: str) -> None:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or not text.isascii() or any(c.isspace() for c in text):
-        raise ValueError("not an http:// or https:// URL")
+    if not usable or not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise ValueError("not an http:// or https:// URL; write https://host/path")
 
 
 def masked(url: str) -> str:

@@ -96,10 +96,14 @@ class Problems:
         """The warnings, by place."""
         return sorted(problem for problem in self._found if problem.warning)
 
+    def as_error(self) -> ConfigError:
+        """All errors and warnings, by place."""
+        return ConfigError(sorted([*self.errors, *self.warnings]))
+
     def raise_errors(self) -> None:
-        """Raise `ConfigError` with all errors and warnings, by place, if there is at least one error."""
+        """Raise `as_error()` if there is at least one error."""
         if self.errors:
-            raise ConfigError(sorted([*self.errors, *self.warnings]))
+            raise self.as_error()
 
 
 def clip(text: str, longest: int = 80) -> str:

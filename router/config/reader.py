@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -24,6 +24,7 @@ class _Broken:
 
 BROKEN: Final = _Broken()
 Resolve = Callable[[Secret], str]
+S = TypeVar("S", bound=msgspec.Struct)
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -40,22 +41,22 @@ class Reader:
 
     def struct(
         self,
-        kind: type[msgspec.Struct],
+        kind: type[S],
         node: Node,
         what: str,
         *,
         place: Place | None = None,
         skip: Collection[str] = (),
         given: dict[str, object] | None = None,
-    ) -> Any:
-        """A struct from a map, or BROKEN.
+    ) -> S | None:
+        """A struct from a map, or None.
 
         `what` it is called in messages; problems of the whole stand at `place`. Keys in `skip` belong to the
         caller; fields in `given` are none of the file's business.
         """
         section = self.map(node, what)
         if section is None:
-            return BROKEN
+            return None
         place = place or node
         given = given or {}
         fields = {name: field for name, field in fields_of(kind).items() if name not in given}
@@ -70,12 +71,8 @@ class Reader:
                 self.problems.add(place, f"{what} has no '{key}'; add {_wanted(field.type, key)}")
                 values[key] = BROKEN
         if any(value is BROKEN for value in values.values()):
-            return BROKEN
-        try:
-            return kind(**values)
-        except ValueError as error:
-            self.problems.add(place, f"{what}: {error}")
-            return BROKEN
+            return None
+        return kind(**values)
 
     def _field(self, field: msgspec.structs.FieldInfo, entry: Entry) -> object:
         """The value of one field."""
@@ -131,7 +128,8 @@ class Reader:
         if origin is dict:
             return self._dict(get_args(wanted)[1], node)
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and not hasattr(wanted, "parse"):
-            return self.struct(wanted, node, "this section")
+            made = self.struct(wanted, node, "this section")
+            return BROKEN if made is None else made
         text = self.text(node)
         if text is None or not isinstance(node, Text):
             return BROKEN

@@ -93,7 +93,7 @@ def _rule(node: Node, reader: Reader) -> Rule | None:
     rule = reader.struct(Rule, node, what, skip=_CONDITIONS, given=given)
     if isinstance(node, Map):
         _check_end(node, what, reader.problems)
-    return rule if isinstance(rule, Rule) else None
+    return rule
 
 
 def _check_end(node: Map, what: str, problems: Problems) -> None:

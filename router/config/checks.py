@@ -1,0 +1,202 @@
+"""Checks: what is wrong although every field is right by itself.
+
+Owns what concerns more than one field, and the places of what structs find wrong with themselves. Must not
+change anything.
+"""
+
+import ssl
+from ipaddress import ip_address
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from router.addresses import HostKind, canonical_host, permit
+from router.config.draft import Draft, texts_of
+from router.config.nodes import Map, Text
+from router.config.problems import Problems, clip
+from router.config.rules import title
+from router.config.secrets import reason_of
+from router.connections import trust
+from router.secret import Secret
+from router.sinks.sink import Sink
+from router.template import trial
+
+# Settings of which zero would mean that nothing works.
+_POSITIVE = ("body_timeout", "in_flight", "keep", "max_body", "concurrency", "timeout", "max_age")
+_MOST_AT_ONCE = 1_000
+
+
+def check(draft: Draft, problems: Problems, *, resolved: bool) -> None:
+    """Note everything that is wrong. `resolved`: secrets have values, and files may be looked at."""
+    _check_server(draft, problems)
+    _check_journal(draft, problems)
+    _check_sources(draft, problems)
+    for name in draft.sinks:
+        _check_sink(draft, name, problems, resolved=resolved)
+    _check_destinations(draft, problems)
+    _check_messages(draft, problems)
+
+
+def _check_server(draft: Draft, problems: Problems) -> None:
+    """Who reaches the admin listener is either on this host or has a token."""
+    server = draft.server
+    _check_positive(draft, server, ("server",), problems)
+    if (
+        not server.admin.loopback
+        and server.admin_token is None
+        and "admin_token" not in draft.entries("server")
+    ):
+        problems.add(
+            draft.place("server", "admin"),
+            f"'{server.admin}' is open to other hosts; add admin_token: env:NAME, or listen on 127.0.0.1",
+        )
+    if server.listen == server.admin and server.listen.port != 0:
+        place = draft.place("server", "admin" if "admin" in draft.entries("server") else "listen")
+        problems.add(place, f"'{server.admin}' is both listen and admin; give admin a port of its own")
+
+
+def _check_journal(draft: Draft, problems: Problems) -> None:
+    """The URL is one that a journal can be opened by, and holds no password in plain sight."""
+    _check_positive(draft, draft.journal, ("journal",), problems)
+    url = draft.journal.url
+    secret = isinstance(url, Secret)
+    text = (
+        url.reveal() if isinstance(url, Secret) and url.resolved else "" if isinstance(url, Secret) else url
+    )
+    if not text:
+        return
+    scheme, _, path = text.partition(":")
+    place = draft.place("journal", "url")
+    if not secret and _has_password(text):
+        problems.add(
+            place, "a password in plain sight; use env:NAME, file:/path or credential:NAME for the whole URL"
+        )
+    elif scheme != "sqlite":
+        shown = "the URL behind the reference" if secret else f"'{clip(scheme)}:…'"
+        problems.add(place, f"{shown} is no journal; write sqlite:var/journal.db")
+    elif not path or path.startswith(("//", ":")):
+        problems.add(
+            place, "the journal's path is missing; write sqlite:var/journal.db or sqlite:/var/lib/journal.db"
+        )
+
+
+def _has_password(url: str) -> bool:
+    """Whether a URL of a database holds a password."""
+    try:
+        parts = urlsplit(url)
+        return parts.password is not None or "password" in dict(parse_qsl(parts.query))
+    except ValueError:
+        return False
+
+
+def _check_positive(
+    draft: Draft, settings: msgspec.Struct, path: tuple[str, ...], problems: Problems
+) -> None:
+    """No setting is zero that may not be."""
+    for field in _POSITIVE:
+        value = getattr(settings, field, None)
+        if value is not None and value <= 0:
+            place = draft.place(*path, field)
+            shown = place.text if isinstance(place, Text) else value
+            problems.add(place, f"'{field}: {shown}' would stop everything; write more than 0")
+
+
+def _check_sources(draft: Draft, problems: Problems) -> None:
+    """A source is signed, or its operator says that it is not."""
+    for name, entry in draft.entries("sources").items():
+        if not isinstance(entry.value, Map):
+            continue
+        keys = entry.value.entries
+        unsigned = keys.get("unsigned")
+        says_so = unsigned is not None and isinstance(unsigned.value, Text) and unsigned.value.text == "true"
+        called = f"source '{clip(name)}'"
+        if says_so and unsigned is not None and "secret" in keys:
+            problems.add(unsigned.key, f"{called} has a secret, so it is not unsigned; remove one of the two")
+        elif not says_so and "secret" not in keys:
+            problems.add(
+                entry.key,
+                f"{called} has no 'secret'; add secret: env:NAME, or 'unsigned: true' if nothing is signed",
+            )
+    for name, source in draft.sources.items():
+        _check_positive(draft, source, ("sources", name), problems)
+        if source.max_body > draft.server.in_flight > 0:
+            problems.add(
+                draft.place("sources", name, "max_body"),
+                f"source '{name}' takes bodies of {source.max_body} bytes, more than server.in_flight "
+                f"({draft.server.in_flight}); raise in_flight",
+            )
+
+
+def _check_sink(draft: Draft, name: str, problems: Problems, *, resolved: bool) -> None:
+    """What the sink says of itself, where it leads, whom it trusts."""
+    sink = draft.sinks[name]
+    _check_positive(draft, sink, ("sinks", name), problems)
+    if sink.concurrency > _MOST_AT_ONCE:
+        problems.add(
+            draft.place("sinks", name, "concurrency"), f"more than {_MOST_AT_ONCE} at once; write fewer"
+        )
+    for flaw in sink.problems():
+        problems.add(draft.place("sinks", name, flaw.key), flaw)
+    _check_host(draft, sink, problems)
+    if sink.ca is not None and resolved:
+        try:
+            trust(sink.ca)
+        except ssl.SSLError:
+            problems.add(
+                draft.place("sinks", name, "ca"), f"'{clip(sink.ca)}' holds no certificate; it must be PEM"
+            )
+        except OSError as error:
+            place = draft.place("sinks", name, "ca")
+            problems.add(place, f"'{clip(sink.ca)}' cannot be read: {reason_of(error)}")
+
+
+def _check_host(draft: Draft, sink: Sink, problems: Problems) -> None:
+    """A URL names its host in plain words, and not one that is always refused."""
+    url = sink.destination
+    if url is None or not url.resolved:
+        return
+    try:
+        host = urlsplit(url.reveal()).hostname or ""
+        kind = canonical_host(host)
+    except ValueError as error:
+        # The host of a URL behind a reference may be a secret's first half.
+        plain = url.reveal() == url.reference
+        message = str(error) if plain else f"the host of the URL in {url.reference} is not written as usual"
+        problems.add(draft.place("sinks", sink.name, "url"), message)
+        return
+    refused = permit(ip_address(host), kind, sink.allow_networks) if kind is HostKind.LITERAL else None
+    if refused is not None:
+        problems.add(draft.place("sinks", sink.name, "url"), refused)
+
+
+def _check_destinations(draft: Draft, problems: Problems) -> None:
+    """Every sink that a rule names is there, and named once."""
+    defined = draft.entries("sinks")
+    for rule in draft.rule_nodes:
+        seen: set[str] = set()
+        for name in texts_of(rule, "to"):
+            if name.text in seen:
+                problems.add(name, f"{title(rule)} names sink '{clip(name.text)}' twice; remove one")
+            seen.add(name.text)
+            if name.text and name.text not in defined:
+                near = problems.guess(name.text, defined)
+                advice = f"did you mean '{near}'?" if near else "add it under sinks"
+                problems.add(name, f"sink '{clip(name.text)}' is not defined; {advice}")
+
+
+def _check_messages(draft: Draft, problems: Problems) -> None:
+    """A rule's text can be rendered for each kind of sink it goes to."""
+    places = {
+        name.text: rule.entries["message"].value
+        for rule in draft.rule_nodes
+        if "message" in rule.entries
+        for name in texts_of(rule, "name")
+    }
+    for rule in draft.rules:
+        if rule.message is None:
+            continue
+        for kind in {type(draft.sinks[name]) for name in rule.to if name in draft.sinks}:
+            try:
+                trial(rule.message, kind.escape)
+            except ValueError as error:
+                problems.add(places[rule.name], str(error))

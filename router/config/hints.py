@@ -1,0 +1,94 @@
+"""Hints: what is allowed and probably not meant. Warnings only."""
+
+import re
+from itertools import pairwise
+
+from router.config.draft import Draft, texts_of
+from router.config.nodes import Items, Map
+from router.config.problems import Problems, clip
+from router.config.rules import title
+from router.sinks.slack import Slack
+
+# A condition on one of these lets through neither the `running` of every build nor a provider's `ping`.
+_CHOOSING = frozenset(("status", "provider_status", "event", "kind", "changes"))
+_EXACT = re.compile(r"!?[A-Za-z0-9._-]+")
+
+
+def hint(draft: Draft, problems: Problems) -> None:
+    """Note what deserves a second look."""
+    rules = draft.rule_nodes
+    _hint_unused(draft, rules, problems)
+    _hint_unreached(rules, problems)
+    _hint_open(draft, problems)
+    for rule in rules:
+        _hint_flood(draft, rule, problems)
+        _hint_source(draft, rule, problems)
+
+
+def _hint_unused(draft: Draft, rules: list[Map], problems: Problems) -> None:
+    """A sink without a rule gets nothing."""
+    used = {name.text for rule in rules for name in texts_of(rule, "to")}
+    for name, entry in draft.entries("sinks").items():
+        if name not in used:
+            problems.warn(
+                entry.key, f"no rule uses sink '{clip(name)}'; name it in a rule's 'to', or remove it"
+            )
+
+
+def _hint_unreached(rules: list[Map], problems: Problems) -> None:
+    """Nothing comes past a rule that always matches and is final."""
+    for rule, behind in pairwise(rules):
+        final = texts_of(rule, "final")
+        if final and final[0].text == "true" and not {"when", "unless"} & rule.entries.keys():
+            last = f"{title(rule)} always matches and is final"
+            problems.warn(behind, f"no event gets this far: {last}; move it to the end, or give it a 'when'")
+            return
+
+
+def _hint_open(draft: Draft, problems: Problems) -> None:
+    """On a public address an unsigned source without a token takes events from anybody."""
+    if draft.server.listen.loopback:
+        return
+    for name, source in draft.sources.items():
+        if source.unsigned and source.token is None and not source.allow_from:
+            message = (
+                f"anyone who reaches '{draft.server.listen}' can post to source '{name}': it is unsigned"
+            )
+            problems.warn(
+                draft.entries("sources")[name].key, f"{message}; add token: env:NAME, or allow_from"
+            )
+
+
+def _hint_flood(draft: Draft, rule: Map, problems: Problems) -> None:
+    """A channel for people should not get every step of every build."""
+    excluded = any(_CHOOSING & condition.entries.keys() for condition in _conditions(rule, "unless"))
+    chosen = [_CHOOSING & condition.entries.keys() for condition in _conditions(rule, "when")]
+    if excluded or (chosen and all(chosen)):
+        return
+    for name in texts_of(rule, "to"):
+        if isinstance(draft.sinks.get(name.text), Slack):
+            problems.warn(
+                name,
+                f"{title(rule)} posts every 'running' and 'ping' to Slack; add a 'status' to its 'when'",
+            )
+
+
+def _hint_source(draft: Draft, rule: Map, problems: Problems) -> None:
+    """A rule that waits for a source which is not there."""
+    sources = draft.entries("sources")
+    for condition in (*_conditions(rule, "when"), *_conditions(rule, "unless")):
+        for pattern in texts_of(condition, "source"):
+            name = pattern.text.removeprefix("!")
+            if _EXACT.fullmatch(pattern.text) and name not in sources:
+                near = problems.guess(name, sources)
+                advice = f"did you mean '{near}'?" if near else "no event will have it"
+                problems.warn(pattern, f"source '{clip(name)}' is not defined; {advice}")
+
+
+def _conditions(rule: Map, key: str) -> list[Map]:
+    """The conditions of `when` or `unless` that are maps."""
+    entry = rule.entries.get(key)
+    if entry is None:
+        return []
+    nodes = entry.value.items if isinstance(entry.value, Items) else [entry.value]
+    return [node for node in nodes if isinstance(node, Map)]
