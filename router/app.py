@@ -133,7 +133,7 @@ def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
 async def serve(config: Config) -> None:
     """Open everything, run until SIGTERM or SIGINT, take everything down in reverse."""
     clock = Clock()
-    sockets = systemd.listen_sockets()
+    sockets = {name: [one] for name, one in systemd.listen_sockets().items()}
     async with (
         open_journal(config.journal, clock) as journal,
         Transports() as transports,

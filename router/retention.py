@@ -14,7 +14,6 @@ from router.journal.journal import Upkeep
 
 log = structlog.get_logger(__name__)
 
-_EVERY = 60.0
 _BITE = 200
 _PAUSE = 0.05
 
@@ -23,15 +22,21 @@ class Retention:
     """Prunes one journal. `sinks` names the sinks of the configuration in force."""
 
     def __init__(
-        self, journal: Upkeep, clock: Clock, keep: float, sinks: Callable[[], Collection[str]]
+        self,
+        journal: Upkeep,
+        clock: Clock,
+        keep: float,
+        sinks: Callable[[], Collection[str]],
+        every: float = 60.0,
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._keep = keep
         self._sinks = sinks
+        self._every = every
 
     async def run(self) -> None:
-        """Sweep once a minute, for ever. A journal that cannot write is tried again at the next sweep."""
+        """Sweep every so many seconds, for ever; a journal that cannot write waits for the next sweep."""
         while True:
             try:
                 pruned, expired = await self.sweep()
@@ -40,7 +45,7 @@ class Retention:
             else:
                 if pruned or expired:
                     log.info("retention_swept", events=pruned, expired_deliveries=expired)
-            await anyio.sleep(_EVERY)
+            await anyio.sleep(self._every)
 
     async def sweep(self) -> tuple[int, int]:
         """Forget all that is due to be forgotten now; returns events deleted and deliveries expired."""

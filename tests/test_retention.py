@@ -1,0 +1,91 @@
+"""Retention: forgets what is settled and old, and nothing else."""
+
+from pathlib import Path
+
+import anyio
+from structlog.testing import capture_logs
+
+from router.clock import Clock, id_text
+from router.delivery import Route, State
+from router.errors import JournalUnavailable
+from router.event import Event
+from router.journal.journal import EventQuery
+from router.journal.sqlite import open_sqlite
+from router.journal.sqlite.opening import SqliteJournal
+from router.retention import Retention
+
+DAY = 86_400.0
+
+
+async def record(journal: SqliteJournal, clock: Clock, *sinks: str) -> str:
+    """An event for these sinks; its id."""
+    event = Event(
+        id=id_text("evt", journal.ids.next()), source="web", provider="percy", received_at=clock.now(),
+        payload=b"{}", subject=str(journal.ids.next()),
+    )  # fmt: skip
+    await journal.record(event, [Route("all", sink) for sink in sinks], window=0, ruleset="r")
+    return event.id
+
+
+async def test_a_sweep_forgets_old_events_in_bites_and_keeps_what_is_open_or_young(tmp_path: Path) -> None:
+    """Five hundred old events go; one that still waits for its sink and a new one stay."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        waiting = await record(journal, clock, "out")
+        for _ in range(500):
+            await record(journal, clock)
+        time[0] += 31 * DAY
+        young = await record(journal, clock)
+        swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
+        left = [event.id for event in await journal.events(EventQuery())]
+
+    assert swept == (500, 0)
+    assert left == [young, waiting]
+
+
+async def test_deliveries_to_a_name_that_never_returned_end_at_keep(tmp_path: Path) -> None:
+    """They become dead letters that say so."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        await record(journal, clock, "gone")
+        time[0] += 31 * DAY
+        swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
+
+        assert swept == (0, 1)
+        assert journal.counts()["gone", State.DEAD] == 1
+
+
+class Sweeping:
+    """An upkeep at the edge: its first `expire` fails as a full disk does, its second finds work."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.swept = anyio.Event()
+
+    async def expire(self, sinks: object, before: float, limit: int) -> int:
+        """Fail, find one, find none."""
+        self.calls += 1
+        if self.calls == 1:
+            raise JournalUnavailable("the disk is full")
+        return 1 if self.calls == 2 else 0
+
+    async def prune(self, before: float, limit: int) -> int:
+        """Find none."""
+        self.swept.set()
+        return 0
+
+
+async def test_a_journal_that_cannot_write_is_swept_later() -> None:
+    """The loop says so and goes on."""
+    upkeep = Sweeping()
+    with capture_logs() as lines:
+        async with anyio.create_task_group() as loops:
+            loops.start_soon(Retention(upkeep, Clock(), DAY, list, every=0.0).run)
+            await upkeep.swept.wait()
+            while len(lines) < 2:
+                await anyio.lowlevel.checkpoint()
+            loops.cancel_scope.cancel()
+
+    assert [line["event"] for line in lines[:2]] == ["retention_postponed", "retention_swept"]
