@@ -192,14 +192,22 @@ def run(config_path: str) -> int:
         log.warning("config_warning", problem=str(warning))
     try:
         anyio.run(serve, config)
-    except* (RouterError, OSError) as group:
-        failure = first_of(group)
-        log.critical("stopped_by_failure", error=str(failure), kind=type(failure).__name__)
+    except (RouterError, OSError, ExceptionGroup) as error:
+        failure = first_of(error)
+        expected = isinstance(failure, RouterError | OSError)
+        # A bug is shown with its traceback; what an operator can mend is one line.
+        log.critical(
+            "stopped_by_failure",
+            error=str(failure),
+            kind=type(failure).__name__,
+            exc_info=None if expected else failure,
+        )
         return 1
     return 0
 
 
-def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(error: Exception) -> Exception:
     """The first failure in a group of groups: the one that took the others down."""
-    first = group.exceptions[0]
-    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
