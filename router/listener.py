@@ -16,7 +16,7 @@ import anyio
 
 from router.errors import RouterError
 from router.units import Listen
-from router.wire import Answer, Edge, Failed, require_c_parser
+from router.wire import IDLE, Answer, Edge, Failed, require_c_parser
 
 _BACKLOG = 4096
 _MODE = 0o660
@@ -27,12 +27,17 @@ PATIENCE = 3.0
 
 
 class Listener:
-    """One HTTP server's sockets and connections: `most` at once, else half of what descriptors allow."""
+    """One HTTP server's sockets and connections.
 
-    def __init__(self, answer: Answer, failed: Failed, most: int | None = None) -> None:
+    At most `most` connections at once, else half of what descriptors allow; one that sends no whole head of a
+    request for `idle` seconds is closed.
+    """
+
+    def __init__(self, answer: Answer, failed: Failed, most: int | None = None, idle: float = IDLE) -> None:
         self._answer = answer
         self._failed = failed
         self._most = most
+        self._idle = idle
         self._edge: Edge | None = None
         self._servers: list[asyncio.Server] = []
         self.addresses: tuple[str, ...] = ()
@@ -48,7 +53,7 @@ class Listener:
         require_c_parser()
         bound = list(sockets) or bind(listen)
         paths = [] if sockets or listen.path is None else [Path(listen.path)]
-        edge = self._edge = Edge(self._answer, self._failed, self._most or _most())
+        edge = self._edge = Edge(self._answer, self._failed, self._most or _most(), self._idle)
         loop = asyncio.get_running_loop()
         try:
             self.addresses = tuple(shown(each) for each in bound)
@@ -97,11 +102,14 @@ def bind(listen: Listen) -> list[socket.socket]:
             return [_bind_path(Path(listen.path))]
         return _bind_port(listen.host, listen.port or 0)
     except OSError as error:
+        # Resolving a name has error numbers of its own, below 0.
         code = error.errno or 0
-        reason = os.strerror(code) if code > 0 else error.strerror or str(error)
+        reason = os.strerror(code) if code > 0 else str(error.strerror)
         raise RouterError(
-            f"cannot listen on '{listen}': {reason.lower()}; free it or choose another"
+            f"cannot listen on '{listen}': {reason.lower()}; free it or write another"
         ) from None
+    except UnicodeError:
+        raise RouterError(f"cannot listen on '{listen}': not a host name; write an address") from None
 
 
 def shown(bound: socket.socket) -> str:

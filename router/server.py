@@ -119,7 +119,8 @@ class Server:
             # Nobody is there to read an answer.
             response, status = refusal(400), _GONE
         self._metrics.request(name, status, self._now() - began)
-        if self._listener.draining or not request.content.is_eof():
+        content = request.content
+        if self._listener.draining or not content.is_eof() or content.exception() is not None:
             response.force_close()
         return response
 

@@ -6,7 +6,7 @@ Owns the limits of the parser and the form of every answer. Must not know what a
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from router.errors import RouterError
@@ -71,15 +71,16 @@ class Edge(web.Server):
     HTTP (400), because there are `most` connections already (503), or because `answer` raised (500).
     """
 
-    def __init__(self, answer: Answer, failed: Failed, most: int) -> None:
+    def __init__(self, answer: Answer, failed: Failed, most: int, idle: float) -> None:
         super().__init__(self._watched)
         self._answer = answer
         self._empty = asyncio.Event()
         self._empty.set()
         self.failed = failed
         self.most = most
+        self.idle = idle
         self.open: set[Connection] = set()
-        self.busy: set[web.RequestHandler] = set()
+        self.busy: dict[web.RequestHandler, StreamReader] = {}
 
     def __call__(self) -> web.RequestHandler:
         """The protocol of one more connection."""
@@ -98,15 +99,15 @@ class Edge(web.Server):
 
     def close_idle(self) -> None:
         """Close the connections that wait for a request."""
-        for connection in self.open - self.busy:
-            connection.close()
+        for connection in [each for each in self.open if each.idle]:
+            connection.force_close()
 
     async def _watched(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.busy.add(request.protocol)
+        self.busy[request.protocol] = request.content
         try:
             return await self._answer(request)
         finally:
-            self.busy.discard(request.protocol)
+            self.busy.pop(request.protocol, None)
             self.changed()
 
 
@@ -121,13 +122,18 @@ class Connection(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # its lines would hold tokens; None is allowed
             auto_decompress=False,
-            keepalive_timeout=IDLE,
+            keepalive_timeout=edge.idle,
             lingering_time=LINGER,
             max_line_size=_LINE,
             max_field_size=_LINE,
             max_headers=_HEADERS,
         )
         self._edge = edge
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a request, of which no whole head has come."""
+        return self._waiter is not None and not self._waiter.done()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection up, or turn it away where there are too many."""
@@ -139,6 +145,17 @@ class Connection(web.RequestHandler):
         self._edge.open.add(self)
         self._edge.changed()
         super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a body whose framing breaks off ends there.
+
+        aiohttp queues the error behind the request that waits for its body, which would then wait in vain.
+        """
+        super().data_received(data)
+        content = self._edge.busy.get(self)
+        if content is not None and self._messages and not content.is_eof():
+            content.set_exception(web.RequestPayloadError())
+            content.feed_eof()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""

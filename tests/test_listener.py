@@ -1,0 +1,279 @@
+"""Sockets: where they are bound, how many connections they take, how they end without losing a request."""
+
+import asyncio
+import socket
+import stat
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from router.errors import RouterError
+from router.listener import Listener, bind, shown
+from router.server import ServerSettings
+from router.units import Listen
+from router.wire import refusal
+from tests.edge import BODY, OPEN, Wire, post, serving
+
+LOOPBACK = Listen(host="127.0.0.1", port=0)
+
+
+async def not_found(request: web.BaseRequest) -> web.StreamResponse:
+    """An answer."""
+    return refusal(404)
+
+
+def nothing(status: int, peer: object, error: BaseException | None) -> None:
+    """Does not count."""
+
+
+def address(listener: Listener) -> tuple[str, int]:
+    """Where it listens."""
+    host, _, port = listener.addresses[0].removeprefix("http://").rpartition(":")
+    return host, int(port)
+
+
+def test_a_port_is_bound_where_it_is_asked_for() -> None:
+    """One address, any address, or a name; the system chooses a free port for 0."""
+    for listen in (LOOPBACK, Listen(host="localhost", port=0), Listen(host=None, port=0)):
+        bound = bind(listen)
+        with bound[0] as sock:
+            assert len(bound) == 1
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            assert shown(sock).startswith("http://")
+            assert not shown(sock).endswith(":0")
+
+
+def test_every_address_means_both_families() -> None:
+    """With a port of its own choice an operator gets IPv4 and IPv6, where the host has both."""
+    with bind(Listen(host=None, port=0))[0] as free:
+        port = free.getsockname()[1]
+    bound = bind(Listen(host=None, port=port))
+    try:
+        assert f"http://0.0.0.0:{port}" in [shown(each) for each in bound]
+        assert len(bound) == len({each.family for each in bound})
+    finally:
+        for each in bound:
+            each.close()
+
+
+def test_an_ipv6_address_is_shown_in_brackets() -> None:
+    """As it must be written in a URL."""
+    try:
+        (sock,) = bind(Listen(host="::1", port=0))
+    except RouterError:
+        pytest.skip("needs IPv6")
+    with sock:
+        assert shown(sock) == f"http://[::1]:{sock.getsockname()[1]}"
+
+
+def test_an_address_that_cannot_be_bound_says_why() -> None:
+    """The address as it is written in the configuration, and what to do."""
+    with bind(LOOPBACK)[0] as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RouterError) as used:
+            bind(Listen(host="127.0.0.1", port=port))
+    with pytest.raises(RouterError) as foreign:
+        bind(Listen(host="192.0.2.1", port=8080))
+    with pytest.raises(RouterError) as unwritable:
+        bind(Listen(path="/nonexistent/public.sock"))
+    with pytest.raises(RouterError) as nameless:
+        bind(Listen(host="a" * 70, port=8080))
+
+    what = "free it or write another"
+    assert str(used.value) == f"cannot listen on '127.0.0.1:{port}': address already in use; {what}"
+    assert str(foreign.value) == f"cannot listen on '192.0.2.1:8080': cannot assign requested address; {what}"
+    assert str(unwritable.value) == (
+        f"cannot listen on 'unix:/nonexistent/public.sock': no such file or directory; {what}"
+    )
+    assert str(nameless.value) == f"cannot listen on '{'a' * 70}:8080': not a host name; write an address"
+
+
+def test_a_name_that_does_not_resolve_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resolver's words, in the same form."""
+
+    def unresolved(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+    with pytest.raises(RouterError) as unknown:
+        bind(Listen(host="nowhere.invalid", port=8080))
+
+    assert str(unknown.value) == (
+        "cannot listen on 'nowhere.invalid:8080': name or service not known; free it or write another"
+    )
+
+
+def test_a_unix_socket_is_for_owner_and_group(tmp_path: Path) -> None:
+    """Others cannot connect, whatever the process's umask is."""
+    path = tmp_path / "public.sock"
+    with bind(Listen(path=str(path)))[0] as sock:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert shown(sock) == f"unix:{path}"
+
+
+def test_a_unix_socket_that_a_crash_left_behind_is_replaced(tmp_path: Path) -> None:
+    """Nobody listens there any more."""
+    path = tmp_path / "public.sock"
+    bind(Listen(path=str(path)))[0].close()
+    assert path.is_socket()
+
+    with bind(Listen(path=str(path)))[0] as sock:
+        assert sock.getsockname() == str(path)
+
+
+def test_a_unix_socket_in_use_is_left_alone(tmp_path: Path) -> None:
+    """Another daemon's socket, and a file that is none, are never removed."""
+    path = tmp_path / "public.sock"
+    with bind(Listen(path=str(path)))[0], pytest.raises(RouterError) as used:
+        bind(Listen(path=str(path)))
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    with pytest.raises(RouterError):
+        bind(Listen(path=str(file)))
+
+    assert str(used.value) == (
+        f"cannot listen on 'unix:{path}': address already in use; free it or write another"
+    )
+    assert file.read_text() == "mine"
+
+
+async def test_a_unix_socket_goes_with_its_server(tmp_path: Path) -> None:
+    """A stopped daemon leaves no file behind."""
+    path = tmp_path / "public.sock"
+    async with serving(OPEN, settings=ServerSettings(listen=Listen(path=str(path)))):
+        assert path.is_socket()
+
+    assert not path.exists()
+
+
+async def test_connections_have_a_bound() -> None:
+    """One more gets a 503 at once; the others, and whoever comes when one has gone, get answers."""
+    failures: list[tuple[int, object]] = []
+
+    def failed(status: int, peer: object, error: BaseException | None) -> None:
+        failures.append((status, error))
+
+    listener = Listener(not_found, failed, most=2)
+    async with listener.listening(LOOPBACK), AsyncExitStack() as stack:
+        wires = []
+        for _ in range(3):
+            wire = Wire(*await asyncio.open_connection(*address(listener)))
+            stack.callback(wire.close)
+            wires.append(wire)
+        refused = await wires[2].reply()
+        await wires[0].send(post("/x"))
+
+        assert (refused.status, refused.body) == (503, b'{"error": "try again later"}')
+        assert (refused.headers["Retry-After"], refused.headers["Connection"]) == ("1", "close")
+        assert await wires[2].closed()
+        assert (await wires[0].reply()).status == 404
+        assert failures == [(503, None)]
+
+        await wires[0].send(post("/x", headers={"Connection": "close"}))
+        await wires[0].reply()
+        assert await wires[0].closed()
+        again = Wire(*await asyncio.open_connection(*address(listener)))
+        stack.callback(again.close)
+        await again.send(post("/x"))
+
+        assert (await again.reply()).status == 404
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST", b"POST /x HTTP/1.1\r\nHost: x\r\nX:"])
+async def test_a_connection_that_sends_no_whole_head_is_closed(sent: bytes) -> None:
+    """Waiting costs a stranger as much as us: idle, in the request line, in the headers."""
+    listener = Listener(not_found, nothing, idle=0.05)
+    async with listener.listening(LOOPBACK):
+        for before in (b"", post("/x")):
+            wire = Wire(*await asyncio.open_connection(*address(listener)))
+            await wire.send(before + sent)
+            if before:
+                assert (await wire.reply()).status == 404
+            assert await wire.closed()
+            wire.close()
+
+
+async def test_a_request_on_the_wire_is_answered_while_draining() -> None:
+    """Under way in every stage: being committed, half sent, sent over an idle connection just now."""
+    async with serving(OPEN) as stage, stage.wire() as idle, stage.wire() as half, stage.wire() as whole:
+        await idle.send(post("/hooks/open"))
+        assert "Connection" not in (await idle.reply()).headers
+        stage.inbox.gate = asyncio.Event()
+        stage.inbox.asked.clear()
+        await half.send(post("/hooks/open")[:-5])
+        await whole.send(post("/hooks/open"))
+        await stage.inbox.asked.wait()
+        async with asyncio.TaskGroup() as tasks:
+            drained = tasks.create_task(stage.server.drain())
+            await asyncio.sleep(0)
+            await idle.send(post("/hooks/open"))
+            await half.send(BODY[-5:])
+            stage.inbox.gate.set()
+            for wire in (idle, half, whole):
+                reply = await wire.reply()
+                assert (reply.status, reply.headers["Connection"]) == (202, "close")
+                assert await wire.closed()
+            await drained
+
+
+async def test_draining_ends_when_idle_connections_stay_idle() -> None:
+    """They get some time, and then they are closed."""
+    async with serving(OPEN) as stage, stage.wire() as wire:
+        await wire.send(post("/hooks/open"))
+        await wire.reply()
+
+        await stage.server.drain(patience=0.01)
+
+        assert await wire.closed()
+
+
+async def test_a_body_half_sent_may_end_after_the_patience_with_idle_ones() -> None:
+    """Only connections without a request are closed early."""
+    async with serving(OPEN) as stage, stage.wire() as wire:
+        await wire.send(
+            post("/hooks/open", b"", {"Expect": "100-continue", "Content-Length": str(len(BODY))})
+        )
+        assert (await wire.reply()).status == 100
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(stage.server.drain(patience=0))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            await wire.send(BODY)
+
+            assert (await wire.reply()).status == 202
+
+
+async def test_who_connects_while_draining_waits_for_the_next_process() -> None:
+    """A socket that was handed in stays open in the kernel: not one connection is refused."""
+    (held,) = bind(LOOPBACK)
+    with held:
+        async with serving(OPEN, sockets=[held.dup()]) as stage:
+            await stage.server.drain()
+            reader, writer = await asyncio.open_connection(*held.getsockname())
+            wire = Wire(reader, writer)
+            await wire.send(post("/hooks/open"))
+        async with serving(OPEN, sockets=[held.dup()]) as heir:
+            assert (await wire.reply()).status == 202
+            assert len(heir.inbox.events) == 1
+        assert stage.inbox.events == []
+        wire.close()
+
+
+async def test_several_sockets_are_one_server() -> None:
+    """Handed in or bound: each is answered, each is shown."""
+    sockets = [bind(LOOPBACK)[0], bind(LOOPBACK)[0]]
+    listener = Listener(not_found, nothing)
+    async with listener.listening(Listen(path="/never/bound"), sockets):
+        assert listener.addresses == tuple(shown(each) for each in sockets)
+        for each in sockets:
+            wire = Wire(*await asyncio.open_connection(*each.getsockname()))
+            await wire.send(post("/x"))
+            assert (await wire.reply()).status == 404
+            wire.close()
+
+
+async def test_a_server_that_never_listened_is_drained() -> None:
+    """Nothing is open, nothing is waited for."""
+    await Listener(not_found, nothing).drain()
