@@ -97,7 +97,7 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"{remark(message or self.template, event, delivery)}POST {self.url.reference}\n{head}\n{body}"
 
     def judge(self, reply: Reply, now: float) -> Outcome:
-        """Delivered is 200 with body `ok`; else Slack's word decides, and where it is not known, the status."""
+        """Delivered is 2xx with body `ok`; else Slack's word decides, and if it is not known, the status."""
         word = excerpt(reply.body, 80)
         if 200 <= reply.status < 300 and word == "ok":
             return Delivered()
@@ -111,11 +111,9 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if known in _PASSING:
                 return Retry(reason)
         outcome = judge_status(reply, now)
-        return (
-            Retry(reason)
-            if isinstance(outcome, Delivered)
-            else msgspec.structs.replace(outcome, reason=reason)
-        )
+        if isinstance(outcome, Delivered):
+            return Retry(reason)
+        return msgspec.structs.replace(outcome, reason=reason)
 
     def _compose(self, event: Event, delivery: Delivery, template: Template | None) -> bytes:
         """The message: a section with the sentence and a button, and an attachment with the facts."""
