@@ -27,7 +27,6 @@ from router.server import ServerSettings
 __all__ = ["Admin", "Controls", "Reload"]
 
 _BODY_LIMIT = 1 << 20
-_PING_LIMIT = 5.0
 _CLOSE_LIMIT = 2.0
 _OPEN_TO_ALL = ("/healthz", "/readyz")
 _HEADERS = {
@@ -46,9 +45,18 @@ class Admin:
     """What operators and monitoring reach."""
 
     def __init__(
-        self, journal: Records, dispatcher: Sinks, metrics: Metrics, controls: Controls, clock: Clock
+        self,
+        journal: Records,
+        dispatcher: Sinks,
+        metrics: Metrics,
+        controls: Controls,
+        clock: Clock,
+        *,
+        patience: float = 5.0,
     ) -> None:
+        """`patience`: seconds until a journal that does not answer counts as not ready."""
         self._journal = journal
+        self._patience = patience
         self._metrics = metrics
         self._controls = controls
         self._api = Api(journal, dispatcher, controls, clock)
@@ -101,12 +109,12 @@ class Admin:
         reasons = list(self._controls.unready())
         if not reasons:
             try:
-                async with asyncio.timeout(_PING_LIMIT):
+                async with asyncio.timeout(self._patience):
                     await self._journal.ping()
             except (JournalUnavailable, JournalBroken) as error:
                 reasons.append(str(error))
             except TimeoutError:
-                reasons.append(f"the journal did not answer within {_PING_LIMIT:g} s")
+                reasons.append(f"the journal did not answer within {self._patience:g} s")
         return answer(Readiness(not reasons, reasons), 503 if reasons else 200)
 
     async def metrics(self, _: web.Request) -> web.Response:

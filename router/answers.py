@@ -169,6 +169,16 @@ class EventReport(msgspec.Struct, frozen=True, kw_only=True):
     payload: msgspec.Raw
 
 
+def payload_of(event: Event) -> msgspec.Raw:
+    """The provider's JSON byte for byte; what no strict parser would read is made readable."""
+    raw = msgspec.Raw(event.payload)
+    try:
+        msgspec.json.decode(event.payload, type=msgspec.Raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return msgspec.Raw(msgspec.json.encode(event.document))
+    return raw
+
+
 class SourceRow(msgspec.Struct, frozen=True):
     """A source of the configuration in force; `hook` is the path of its URL, a token in it not shown."""
 

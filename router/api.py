@@ -30,6 +30,7 @@ from router.answers import (
     SourceRow,
     Status,
     moment,
+    payload_of,
 )
 from router.clock import Clock, id_number, id_text
 from router.config.schema import Config
@@ -162,7 +163,7 @@ class Api:
                 event=EventRow.of(event),
                 explanation=await explain(judged, self._controls.config.matcher, self._journal, today=today),
                 deliveries=await self._with_attempts(deliveries),
-                payload=msgspec.Raw(event.payload),
+                payload=payload_of(event),
             )
         )
 

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 _GAP = "  "
 _NARROWEST = 8
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -17,6 +19,19 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def document(raw: bytes) -> list[str]:
+    """JSON as a person reads it, line by line, and still JSON; its numbers stay as they came."""
+    try:
+        text = msgspec.json.format(raw, indent=2).decode()
+    except (msgspec.DecodeError, RecursionError):
+        # What one parser takes for JSON (half a surrogate pair, say) another does not.
+        text = raw.decode("utf-8", "replace")
+    return [
+        "".join(char if char.isprintable() else _json_escape(char) for char in line)
+        for line in text.split("\n")
+    ]
 
 
 def width(text: str) -> int:
@@ -85,6 +100,11 @@ def plural(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"
     return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _line(values: Sequence[str], widths: Sequence[int]) -> str:

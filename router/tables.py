@@ -29,7 +29,7 @@ from router.answers import (
     Status,
     VerdictRow,
 )
-from router.columns import ago, exact, grid, listing, plain, plural, span, width
+from router.columns import ago, document, exact, grid, listing, plain, plural, span, width
 from router.config.schema import Config
 from router.sources import samples
 
@@ -136,14 +136,13 @@ def event(report: EventReport, view: View) -> str:
     head = [("event", row.id), ("received", view.exact(row.received_at)), *_facts(row)]
     if row.reused:
         head.append(("flag", "its delivery id came with another body before"))
-    body = msgspec.json.format(bytes(report.payload), indent=2).decode()
     parts = [
         listing(head),
         explanation(report.explanation, view),
         "deliveries" + "".join(f"\n\n{_indented(delivery(one, view))}" for one in report.deliveries)
         if report.deliveries
         else "deliveries: none",
-        "payload\n" + "\n".join(f"  {plain(line)}" for line in body.splitlines()),
+        "payload\n" + "\n".join(f"  {line}" for line in document(bytes(report.payload))),
     ]
     return "\n\n".join(parts)
 

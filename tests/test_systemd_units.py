@@ -74,9 +74,11 @@ def test_neither_a_bad_disk_nor_a_bad_hour_ends_the_service_for_good() -> None:
     """No limit on starts, none on the sockets' triggers; only a wrong configuration stays down."""
     service = settings("visual-router.service")
 
-    assert tuple(
-        service[name] for name in ("Restart", "RestartSec", "RestartPreventExitStatus")
-    ) == ("always", "2s", "2")
+    assert tuple(service[name] for name in ("Restart", "RestartSec", "RestartPreventExitStatus")) == (
+        "always",
+        "2s",
+        "2",
+    )
     assert service["StartLimitIntervalSec"] == "0"
     for name in NAMES[1:]:
         assert settings(name)["TriggerLimitIntervalSec"] == "0"

@@ -1,0 +1,162 @@
+"""Sinks, status, reload and backup over the API."""
+
+from pathlib import Path
+from typing import Any
+
+from router import __version__
+from router.answers import Reload
+from router.clock import Clock
+from router.delivery import State
+from router.errors import Problem, RouterError
+from router.journal import open_journal
+from router.journal.journal import JournalSettings
+from tests.admin.desk import RULES, Desk, Door
+
+
+async def test_sinks_tell_their_state_and_what_waits(desk: Desk, door: Door) -> None:
+    """By state of delivery; times in UTC."""
+    await desk.event()
+    await desk.settle("design", State.DELIVERED)
+    page: Any = await door.get("/sinks")
+    design, log = page["sinks"]
+
+    assert (design["name"], design["type"], design["state"]) == ("design", "log", "ready")
+    assert (design["pending"], design["in_flight"], design["delivered"], design["dead"]) == (0, 0, 1, 0)
+    assert (log["pending"], log["delivered"]) == (1, 0)
+    assert (log["reason"], log["until"], log["last_error"], log["last_error_at"]) == (None, None, None, None)
+
+
+async def test_a_removed_sink_is_shown_while_deliveries_wait_for_it(desk: Desk, door: Door) -> None:
+    """They are not forgotten."""
+    await desk.event()
+    await desk.use(RULES.replace("design", "paint"))
+    page: Any = await door.get("/sinks")
+
+    assert [(row["name"], row["state"], row["pending"]) for row in page["sinks"]][-1] == (
+        "design",
+        "no sink",
+        1,
+    )
+
+
+async def test_a_sink_is_paused_and_resumed(desk: Desk, door: Door) -> None:
+    """With a reason, or the usual one."""
+    paused: Any = await door.post("/sinks/design/pause", {"reason": "moving"})
+    resumed: Any = await door.post("/sinks/design/resume")
+    again: Any = await door.post("/sinks/design/pause")
+
+    assert (paused["state"], paused["reason"]) == ("paused", "moving")
+    assert (resumed["state"], resumed["reason"]) == ("ready", None)
+    assert again["reason"] == "paused by an operator"
+
+
+async def test_an_unknown_sink_is_told(door: Door) -> None:
+    """With the one that was meant."""
+    unknown = {"error": "no sink is called 'desing'", "fix": "did you mean 'design'?"}
+    for verb in ("pause", "resume"):
+        assert await door.refused(f"/sinks/desing/{verb}", "POST") == (404, unknown)
+
+
+async def test_a_sink_that_only_the_configuration_knows_is_told(desk: Desk, door: Door) -> None:
+    """Between the two halves of a reload the dispatcher may not have it yet."""
+    desk.program.config = desk.read(RULES.replace("design", "paint"))
+    status, document = await door.refused("/sinks/paint/pause", "POST")
+
+    assert status == 404
+    assert document == {"error": "no sink is called 'paint'; sinks are design, log", "fix": ""}
+
+
+async def test_status_is_everything_at_one_glance(desk: Desk, door: Door) -> None:
+    """Version, since when, what is wrong, and every source and sink."""
+    desk.program.reasons = ["starting"]
+    status: Any = await door.get("/status")
+
+    assert status["version"] == __version__
+    assert status["started_at"] == "2023-11-14T22:13:20Z"
+    assert status["unready"] == ["starting"]
+    assert status["config"] == str(desk.folder / "config.yaml")
+    assert status["rules"] == desk.program.config.matcher.digest
+    assert status["sources"] == [{"name": "web", "type": "chromatic", "hook": "/hooks/web", "signed": False}]
+    assert [row["name"] for row in status["sinks"]] == ["design", "log"]
+    assert all(isinstance(warning, str) for warning in status["warnings"])
+
+
+async def test_status_shows_where_a_token_goes_and_not_the_token(desk: Desk, door: Door) -> None:
+    """A URL with a token in it is a secret."""
+    await desk.use(RULES.replace("unsigned: true", "unsigned: true, token: env:TOKEN"))
+    status: Any = await door.get("/status")
+
+    assert status["sources"][0]["hook"] == "/hooks/web/<token>"
+
+
+async def test_a_reload_is_answered_with_what_changed(desk: Desk, door: Door) -> None:
+    """And with what waits for a restart."""
+    desk.program.reloaded = Reload(True, [], ["rules"], ["server.listen"])
+
+    assert await door.post("/reload") == {
+        "ok": True, "problems": [], "changed": ["rules"], "restart": ["server.listen"],
+    }  # fmt: skip
+
+
+async def test_a_refused_reload_is_422_with_its_problems(desk: Desk, door: Door) -> None:
+    """Each with its place."""
+    problem = Problem("config.yaml", 3, 7, "sink 'x' is not defined")
+    desk.program.reloaded = Reload(False, [problem], [], [])
+    status, document = await door.refused("/reload", "POST")
+
+    assert status == 422
+    assert document["problems"] == [  # type: ignore[index]  # a document
+        {
+            "path": "config.yaml",
+            "line": 3,
+            "column": 7,
+            "message": "sink 'x' is not defined",
+            "warning": False,
+        }
+    ]
+
+
+async def test_a_reload_that_fails_says_why(desk: Desk, door: Door) -> None:
+    """An error of ours is an answer, not a traceback."""
+    desk.program.failure = RouterError("no room")
+
+    assert await door.refused("/reload", "POST") == (409, {"error": "no room", "fix": ""})
+
+
+async def test_a_backup_opens_as_a_journal(desk: Desk, door: Door, tmp_path: Path) -> None:
+    """With everything that was acknowledged before."""
+    event_id = await desk.event()
+    path = tmp_path / "copy.db"
+    copied = await door.post("/backup", {"path": str(path)})
+
+    assert copied == {"path": str(path), "bytes": path.stat().st_size}
+    async with open_journal(JournalSettings(url=f"sqlite:{path}"), Clock()) as journal:
+        assert await journal.event(event_id) is not None
+
+
+async def test_a_backup_never_overwrites(door: Door, tmp_path: Path) -> None:
+    """The copy of yesterday stays."""
+    path = tmp_path / "copy.db"
+    path.write_text("yesterday")
+    refusal = {
+        "error": f"'{path}' exists; name a file that does not",
+        "fix": "choose a new file where the daemon may write",
+    }
+
+    assert await door.refused("/backup", "POST", {"path": str(path)}) == (409, refusal)
+    assert path.read_text() == "yesterday"
+
+
+async def test_a_backup_needs_a_whole_path_that_can_be_written(door: Door, tmp_path: Path) -> None:
+    """The daemon's working directory is not the operator's."""
+    refusal = {"error": "'copy.db' is a relative path", "fix": "write the whole path"}
+    missing = tmp_path / "none" / "copy.db"
+
+    assert await door.refused("/backup", "POST", {"path": "copy.db"}) == (400, refusal)
+    status, document = await door.refused("/backup", "POST", {"path": str(missing)})
+    assert status == 409
+    assert document == {
+        "error": f"cannot write '{missing}': No such file or directory",
+        "fix": "choose a new file where the daemon may write",
+    }
+    assert (await door.refused("/backup", "POST"))[0] == 400

@@ -1,0 +1,165 @@
+"""Deliveries over the API: listed, tried again, given up."""
+
+from typing import Any
+
+import pytest
+
+from router.delivery import State
+from tests.admin.desk import RULES, Desk, Door
+
+UNKNOWN = "dlv_0000000000001"
+
+
+def ids(page: Any) -> list[str]:
+    """The ids of a page of deliveries."""
+    return [row["id"] for row in page["deliveries"]]
+
+
+async def test_deliveries_come_newest_first_in_pages(desk: Desk, door: Door) -> None:
+    """`next` asks for the following page; the last one has none."""
+    for _ in range(2):
+        await desk.event()
+    everything = ids(await door.get("/deliveries"))
+    first: Any = await door.get("/deliveries?limit=3")
+    second: Any = await door.get(f"/deliveries?limit=3&before={first['next']}")
+
+    assert [*ids(first), *ids(second)] == everything == sorted(everything, reverse=True)
+    assert second["next"] is None
+
+
+async def test_deliveries_are_filtered(desk: Desk, door: Door) -> None:
+    """By state, sink, event and time; a list does not tell attempts."""
+    event_id, other = await desk.event(), await desk.event()
+    dead = await desk.settle("design", State.DEAD, "answered 400")
+
+    assert ids(await door.get("/deliveries?state=dead")) == [dead]
+    assert len(ids(await door.get("/deliveries?sink=log"))) == 2
+    assert len(ids(await door.get(f"/deliveries?event={event_id}"))) == 2
+    assert len(ids(await door.get(f"/deliveries?event={other}&since=1h&sink=log"))) == 1
+    assert ids(await door.get("/deliveries?since=2999-01-01")) == []
+    assert (await door.get("/deliveries"))["deliveries"][0]["attempts"] is None  # type: ignore[index]  # a document
+
+
+async def test_one_delivery_tells_its_attempts(desk: Desk, door: Door) -> None:
+    """By its id alone, the newest and the oldest alike."""
+    await desk.event()
+    settled = await desk.settle("design", State.DELIVERED)
+    for each in ids(await door.get("/deliveries")):
+        found: Any = await door.get(f"/deliveries/{each}")
+
+        assert found["id"] == each
+        assert len(found["attempts"]) == (1 if each == settled else 0)
+
+
+async def test_an_unknown_delivery_is_told(desk: Desk, door: Door) -> None:
+    """Also when an older one exists, and when there is none at all."""
+    unknown = {"error": f"no delivery '{UNKNOWN}'", "fix": "it may be older than journal.keep"}
+
+    assert await door.refused(f"/deliveries/{UNKNOWN}") == (404, unknown)
+    await desk.event()
+    assert await door.refused(f"/deliveries/{UNKNOWN}") == (404, unknown)
+    newest = "dlv_7zzzzzzzzzzzy"
+    assert (await door.refused(f"/deliveries/{newest}"))[0] == 404
+
+
+async def test_dead_deliveries_are_requeued_by_id(desk: Desk, door: Door) -> None:
+    """Those that are not dead are left alone, and named."""
+    await desk.event()
+    dead = await desk.settle("design", State.DEAD, "answered 400")
+    pending = next(each for each in ids(await door.get("/deliveries")) if each != dead)
+    changed = await door.post("/deliveries/requeue", {"ids": [dead, pending, dead]})
+
+    assert changed == {"count": 1, "skipped": [{"id": pending, "state": "pending"}]}
+    nothing: Any = await door.post("/deliveries/requeue", {"ids": [pending]})
+    assert nothing["count"] == 0
+    assert (await door.get(f"/deliveries/{dead}"))["state"] == "pending"  # type: ignore[index]  # a document
+
+
+async def test_an_events_id_means_all_of_its_deliveries(desk: Desk, door: Door) -> None:
+    """Of those in the right state."""
+    event_id = await desk.event()
+    for sink in ("design", "log"):
+        await desk.settle(sink, State.DEAD, "answered 400")
+
+    assert await door.post("/deliveries/requeue", {"ids": [event_id]}) == {"count": 2, "skipped": []}
+    assert await door.post("/deliveries/requeue", {"ids": [event_id]}) == {"count": 0, "skipped": []}
+
+
+async def test_all_dead_deliveries_of_a_sink_are_requeued(desk: Desk, door: Door) -> None:
+    """And of no other."""
+    for _ in range(2):
+        await desk.event()
+        await desk.settle("design", State.DEAD, "answered 400")
+        await desk.settle("log", State.DEAD, "answered 400")
+
+    assert await door.post("/deliveries/requeue", {"sink": "design"}) == {"count": 2, "skipped": []}
+    assert len(ids(await door.get("/deliveries?state=dead"))) == 2
+
+
+async def test_pending_deliveries_are_discarded_with_a_reason(desk: Desk, door: Door) -> None:
+    """It is kept with them; they can be requeued."""
+    event_id = await desk.event()
+    changed = await door.post("/deliveries/discard", {"ids": [event_id], "reason": "a flood"})
+    page: Any = await door.get("/deliveries?state=dead")
+
+    assert changed == {"count": 2, "skipped": []}
+    assert {row["reason"] for row in page["deliveries"]} == {"a flood"}
+    assert await door.post("/deliveries/discard", {"sink": "log"}) == {"count": 0, "skipped": []}
+
+
+async def test_what_waits_for_a_removed_sink_can_be_discarded(desk: Desk, door: Door) -> None:
+    """Its name is known by its deliveries."""
+    await desk.event()
+    await desk.use(RULES.replace("design", "paint"))
+    changed: Any = await door.post("/deliveries/discard", {"sink": "design"})
+
+    assert changed["count"] == 1
+
+
+@pytest.mark.parametrize("verb", ["requeue", "discard"])
+@pytest.mark.parametrize(
+    ("body", "status", "error", "fix"),
+    [
+        ({}, 400, "name either ids or a sink", 'send {"ids": ["dlv_…"]} or {"sink": "name"}'),
+        (
+            {"ids": ["dlv_0000000000001"], "sink": "log"},
+            400,
+            "name either ids or a sink",
+            'send {"ids": ["dlv_…"]} or {"sink": "name"}',
+        ),
+        ({"sink": "desing"}, 404, "no sink is called 'desing'", "did you mean 'design'?"),
+        ({"sink": "x"}, 404, "no sink is called 'x'", "sinks are design, log"),
+        ({"ids": [UNKNOWN]}, 404, f"no delivery '{UNKNOWN}'", "it may be older than journal.keep"),
+        (
+            {"ids": ["evt_0000000000001"]},
+            404,
+            "no event 'evt_0000000000001'",
+            "it may be older than journal.keep",
+        ),
+        (
+            {"ids": ["7"]},
+            400,
+            "'7' is no id",
+            "an id here is dlv_ and 13 letters and digits or evt_ and 13 letters and digits",
+        ),
+        ({"ids": [UNKNOWN] * 501}, 400, "501 ids at once", "send at most 500, or name a sink"),
+    ],
+)
+async def test_a_wrong_selection_changes_nothing(
+    desk: Desk, door: Door, verb: str, body: object, status: int, error: str, fix: str
+) -> None:
+    """It says what is wrong and what to send."""
+    await desk.event()
+    before = desk.journal.counts()
+
+    assert await door.refused(f"/deliveries/{verb}", "POST", body) == (status, {"error": error, "fix": fix})
+    assert desk.journal.counts() == before
+
+
+async def test_one_unknown_id_among_many_changes_nothing(desk: Desk, door: Door) -> None:
+    """All or nothing: a list with a slip in it is looked at again."""
+    event_id = await desk.event()
+    status, _ = await door.refused("/deliveries/discard", "POST", {"ids": [event_id, UNKNOWN]})
+
+    assert status == 404
+    assert len(ids(await door.get("/deliveries?state=pending"))) == 2

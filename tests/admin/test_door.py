@@ -1,0 +1,266 @@
+"""Who is let in at the admin listener, and how every answer is dressed."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import apsw
+import pytest
+
+from router.admin import Admin
+from router.clock import Clock
+from router.errors import RouterError
+from router.secret import Secret
+from router.server import ServerSettings
+from router.units import Listen
+from tests.admin.desk import Desk, Door
+
+
+@contextmanager
+def locked(desk: Desk) -> Iterator[None]:
+    """Somebody else writes the journal's file for a while."""
+    connection = apsw.Connection(str(desk.folder / "journal.db"))
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.execute("ROLLBACK")
+    connection.close()
+
+
+REFUSED = {"error": "no token, or a wrong one", "fix": "send 'Authorization: Bearer …', server.admin_token"}
+FOREIGN = {
+    "error": "a page of another site may not change anything",
+    "fix": "use visual-router, curl or a script",
+}
+PATHS = [
+    ("GET", "/metrics"),
+    ("GET", "/api/v1/status"),
+    ("GET", "/api/v1/events"),
+    ("GET", "/api/v1/events/evt_0000000000001"),
+    ("POST", "/api/v1/events/evt_0000000000001/replay"),
+    ("GET", "/api/v1/deliveries"),
+    ("GET", "/api/v1/deliveries/dlv_0000000000001"),
+    ("POST", "/api/v1/deliveries/requeue"),
+    ("POST", "/api/v1/deliveries/discard"),
+    ("GET", "/api/v1/sinks"),
+    ("POST", "/api/v1/sinks/log/pause"),
+    ("POST", "/api/v1/sinks/log/resume"),
+    ("POST", "/api/v1/reload"),
+    ("POST", "/api/v1/backup"),
+    ("GET", "/nothing"),
+]
+
+
+def test_the_list_of_paths_is_complete(desk: Desk) -> None:
+    """A new call must not be forgotten below."""
+    known = {(route.method, route.resource.canonical) for route in desk.admin.application().router.routes()}
+    listed = {
+        (
+            method,
+            path.replace("evt_0000000000001", "{id}")
+            .replace("dlv_0000000000001", "{id}")
+            .replace("/log/", "/{name}/"),
+        )
+        for method, path in PATHS
+        if path != "/nothing"
+    } | {("GET", "/healthz"), ("GET", "/readyz")}
+
+    assert {each for each in known if each[0] != "HEAD"} == listed
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+async def test_without_the_token_nothing_but_health_is_told(desk: Desk, method: str, path: str) -> None:
+    """Neither with no token, nor a wrong one, nor a part of it, nor in another scheme."""
+    async with desk.open("t0k-ü") as door:
+        for header in (None, "Bearer wrong", "Bearer t0k-", "Bearer", "Basic t0k-ü", "t0k-ü"):
+            headers = {} if header is None else {"Authorization": header}
+
+            assert await door.ask(path, headers, method) == (401, REFUSED)
+
+
+async def test_with_the_token_everything_is_told(desk: Desk) -> None:
+    """The scheme's case does not matter."""
+    async with desk.open("t0k-ü") as door:
+        for scheme in ("Bearer", "bearer"):
+            status, _ = await door.ask("/api/v1/status", {"Authorization": f"{scheme} t0k-ü"})
+
+            assert status == 200
+
+
+async def test_health_needs_no_token(desk: Desk) -> None:
+    """Whoever watches over the process has none."""
+    async with desk.open("t0k") as door:
+        assert await door.ask("/healthz") == (200, "ok\n")
+        assert await door.ask("/readyz") == (200, {"ready": True, "reasons": []})
+
+
+async def test_not_ready_says_why(desk: Desk, door: Door) -> None:
+    """503 with every reason."""
+    desk.program.reasons = ["starting"]
+
+    assert await door.ask("/readyz") == (503, {"ready": False, "reasons": ["starting"]})
+    assert await door.ask("/healthz") == (200, "ok\n")
+
+
+async def test_a_journal_that_cannot_write_is_not_ready(desk: Desk, door: Door) -> None:
+    """Asked at that very moment, not remembered; a change is refused, and when to come back is said."""
+    event_id = await desk.event()
+    with locked(desk):
+        reason = "the journal cannot be written now: database is locked"
+
+        assert await door.ask("/readyz") == (503, {"ready": False, "reasons": [reason]})
+        status, document = await door.refused(f"/events/{event_id}/replay", "POST")
+        assert status == 503
+        assert document == {"error": reason, "fix": "nothing was changed; look at its disk, then ask again"}
+        headers = await door.headers(f"/api/v1/events/{event_id}/replay", "POST")
+        assert headers["Retry-After"] == "5"
+    assert (await door.ask("/readyz"))[0] == 200
+
+
+async def test_a_journal_that_does_not_answer_is_not_ready(desk: Desk) -> None:
+    """Whoever asks is not kept waiting."""
+    admin = Admin(desk.journal, desk.dispatcher, desk.metrics, desk.program, Clock(), patience=0.01)
+    settings = ServerSettings(admin=Listen(host="127.0.0.1", port=0))
+    async with admin.listening(settings) as url, aiohttp.ClientSession(url) as session:
+        with locked(desk):
+            status, document = await Door(session).ask("/readyz")
+
+    assert status == 503
+    assert document == {"ready": False, "reasons": ["the journal did not answer within 0.01 s"]}
+
+
+async def test_metrics_are_prometheus_text(desk: Desk, door: Door) -> None:
+    """Everything that is counted."""
+    status, text = await door.ask("/metrics")
+
+    assert status == 200
+    assert "visual_router_build_info" in str(text)
+    assert (await door.headers("/metrics"))["Content-Type"] == desk.metrics.content_type
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://[broken"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_a_page_of_another_site_changes_nothing(
+    desk: Desk, door: Door, headers: dict[str, str]
+) -> None:
+    """An operator's browser must not be a stranger's hand."""
+    assert await door.ask("/api/v1/sinks/log/pause", headers, "POST") == (403, FOREIGN)
+    assert {sink.name: sink.state for sink in desk.dispatcher.sinks()}["log"] == "ready"
+
+
+async def test_our_own_page_may_change_things(desk: Desk) -> None:
+    """Same origin, by its address and by what the browser says."""
+    settings = ServerSettings(admin=Listen(host="127.0.0.1", port=0))
+    async with desk.admin.listening(settings) as url, aiohttp.ClientSession(url) as session:
+        own = Door(session)
+        for headers in ({"Origin": url}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}):
+            status, _ = await own.ask("/api/v1/sinks/log/resume", headers, "POST")
+
+            assert status == 200
+
+
+async def test_without_a_token_only_addresses_and_localhost_are_answered(door: Door) -> None:
+    """A page may give its own name this host's address; then the browser takes us for its site."""
+    document = {
+        "error": "without a token nothing is answered under the name 'evil.example'",
+        "fix": "ask by address or as localhost, or set server.admin_token",
+    }
+
+    assert await door.ask("/api/v1/status", {"Host": "evil.example:8081"}) == (403, document)
+    assert await door.ask("/metrics", {"Host": "evil.example"}) == (403, document)
+    for name in ("localhost:8081", "127.0.0.1", "[::1]:8081"):
+        assert (await door.ask("/api/v1/status", {"Host": name}))[0] == 200
+    assert (await door.ask("/api/v1/status", {"Host": "[broken"}))[0] == 403
+    assert (await door.ask("/healthz", {"Host": "evil.example"}))[0] == 200
+
+
+async def test_with_a_token_names_are_answered(desk: Desk) -> None:
+    """Prometheus asks by name."""
+    async with desk.open("t0k") as door:
+        headers = {"Host": "router.internal", "Authorization": "Bearer t0k"}
+
+        assert (await door.ask("/metrics", headers))[0] == 200
+
+
+async def test_every_answer_is_dressed(desk: Desk) -> None:
+    """Not cached, not sniffed, not framed; errors too."""
+    async with desk.open("t0k") as door:
+        for method, path in [*PATHS, ("GET", "/healthz"), ("PUT", "/healthz")]:
+            headers = await door.headers(path, method)
+
+            assert headers["Cache-Control"] == "no-store"
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+            assert headers["Server"] == "visual-router"
+
+
+async def test_changes_are_posted(door: Door) -> None:
+    """A GET changes nothing: a link or a picture could be one."""
+    for method, path in PATHS:
+        if method == "POST":
+            status, _ = await door.ask(path)
+
+            assert status in (400, 405), path
+    document = {"error": "'/api/v1/reload' does not take GET", "fix": "use POST"}
+    assert await door.ask("/api/v1/reload") == (405, document)
+    assert (await door.headers("/api/v1/reload"))["Allow"] == "POST"
+
+
+async def test_an_unknown_path_is_told_as_json(door: Door) -> None:
+    """With where to look."""
+    document = {"error": "no such path '/nothing'", "fix": "calls are under /api/v1/"}
+
+    assert await door.ask("/nothing") == (404, document)
+
+
+async def test_a_body_without_end_is_refused(door: Door) -> None:
+    """A list of ids is never a mebibyte."""
+    document = {"error": "the body is over 1 MiB", "fix": "send fewer ids at a time"}
+
+    assert await door.refused("/backup", "POST", {"path": "x" * (1 << 20)}) == (413, document)
+
+
+async def test_a_unix_socket_is_answered_under_any_name(desk: Desk, tmp_path: Path) -> None:
+    """No page reaches it; it is open to owner and group, and gone afterwards."""
+    path = tmp_path / "admin.sock"
+    async with desk.admin.listening(ServerSettings(admin=Listen(path=str(path)))) as address:
+        assert address == f"unix:{path}"
+        assert path.stat().st_mode & 0o777 == 0o660
+        connector = aiohttp.UnixConnector(str(path))
+        async with aiohttp.ClientSession("http://x", connector=connector) as session:
+            assert (await Door(session).ask("/api/v1/status"))[0] == 200
+    assert not path.exists()
+
+
+async def test_sockets_that_were_handed_in_are_used(desk: Desk) -> None:
+    """By systemd, for example; the address is theirs."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    async with desk.admin.listening(ServerSettings(), [sock]) as url, aiohttp.ClientSession(url) as session:
+        assert url == f"http://127.0.0.1:{sock.getsockname()[1]}"
+        assert (await Door(session).ask("/healthz"))[0] == 200
+
+
+async def test_a_socket_open_to_the_network_wants_a_token(desk: Desk) -> None:
+    """The configuration says loopback, whoever made the socket did not."""
+    with socket.create_server(("0.0.0.0", 0)) as sock:
+        address = f"http://0.0.0.0:{sock.getsockname()[1]}"
+        with pytest.raises(RouterError) as error:
+            async with desk.admin.listening(ServerSettings(), [sock]):
+                pass
+
+        assert str(error.value) == (
+            f"the admin socket listens on '{address}' and server.admin_token is not set; "
+            "set it, or listen on 127.0.0.1"
+        )
+        settings = ServerSettings(admin_token=Secret("env:TOKEN", "t0k"))
+        async with desk.admin.listening(settings, [sock]) as url:
+            assert url == address
