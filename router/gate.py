@@ -5,7 +5,7 @@ the process is the journal's (`SinkMark`).
 """
 
 from router.bucket import Bucket
-from router.delivery import Dead, Delivered, Hold, Outcome, Pause, Retry
+from router.delivery import Dead, Delivered, Hold, Outcome, Retry
 from router.units import Rate
 
 FAILURES_TO_OPEN = 5
@@ -105,8 +105,8 @@ class Gate:
             case Hold(seconds, reason):
                 self.held_until = max(self.held_until, now + seconds)
                 self.held_because = reason
-            case Pause(reason):
-                self.paused = reason
+            case _:
+                self.paused = outcome.reason
         return False
 
     def resume(self) -> None:

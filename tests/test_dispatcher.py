@@ -1,121 +1,19 @@
 """Dispatcher: claims within limits, attempts, settles; over a real journal, with a clock at hand."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import anyio
 import pytest
-from structlog.testing import capture_logs
 
-from router.clock import Clock, id_text
-from router.delivery import Route, State
-from router.dispatcher import Dispatcher, SinkStatus
-from router.errors import JournalUnavailable, Unknown
-from router.event import Event
+from router.clock import Clock
+from router.delivery import State
+from router.errors import Unknown
 from router.gate import FAILURES_TO_OPEN, PROBE_EVERY
 from router.journal.journal import DeliveryQuery
 from router.journal.sqlite import open_sqlite
-from router.journal.sqlite.opening import SqliteJournal
-from router.metrics import Metrics
 from router.retry import RetryPolicy
-from router.sinks.sink import Reply, Request, Sink, Transport
-from router.template import Template
 from router.units import Duration, Rate
-
-LIMIT = 20.0
-
-
-class Posts(Sink, frozen=True):
-    """A sink whose request says which event it carries."""
-
-    def request(self, event, delivery, now, message=None):
-        """The request."""
-        text = "" if message is None else message.text
-        return Request(
-            "POST", "https://example.com", {"attempt": str(delivery.claim)}, f"{event.id} {text}".encode()
-        )
-
-
-class Line:
-    """The far end of one sink: answers with `status`, once `open` is set."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.headers: Mapping[str, str] = {}
-        self.open = asyncio.Event()
-        self.open.set()
-        self.seen: list[Request] = []
-        self.changed = asyncio.Condition()
-
-    async def send(self, request: Request) -> Reply:
-        """The answer."""
-        async with self.changed:
-            self.seen.append(request)
-            self.changed.notify_all()
-        await self.open.wait()
-        return Reply(self.status, self.headers, b"")
-
-    async def asked(self, times: int) -> None:
-        """Wait until it was asked that often."""
-        async with self.changed, asyncio.timeout(LIMIT):
-            await self.changed.wait_for(lambda: len(self.seen) >= times)
-
-
-class Bench:
-    """A dispatcher on a real journal, with the far ends and the clock in the test's hands."""
-
-    def __init__(self, journal: SqliteJournal, clock: Clock, time: list[float]) -> None:
-        self.journal, self.clock, self.time = journal, clock, time
-        self.lines: dict[str, Line] = {}
-        self.retained: list[set[str]] = []
-        self.dispatcher = Dispatcher(journal, self, clock, Metrics(), lambda: 0.0)
-
-    def lane(self, sink: Sink) -> Transport:
-        """The far end of a sink."""
-        return self.lines.setdefault(sink.name, Line())
-
-    async def retain(self, sinks: Mapping[str, Sink]) -> None:
-        """Remember what was kept."""
-        self.retained.append(set(sinks))
-
-    async def use(self, *sinks: Sink, message: str | None = None) -> None:
-        """Put sinks into force."""
-        template = None if message is None else Template.parse(message)
-        await self.dispatcher.use({sink.name: sink for sink in sinks}, lambda _: template)
-
-    async def record(self, *sinks: str) -> str:
-        """An event for these sinks; its id."""
-        event = Event(
-            id=id_text("evt", self.journal.ids.next()), source="web", provider="percy", kind="build",
-            build="7", received_at=self.clock.now(), payload=b"{}", subject=str(self.journal.ids.next()),
-        )  # fmt: skip
-        await self.journal.record(event, [Route("all", sink) for sink in sinks], window=0, ruleset="r")
-        return event.id
-
-    async def until(self, sink: str, state: State, count: int = 1) -> None:
-        """Wait until that many deliveries of a sink are in a state."""
-        async with asyncio.timeout(LIMIT):
-            while self.journal.counts().get((sink, state), 0) != count:
-                await self.journal.ping()
-
-    def later(self, seconds: float) -> None:
-        """Let time pass."""
-        self.time[0] += seconds
-        self.journal.wake()
-
-    def status(self, sink: str) -> SinkStatus:
-        """How a sink stands."""
-        return next(status for status in self.dispatcher.sinks() if status.name == sink)
-
-    @asynccontextmanager
-    async def running(self, grace: float = LIMIT) -> AsyncIterator[None]:
-        """The loop at work."""
-        async with anyio.create_task_group() as loops:
-            loops.start_soon(self.dispatcher.run)
-            yield
-            await self.dispatcher.stop(grace)
+from tests.dispatching import Bench, out
 
 
 @pytest.fixture
@@ -125,11 +23,6 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     clock = Clock(lambda: time[0], lambda: time[0])
     async with open_sqlite(tmp_path / "journal.db", clock) as journal:
         yield Bench(journal, clock, time)
-
-
-def out(name: str = "out", **settings: object) -> Posts:
-    """A sink."""
-    return Posts(name=name, **settings)
 
 
 async def test_an_event_reaches_its_sink_with_the_rules_text(bench: Bench) -> None:
@@ -340,87 +233,3 @@ async def test_what_does_not_end_in_time_is_given_back_uncounted(bench: Bench) -
     (delivery,) = await bench.journal.deliveries(DeliveryQuery(event_id=event_id))
 
     assert (delivery.state, delivery.failures, delivery.due) == (State.PENDING, 0, bench.clock.now())
-
-
-class Flaky:
-    """A journal whose writes fail at the edge where a disk would, as often as it is told."""
-
-    def __init__(self, journal: SqliteJournal) -> None:
-        self.journal = journal
-        self.failures: dict[str, int] = {}
-
-    def __getattr__(self, name: str) -> object:
-        """Everything else is the journal's."""
-        return getattr(self.journal, name)
-
-    def fail(self, name: str) -> None:
-        """Raise as a full disk does, while there are failures left."""
-        if self.failures.get(name, 0) > 0:
-            self.failures[name] -= 1
-            raise JournalUnavailable("the disk is full")
-
-    async def claim(self, *args: object, **named: object) -> object:
-        """Claim, or fail."""
-        self.fail("claim")
-        return await self.journal.claim(*args, **named)
-
-    async def settle(self, *args: object) -> object:
-        """Settle, or fail."""
-        self.fail("settle")
-        return await self.journal.settle(*args)
-
-    async def mark(self, *args: object) -> object:
-        """Mark, or fail."""
-        self.fail("mark")
-        return await self.journal.mark(*args)
-
-
-async def test_what_was_delivered_but_not_recorded_is_not_sent_again(bench: Bench) -> None:
-    """While the journal cannot write, the delivery keeps its slot and its mark is tried again."""
-    flaky = Flaky(bench.journal)
-    flaky.failures = {"claim": 1, "settle": 2}
-    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
-    await bench.use(out())
-    await bench.record("out")
-    with capture_logs() as lines:
-        async with bench.running():
-            await bench.until("out", State.DELIVERED)
-
-    assert len(bench.lines["out"].seen) == 1
-    assert [line["event"] for line in lines if line["log_level"] == "warning"] == [
-        "claim_postponed", "settle_postponed", "settle_postponed",
-    ]  # fmt: skip
-
-
-async def test_a_pause_that_cannot_be_written_still_pauses(bench: Bench) -> None:
-    """The gate is closed in memory; the log says that a restart will have to learn it again."""
-    flaky = Flaky(bench.journal)
-    flaky.failures = {"mark": 1}
-    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
-    await bench.use(out())
-    bench.lines["out"].status = 410
-    await bench.record("out")
-    with capture_logs() as lines:
-        async with bench.running():
-            await bench.lines["out"].asked(1)
-            await bench.until("out", State.PENDING)
-
-    assert bench.status("out").state == "paused"
-    assert "sink_mark_postponed" in [line["event"] for line in lines]
-
-
-async def test_a_stop_while_the_journal_cannot_write_leaves_recovery_to_the_next_start(bench: Bench) -> None:
-    """Giving back fails: the deliveries stay in flight on disk, which opening turns into pending."""
-    flaky = Flaky(bench.journal)
-    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
-    await bench.use(out())
-    await bench.record("out")
-    with capture_logs() as lines:
-        async with bench.running(grace=0):
-            line = bench.lines["out"]
-            line.open.clear()
-            await line.asked(1)
-            flaky.failures = {"settle": 1}
-
-    assert bench.journal.counts()["out", State.IN_FLIGHT] == 1
-    assert "give_back_postponed" in [line["event"] for line in lines]

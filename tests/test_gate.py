@@ -156,3 +156,15 @@ def test_changed_settings_forget_what_was_learnt_but_not_what_is_in_flight() -> 
     gate.adopt(2, None, NOW)
 
     assert (gate.state(NOW), gate.free(NOW), gate.is_open) == ("ready", 1, False)
+
+
+def test_a_pause_and_a_hold_hide_an_open_breaker() -> None:
+    """The stronger reason is shown, and no probe is sent meanwhile."""
+    gate = opened()
+    gate.learn(Hold(600, "answered 429"), NOW)
+
+    assert (gate.state(NOW + 60), gate.probing(NOW + 60)) == ("held", False)
+
+    gate.learn(Pause("answered 403"), NOW)
+
+    assert (gate.state(NOW + 60), gate.probing(NOW + 60)) == ("paused", False)

@@ -1,0 +1,114 @@
+"""A dispatcher on a real journal, with its far ends and its clock in the test's hands."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+
+from router.clock import Clock, id_text
+from router.delivery import Route, State
+from router.dispatcher import Dispatcher, SinkStatus
+from router.event import Event
+from router.journal.sqlite.opening import SqliteJournal
+from router.metrics import Metrics
+from router.sinks.sink import Reply, Request, Sink, Transport
+from router.template import Template
+
+LIMIT = 20.0
+
+
+class Posts(Sink, frozen=True):
+    """A sink whose request says which event it carries."""
+
+    def request(self, event, delivery, now, message=None):
+        """The request."""
+        text = "" if message is None else message.text
+        return Request(
+            "POST", "https://example.com", {"attempt": str(delivery.claim)}, f"{event.id} {text}".encode()
+        )
+
+
+class Line:
+    """The far end of one sink: answers with `status`, once `open` is set."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.headers: Mapping[str, str] = {}
+        self.open = asyncio.Event()
+        self.open.set()
+        self.seen: list[Request] = []
+        self.changed = asyncio.Condition()
+
+    async def send(self, request: Request) -> Reply:
+        """The answer."""
+        async with self.changed:
+            self.seen.append(request)
+            self.changed.notify_all()
+        await self.open.wait()
+        return Reply(self.status, self.headers, b"")
+
+    async def asked(self, times: int) -> None:
+        """Wait until it was asked that often."""
+        async with self.changed, asyncio.timeout(LIMIT):
+            await self.changed.wait_for(lambda: len(self.seen) >= times)
+
+
+class Bench:
+    """A dispatcher on a real journal, with the far ends and the clock in the test's hands."""
+
+    def __init__(self, journal: SqliteJournal, clock: Clock, time: list[float]) -> None:
+        self.journal, self.clock, self.time = journal, clock, time
+        self.lines: dict[str, Line] = {}
+        self.retained: list[set[str]] = []
+        self.dispatcher = Dispatcher(journal, self, clock, Metrics(), lambda: 0.0)
+
+    def lane(self, sink: Sink) -> Transport:
+        """The far end of a sink."""
+        return self.lines.setdefault(sink.name, Line())
+
+    async def retain(self, sinks: Mapping[str, Sink]) -> None:
+        """Remember what was kept."""
+        self.retained.append(set(sinks))
+
+    async def use(self, *sinks: Sink, message: str | None = None) -> None:
+        """Put sinks into force."""
+        template = None if message is None else Template.parse(message)
+        await self.dispatcher.use({sink.name: sink for sink in sinks}, lambda _: template)
+
+    async def record(self, *sinks: str) -> str:
+        """An event for these sinks; its id."""
+        event = Event(
+            id=id_text("evt", self.journal.ids.next()), source="web", provider="percy", kind="build",
+            build="7", received_at=self.clock.now(), payload=b"{}", subject=str(self.journal.ids.next()),
+        )  # fmt: skip
+        await self.journal.record(event, [Route("all", sink) for sink in sinks], window=0, ruleset="r")
+        return event.id
+
+    async def until(self, sink: str, state: State, count: int = 1) -> None:
+        """Wait until that many deliveries of a sink are in a state."""
+        async with asyncio.timeout(LIMIT):
+            while self.journal.counts().get((sink, state), 0) != count:
+                await self.journal.ping()
+
+    def later(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time[0] += seconds
+        self.journal.wake()
+
+    def status(self, sink: str) -> SinkStatus:
+        """How a sink stands."""
+        return next(status for status in self.dispatcher.sinks() if status.name == sink)
+
+    @asynccontextmanager
+    async def running(self, grace: float = LIMIT) -> AsyncIterator[None]:
+        """The loop at work."""
+        async with anyio.create_task_group() as loops:
+            loops.start_soon(self.dispatcher.run)
+            yield
+            await self.dispatcher.stop(grace)
+
+
+def out(name: str = "out", **settings: object) -> Posts:
+    """A sink."""
+    return Posts(name=name, **settings)

@@ -1,0 +1,204 @@
+"""Dispatcher: crashes, suspects, and a journal that cannot write."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from router.clock import Clock
+from router.delivery import State
+from router.dispatcher import Dispatcher
+from router.errors import JournalUnavailable
+from router.journal.journal import DeliveryQuery
+from router.journal.sqlite import open_sqlite
+from router.journal.sqlite.opening import SqliteJournal
+from router.metrics import Metrics
+from tests.dispatching import Bench, Posts, out
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A bench whose clock stands still unless told."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        yield Bench(journal, clock, time)
+
+
+class Flaky:
+    """A journal whose writes fail at the edge where a disk would, as often as it is told."""
+
+    def __init__(self, journal: SqliteJournal) -> None:
+        self.journal = journal
+        self.failures: dict[str, int] = {}
+
+    def __getattr__(self, name: str) -> object:
+        """Everything else is the journal's."""
+        return getattr(self.journal, name)
+
+    def fail(self, name: str) -> None:
+        """Raise as a full disk does, while there are failures left."""
+        if self.failures.get(name, 0) > 0:
+            self.failures[name] -= 1
+            raise JournalUnavailable("the disk is full")
+
+    async def claim(self, *args: object, **named: object) -> object:
+        """Claim, or fail."""
+        self.fail("claim")
+        return await self.journal.claim(*args, **named)
+
+    async def settle(self, *args: object) -> object:
+        """Settle, or fail."""
+        self.fail("settle")
+        return await self.journal.settle(*args)
+
+    async def mark(self, *args: object) -> object:
+        """Mark, or fail."""
+        self.fail("mark")
+        return await self.journal.mark(*args)
+
+
+async def test_what_was_delivered_but_not_recorded_is_not_sent_again(bench: Bench) -> None:
+    """While the journal cannot write, the delivery keeps its slot and its mark is tried again."""
+    flaky = Flaky(bench.journal)
+    flaky.failures = {"claim": 1, "settle": 2}
+    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
+    await bench.use(out())
+    await bench.record("out")
+    with capture_logs() as lines:
+        async with bench.running():
+            await bench.until("out", State.DELIVERED)
+
+    assert len(bench.lines["out"].seen) == 1
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == [
+        "claim_postponed", "settle_postponed", "settle_postponed",
+    ]  # fmt: skip
+
+
+async def test_a_pause_that_cannot_be_written_still_pauses(bench: Bench) -> None:
+    """The gate is closed in memory; the log says that a restart will have to learn it again."""
+    flaky = Flaky(bench.journal)
+    flaky.failures = {"mark": 1}
+    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
+    await bench.use(out())
+    bench.lines["out"].status = 410
+    await bench.record("out")
+    with capture_logs() as lines:
+        async with bench.running():
+            await bench.lines["out"].asked(1)
+            await bench.until("out", State.PENDING)
+
+    assert bench.status("out").state == "paused"
+    assert "sink_mark_postponed" in [line["event"] for line in lines]
+
+
+async def test_a_stop_while_the_journal_cannot_write_leaves_recovery_to_the_next_start(bench: Bench) -> None:
+    """Giving back fails: the deliveries stay in flight on disk, which opening turns into pending."""
+    flaky = Flaky(bench.journal)
+    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
+    await bench.use(out())
+    await bench.record("out")
+    with capture_logs() as lines:
+        async with bench.running(grace=0):
+            line = bench.lines["out"]
+            line.open.clear()
+            await line.asked(1)
+            flaky.failures = {"settle": 1}
+
+    assert bench.journal.counts()["out", State.IN_FLIGHT] == 1
+    assert "give_back_postponed" in [line["event"] for line in lines]
+
+
+async def crash_with(path: Path, clock: Clock, *events: str, times: int) -> None:
+    """Die `times` times with all deliveries of sink `out` in flight; first make events for those sinks."""
+    for crash in range(times):
+        async with open_sqlite(path, clock) as journal:
+            bench = Bench(journal, clock, [])
+            for sink in events if crash == 0 else ():
+                await bench.record(sink)
+            await journal.claim({"out": 9, "other": 0})
+            if crash > 1:
+                await journal.claim({"out": 9}, suspect=True)
+
+
+async def test_a_suspect_is_tried_alone(tmp_path: Path) -> None:
+    """What was in flight at two crashes gets the process for itself, after and before everything else."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    await crash_with(tmp_path / "journal.db", clock, "out", "out", times=2)
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        bench = Bench(journal, clock, time)
+        await bench.use(out(), out("other"))
+        other = bench.lines["other"]
+        other.open.clear()
+        await bench.record("other")
+        async with bench.running():
+            await other.asked(1)
+            await journal.ping()
+            assert bench.lines["out"].seen == []
+            bench.lines["out"].open.clear()
+            other.open.set()
+            await bench.lines["out"].asked(1)
+            await bench.record("other")
+            await journal.ping()
+            assert (len(bench.lines["out"].seen), len(other.seen)) == (1, 1)
+            bench.lines["out"].open.set()
+            await bench.until("out", State.DELIVERED, 2)
+            await bench.until("other", State.DELIVERED, 2)
+
+
+async def test_what_kills_the_process_alone_three_times_is_set_aside(tmp_path: Path) -> None:
+    """It becomes a dead letter that says so, and is not tried again."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    await crash_with(tmp_path / "journal.db", clock, "out", times=3)
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        (delivery,) = await journal.deliveries(DeliveryQuery(sink="out"))
+
+    assert (delivery.state, delivery.reason) == (State.DEAD, "in flight alone at 3 crashes")
+
+
+class Superseding(Posts, frozen=True):
+    """A sink that drops what a newer event made stale."""
+
+    supersedes = True
+
+
+async def test_a_stale_message_is_not_sent_after_a_newer_one(bench: Bench) -> None:
+    """The older event's second attempt is dropped once the newer one of the same build arrived."""
+    await bench.use(Superseding(name="out"))
+    bench.lines["out"].status = 500
+    older = await bench.record("out")
+    with capture_logs() as lines:
+        async with bench.running():
+            await bench.lines["out"].asked(1)
+            await bench.until("out", State.PENDING)
+            bench.lines["out"].status = 200
+            await bench.record("out")
+            await bench.until("out", State.DELIVERED)
+            bench.later(5)
+            await bench.until("out", State.DEAD)
+    (delivery,) = await bench.journal.deliveries(DeliveryQuery(event_id=older))
+
+    assert delivery.reason == "superseded: a newer event of the same build was delivered"
+    assert len(bench.lines["out"].seen) == 2
+    assert "delivery_dropped" in [line["event"] for line in lines]
+
+
+async def test_a_settlement_that_came_too_late_is_told(bench: Bench) -> None:
+    """A claim that someone else took over is not settled by this process, and the log says so."""
+
+    class TakenOver(Flaky):
+        async def settle(self, settlements: object) -> list[str]:
+            await self.journal.settle(settlements)
+            return ["dlv_1"]
+
+    bench.dispatcher = Dispatcher(TakenOver(bench.journal), bench, bench.clock, Metrics(), lambda: 0.0)
+    await bench.use(out())
+    await bench.record("out")
+    with capture_logs() as lines:
+        async with bench.running():
+            await bench.until("out", State.DELIVERED)
+
+    assert "claim_lost" in [line["event"] for line in lines]
