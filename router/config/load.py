@@ -29,7 +29,7 @@ from router.sinks import SINKS
 from router.sources import SOURCES
 from router.units import Network
 
-__all__ = ["load", "parse_rules"]
+__all__ = ["load", "load_server", "parse_rules"]
 
 _REQUIRED = {
     "sources": "name the providers' webhooks in it",
@@ -63,6 +63,22 @@ def load(path: str | Path, *, resolve: Mapping[str, str] | None = None) -> Confi
         path=str(path),
         warnings=problems.warnings,
     )
+
+
+def load_server(path: str | Path) -> ServerSettings:
+    """The section `server` alone, its secret without a value: where a daemon is, whose file is being edited.
+
+    Raises:
+        ConfigError: the file cannot be read, or that section has problems.
+    """
+    root = _root(Path(path), Problems(str(path)))
+    entry = root.entries.get("server")
+    if entry is None:
+        return ServerSettings()
+    problems = Problems(str(path))
+    settings = Reader(problems).struct(ServerSettings, entry.value, "server")
+    problems.raise_errors()
+    return settings or ServerSettings()
 
 
 def _values(environment: Mapping[str, str]) -> Callable[[Secret], str]:
