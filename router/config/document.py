@@ -13,7 +13,7 @@ import yaml
 
 from router.config.nodes import Entry, Items, Map, Node, Text
 from router.config.problems import Problems, clip
-from router.config.syntax import Spot, Written, YamlError, explain, unquoted
+from router.config.syntax import Spot, Written, YamlError, explain
 
 LONGEST: Final = 16 << 20
 MOST_NODES: Final = 500_000
@@ -37,14 +37,16 @@ def read(raw: bytes, problems: Problems, parser: Parser = PARSER) -> Node | None
     """
     written = _decoded(raw, problems)
     meant: dict[tuple[int, int], str] = {}
-    while written is not None:
+    for reading in range(_MOST_READINGS):
+        if written is None:
+            return None
         found = Problems(problems.path)
         try:
             node = _Reading(written, found, meant, parser).document()
         except YamlError as error:
             problems.add(error.spot, error.message)
-            again = error.meant and len(written.text) <= _LONGEST_REREAD and len(meant) < _MOST_READINGS
-            if not again or error.meant is None:
+            last = reading == _MOST_READINGS - 1 or len(written.text) > _LONGEST_REREAD
+            if last or not error.meant:
                 problems.take(found)
                 return None
             meant[error.spot.line, error.spot.column] = error.meant
@@ -160,7 +162,8 @@ class _Reading:
                 and not above.node.entries
                 and (spot.line, spot.column) == (opening.line, opening.column + 1)
             ):
-                raise unquoted(opening, self._written.text_from(opening))
+                flow = len(self._stack) > 1 and self._stack[-2].flow
+                raise self._written.unquoted(opening, len(self._written.template(opening, flow=flow)))
         if event.tag is not None:
             tag = self._written.at(spot).split(maxsplit=1)[0]
             self._problems.add(spot, f"YAML tags are not read; remove '{clip(tag)}'")
@@ -184,8 +187,10 @@ class _Reading:
         quoted = event.style not in ("", None)
         if event.tag is not None and self._flow:
             # PyYAML without libyaml takes the brackets behind it for a part of the tag.
-            raise unquoted(spot, self._written.value(spot, flow=True))
-        if event.tag is not None or (event.anchor is not None and not event.value and not quoted):
+            raise self._written.unquoted(spot, len(self._written.value(spot, flow=True)))
+        if event.tag is not None or (
+            not event.value and (event.style in ("|", ">") or event.anchor is not None)
+        ):
             return self._unquoted(spot)
         if not quoted and _EXPRESSION.match(event.value) and self._written.commented(Spot.of(event.end_mark)):
             self._problems.warn(
@@ -196,7 +201,7 @@ class _Reading:
 
     def _unquoted(self, spot: Spot) -> Text:
         """A value that YAML reads as something else; it is reported and then taken as it was meant."""
-        error = unquoted(spot, self._written.value(spot, flow=self._flow))
+        error = self._written.unquoted(spot, len(self._written.value(spot, flow=self._flow)))
         self._problems.add(spot, error.message)
         return Text(spot.line, spot.column, error.meant or "", quoted=True)
 

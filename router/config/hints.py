@@ -17,7 +17,8 @@ _EXACT = re.compile(r"!?[A-Za-z0-9._-]+")
 def hint(draft: Draft, problems: Problems) -> None:
     """Note what deserves a second look."""
     rules = draft.rule_nodes
-    _hint_unused(draft, rules, problems)
+    if not problems.errors:  # the sink that seems unused may be the one that was misspelt
+        _hint_unused(draft, rules, problems)
     _hint_unreached(rules, problems)
     _hint_open(draft, problems)
     for rule in rules:

@@ -24,7 +24,7 @@ from router.config.syntax import Spot
 from router.journal.journal import JournalSettings
 from router.rules.matcher import Matcher
 from router.secret import Secret
-from router.server import ServerSettings
+from router.server_settings import ServerSettings
 from router.sinks import SINKS
 from router.sources import SOURCES
 from router.units import Network
@@ -114,9 +114,9 @@ def _draft(root: Map, reader: Reader) -> Draft:
         node = entry.value
         match key:
             case "server":
-                draft.server = reader.struct(ServerSettings, node, key) or draft.server
+                draft.server = reader.struct(ServerSettings, node, "'server'") or draft.server
             case "journal":
-                draft.journal = reader.struct(JournalSettings, node, key) or draft.journal
+                draft.journal = reader.struct(JournalSettings, node, "'journal'") or draft.journal
             case "sources":
                 draft.sources = read_named(node, SOURCES, "source", reader)
             case "sinks":
@@ -124,7 +124,7 @@ def _draft(root: Map, reader: Reader) -> Draft:
             case "rules":
                 draft.rules = read_rules(node, reader)
             case "allow_networks":
-                networks = reader.value(tuple[Network, ...], node)
+                networks = reader.value(tuple[Network, ...], node, key)
                 draft.allow_networks = networks if isinstance(networks, tuple) else ()
     draft.sinks = {
         name: msgspec.structs.replace(sink, allow_networks=sink.allow_networks + draft.allow_networks)

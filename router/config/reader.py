@@ -54,12 +54,12 @@ class Reader:
         `what` it is called in messages; problems of the whole stand at `place`. Keys in `skip` belong to the
         caller; fields in `given` are none of the file's business.
         """
-        section = self.map(node, what)
+        given = given or {}
+        fields = {name: field for name, field in fields_of(kind).items() if name not in given}
+        section = self.map(node, what, [*fields, *skip])
         if section is None:
             return None
         place = place or node
-        given = given or {}
-        fields = {name: field for name, field in fields_of(kind).items() if name not in given}
         values: dict[str, object] = dict(given)
         for key, entry in section.entries.items():
             if key in fields:
@@ -86,19 +86,20 @@ class Reader:
             self.problems.add(node, f"null changes nothing here; leave '{entry.key.text}' out")
             return BROKEN
         if isinstance(node, Items) and not node.items and default_of(field) in ((), []):
-            self.problems.add(node, f"this list is empty; leave '{entry.key.text}' out")
+            self.problems.add(node, f"this list is empty; write a value, or leave '{entry.key.text}' out")
             return BROKEN
-        return self.value(field.type, node)
+        return self.value(field.type, node, entry.key.text)
 
-    def map(self, node: Node, what: str) -> Map | None:
-        """A map, or None."""
+    def map(self, node: Node, what: str, keys: Collection[str] = ()) -> Map | None:
+        """A map, or None. `keys` are those it may have, if they are known."""
         if isinstance(node, Map):
             return node
+        advice = f"its keys are {', '.join(keys)}" if keys else "write 'name: value' lines below it, indented"
         if isinstance(node, Text) and (node.empty or node.absent):
-            self.problems.add(node, f"{what} is empty; write its keys below it, indented")
+            self.problems.add(node, f"{what} is empty; {advice}")
         else:
             shape = "a list" if isinstance(node, Items) else f"'{clip(node.text)}'"
-            self.problems.add(node, f"a map is expected here ({what}), not {shape}; write 'key: value' lines")
+            self.problems.add(node, f"{what} is a map, not {shape}; {advice}")
         return None
 
     def text(self, node: Node) -> str | None:
@@ -118,17 +119,17 @@ class Reader:
             return None
         return node.text
 
-    def value(self, wanted: Any, node: Node) -> Any:
-        """A value of the wanted type, or BROKEN."""
+    def value(self, wanted: Any, node: Node, key: str) -> Any:
+        """A value of the wanted type, or BROKEN. `key` is what it stands under."""
         origin = get_origin(wanted)
         if origin in (UnionType, Union):
-            return self._one_of(get_args(wanted), node)
+            return self._one_of(get_args(wanted), node, key)
         if origin is tuple or origin is list:
-            return self._many(origin, get_args(wanted)[0], node)
+            return self._many(origin, get_args(wanted)[0], node, key)
         if origin is dict:
-            return self._dict(get_args(wanted)[1], node)
+            return self._dict(get_args(wanted)[1], node, key)
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and not hasattr(wanted, "parse"):
-            made = self.struct(wanted, node, "this section")
+            made = self.struct(wanted, node, f"'{key}'")
             return BROKEN if made is None else made
         text = self.text(node)
         if text is None or not isinstance(node, Text):
@@ -158,7 +159,7 @@ class Reader:
             return text
         raise TypeError(f"no way to read {wanted}")
 
-    def _one_of(self, members: tuple[Any, ...], node: Node) -> object:
+    def _one_of(self, members: tuple[Any, ...], node: Node, key: str) -> object:
         """A value of a union: null, a secret where it looks like one, or the one other member."""
         if NoneType in members and isinstance(node, Text) and node.absent:
             return None
@@ -166,21 +167,21 @@ class Reader:
         secrets = [member for member in rest if isinstance(member, type) and issubclass(member, Secret)]
         others = [member for member in rest if member not in secrets]
         if secrets and (not others or (isinstance(node, Text) and is_reference(node.text))):
-            return self.value(secrets[0], node)
-        return self.value(others[0], node)
+            return self.value(secrets[0], node, key)
+        return self.value(others[0], node, key)
 
-    def _many(self, container: type, wanted: Any, node: Node) -> object:
+    def _many(self, container: type, wanted: Any, node: Node, key: str) -> object:
         """A list of values, or one that stands for a list of one."""
         nodes = node.items if isinstance(node, Items) else [node]
-        values = [self.value(wanted, each) for each in nodes]
+        values = [self.value(wanted, each, key) for each in nodes]
         return BROKEN if BROKEN in values else container(values)
 
-    def _dict(self, wanted: Any, node: Node) -> object:
-        """A map of values."""
-        section = self.map(node, "this section")
+    def _dict(self, wanted: Any, node: Node, key: str) -> object:
+        """A map of values under names of the operator's own."""
+        section = self.map(node, f"'{key}'")
         if section is None:
             return BROKEN
-        values = {key: self.value(wanted, entry.value) for key, entry in section.entries.items()}
+        values = {name: self.value(wanted, entry.value, name) for name, entry in section.entries.items()}
         return BROKEN if any(value is BROKEN for value in values.values()) else values
 
 

@@ -24,8 +24,12 @@ _CONDITIONS = ("when", "unless")
 def read_rules(node: Node, reader: Reader) -> list[Rule]:
     """The rules of a section, in order; those with problems are left out."""
     if not isinstance(node, Items):
-        reader.problems.add(node, "a list of rules is expected here; begin each rule with '- name:'")
+        reader.problems.add(node, "'rules' is a list; begin each rule with '- name:'")
         return []
+    if not node.items:
+        reader.problems.add(
+            node, "'rules' is empty; write at least one, such as {name: everything, to: a-sink}"
+        )
     _check_names(node, reader.problems)
     found = [_rule(each, reader) for each in node.items]
     return [rule for rule in found if rule is not None]

@@ -24,11 +24,11 @@ def read_named(node: Node, kinds: Mapping[str, type[S]], what: str, reader: Read
 
     `what` one of them is called: "source" or "sink".
     """
-    section = reader.map(node, f"{what}s")
+    section = reader.map(node, f"'{what}s'")
     if section is None:
         return {}
     if not section.entries:
-        reader.problems.add(node, f"{what}s is empty; write at least one")
+        reader.problems.add(node, f"'{what}s' is empty; write at least one")
     found: dict[str, S] = {}
     for name, entry in section.entries.items():
         _check_name(entry.key, what, reader.problems)
@@ -54,7 +54,7 @@ def _check_name(key: Text, what: str, problems: Problems) -> None:
 def _kind(entry: Entry, kinds: Mapping[str, type[S]], what: str, reader: Reader) -> type[S] | None:
     """The struct behind a section's `type`, or None."""
     called = f"{what} '{clip(entry.key.text)}'"
-    section = reader.map(entry.value, called)
+    section = reader.map(entry.value, called, ["type", "…"])
     if section is None:
         return None
     types = ", ".join(kinds)

@@ -41,7 +41,7 @@ _FIELDS = {
 def struct_shape(
     kind: type[msgspec.Struct], extra: Mapping[str, Shape] | None = None, hidden: Collection[str] = ()
 ) -> Shape:
-    """The map that becomes a struct. `extra` shapes go before its own; `hidden` fields are not in the file."""
+    """The map that becomes a struct. `extra` shapes come first; `hidden` fields are not in the file."""
     extra = extra or {}
     own = {
         key: field for key, field in fields_of(kind).items() if field.name not in hidden and key not in extra

@@ -14,7 +14,10 @@ from router.errors import RouterError
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _COMMENT = re.compile(r"\s+#")
+_TEMPLATE = re.compile(r"(?:\{\{.*?\}\}[^,\]}{]*)+")
+_KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=\S[^,]*\Z)")
 _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
+_COLON = "': ' begins the value of a key"
 _BEGINS = {
     "!": "'!' begins a YAML tag",
     "&": "'&' begins a YAML anchor",
@@ -61,10 +64,11 @@ class YamlError(RouterError):
 
 
 class Written:
-    """The text of a file, to look up what stands where."""
+    """The text of a file, to look up what stands where. `original` is the text before any replacement."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, original: "Written | None" = None) -> None:
         self.text = text
+        self.original = original or self
 
     @cached_property
     def lines(self) -> list[str]:
@@ -87,14 +91,19 @@ class Written:
 
     def value(self, spot: Spot, *, flow: bool = False) -> str:
         """The value that begins there: up to a comment, within brackets up to a comma or the closing one."""
-        rest = self.text_from(spot)
+        rest = self.rest(spot)
         if flow or _open(self.before(spot)):
             rest = re.split(r"[,\]}]", rest, maxsplit=1)[0].rstrip()
         return rest
 
-    def text_from(self, spot: Spot) -> str:
+    def rest(self, spot: Spot) -> str:
         """The rest of the line from there, without a comment."""
         return _COMMENT.split(self.at(spot), maxsplit=1)[0].rstrip()
+
+    def template(self, spot: Spot, *, flow: bool) -> str:
+        """The text that begins there with `{{`; within brackets it ends at a comma or bracket behind a `}}`."""
+        found = _TEMPLATE.match(self.rest(spot)) if flow else None
+        return self.rest(spot) if found is None else found[0].rstrip()
 
     @property
     def end(self) -> Spot:
@@ -105,13 +114,23 @@ class Written:
         """Whether a comment begins there, on the same line."""
         return _COMMENT.match(self.at(spot)) is not None
 
+    def compared(self, spot: Spot) -> bool:
+        """Whether `>5` or `|2` stands there: an empty text block to YAML, hardly ever to its author."""
+        return re.fullmatch(r"[|>][0-9+-]+", self.value(spot)) is not None
+
     def replaced(self, spot: Spot, length: int) -> "Written":
         """The same text with a plain word of the same length there: every other place stays where it was."""
         lines = list(self.lines)
         line = lines[spot.line - 1]
         start = spot.column - 1
         lines[spot.line - 1] = line[:start] + "x" * length + line[start + length :]
-        return Written("\n".join(lines))
+        return Written("\n".join(lines), self.original)
+
+    def unquoted(self, spot: Spot, length: int, why: str | None = None) -> "YamlError":
+        """The error that `length` characters there must stand in quotes, and how they look in them."""
+        meant = self.original.at(spot)[:length]
+        why = why or _BEGINS.get(meant[:1], f"'{meant[:1]}' may not begin a value")
+        return YamlError(spot, f"quote this value: {quoted(meant)} (unquoted, {why})", meant)
 
     def unprintable(self) -> tuple[Spot, str] | None:
         """The first character that YAML does not allow, with its place."""
@@ -125,12 +144,6 @@ def _open(before: str) -> bool:
     """Whether a bracket is open at the end of this part of a line; quoted text is passed over."""
     bare = re.sub(r"'[^']*'|\"(?:\\.|[^\"\\])*\"", "", before)
     return sum(map(bare.count, "[{")) > sum(map(bare.count, "]}"))
-
-
-def unquoted(spot: Spot, meant: str, why: str | None = None) -> YamlError:
-    """A value that must stand in quotes, and how it looks in them."""
-    why = why or _BEGINS.get(meant[:1], f"'{meant[:1]}' may not begin a value")
-    return YamlError(spot, f"quote this value: {quoted(meant)} (unquoted, {why})", meant)
 
 
 def quoted(text: str) -> str:
@@ -152,7 +165,7 @@ def explain(error: yaml.MarkedYAMLError, written: Written, *, flow: bool) -> Yam
     if context.startswith(("while scanning a tag", "while scanning an a")) or "tag handle" in (
         error.problem or ""
     ):
-        return unquoted(start, written.value(start, flow=flow))
+        return written.unquoted(start, len(written.value(start, flow=flow)))
     if context == "while scanning a directive":
         return YamlError(start, "YAML directives are not read; remove this line")
     if context == "while scanning a block scalar":
@@ -182,7 +195,7 @@ def _stray(here: Spot, written: Written, *, flow: bool) -> YamlError:
             here, "a list begins in the middle of a line; begin it on a line of its own, indented"
         )
     if first in ("@", "`", "%", "?") and before.strip():
-        return unquoted(here, written.value(here, flow=flow))
+        return written.unquoted(here, len(written.value(here, flow=flow)))
     if first == "%":
         return YamlError(here, "YAML directives are not read; remove this line")
     if before.strip():
@@ -197,12 +210,12 @@ def _second_colon(here: Spot, written: Written) -> YamlError:
     key = _KEY.match(written.before(here))
     if key is not None:
         value = Spot(here.line, key.end() + 1)
-        return unquoted(value, written.value(value), "': ' begins the value of a key")
+        return written.unquoted(value, len(written.value(value)), _COLON)
     before = written.before(here)
     column = len(before) - len(before.lstrip()) + 1
     return YamlError(
         Spot(here.line, column),
-        "a key may not begin here; check the indentation of this line and the one above",
+        "a key may not begin here; check the indentation, and the ':' of the line above",
     )
 
 
@@ -224,22 +237,28 @@ def _after_value(here: Spot, written: Written, *, flow: bool) -> YamlError:
     """A bracket where no list or map is open, or text after a quoted value or a closing bracket."""
     rest = written.at(here)
     if rest[:1] in ("]", "}", ","):
-        return unquoted(here, written.text_from(here), f"'{rest[0]}' belongs to brackets")
+        return written.unquoted(here, len(written.rest(here)), f"'{rest[0]}' belongs to brackets")
     key = _KEY.match(written.before(here))
     if key is not None and not flow:
         value = Spot(here.line, key.end() + 1)
         if written.at(value)[:1] in ("{", "["):
-            return unquoted(value, written.text_from(value))
+            return written.unquoted(value, len(written.rest(value)))
     return YamlError(
         here, "more text follows a complete value; quote all of it, and write '' for a ' in single quotes"
     )
 
 
 def _brackets(start: Spot, here: Spot, written: Written) -> YamlError:
-    """A list or map in brackets that does not end, or an item that is no item."""
-    if written.at(here)[:1] in (",", "]", "}") and written.at(start)[:1] not in ("[", "{"):
-        return YamlError(here, f"a value is missing before '{written.at(here)[0]}'")
-    opening = written.at(start)[:1]
+    """A list or map in brackets that does not end, or something in it that is no item."""
+    opening, rest = written.at(start)[:1], written.at(here)
+    key = _KEY_IN_BRACKETS.match(written.before(here)) if rest.startswith(":") else None
+    if key is not None:
+        value = Spot(here.line, key.end() + 1)
+        return written.unquoted(value, len(written.value(value, flow=True)), _COLON)
+    if opening not in ("[", "{"):
+        if rest.startswith(":"):
+            return YamlError(here, "the key before ':' is missing")
+        return YamlError(here, f"a value is missing before '{rest[:1]}'")
     what, closing = ("map", "}") if opening == "{" else ("list", "]")
     return YamlError(start, f"this {what} does not end with '{closing}', or a ',' is missing in it")
 
@@ -264,7 +283,7 @@ def _quoted_text(start: Spot, here: Spot, written: Written) -> YamlError:
 def _block_text(start: Spot, here: Spot, written: Written) -> YamlError:
     """A `|` or `>` that was not meant to begin a block, or a block with a tab."""
     if here.line == start.line:
-        return unquoted(start, written.value(start))
+        return written.unquoted(start, len(written.value(start)))
     return YamlError(here, "a tab indents this line; indent with spaces")
 
 
