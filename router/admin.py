@@ -22,7 +22,7 @@ from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
 from router.listener import bind, shown
 from router.metrics import Metrics
-from router.server import ServerSettings
+from router.server_settings import ServerSettings
 
 __all__ = ["Admin", "Controls", "Reload"]
 

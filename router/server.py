@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl, unquote
 
 import anyio
-import msgspec
 import structlog
 from aiohttp import hdrs, web
 
@@ -26,9 +25,8 @@ from router.listener import PATIENCE, Listener
 from router.logs import Sparing
 from router.metrics import Metrics
 from router.peer import Address, allowed, origin
-from router.secret import Secret
+from router.server_settings import ServerSettings
 from router.sources.source import Source
-from router.units import Duration, Listen, Network, Size
 from router.wire import accepted, refusal
 
 log = structlog.get_logger(__name__)
@@ -49,24 +47,6 @@ _FAILURES = {400: "request_malformed", 503: "connection_refused"}
 _TRUTH = {True: b"true", False: b"false"}
 # What nginx writes for a client that went away before its answer.
 _GONE = 499
-
-
-class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of both listeners.
-
-    `listen` is where providers post, `admin` where operators ask; `admin_token` guards the latter and is
-    required unless it is on loopback or a unix socket. `grace` bounds a shutdown, `body_timeout` the arrival
-    of one body, `in_flight` the bytes of all bodies being read or judged. Only peers in `trusted_proxies` may
-    say by `X-Forwarded-For` whom they speak for.
-    """
-
-    listen: Listen = Listen(host="127.0.0.1", port=8080)
-    admin: Listen = Listen(host="127.0.0.1", port=8081)
-    admin_token: Secret | None = None
-    grace: Duration = Duration(30)
-    body_timeout: Duration = Duration(10)
-    in_flight: Size = Size(64 << 20)
-    trusted_proxies: tuple[Network, ...] = ()
 
 
 class Server:

@@ -20,7 +20,7 @@ from router.journal import open_journal
 from router.journal.journal import Journal, JournalSettings
 from router.metrics import Metrics
 from router.secret import Secret
-from router.server import ServerSettings
+from router.server_settings import ServerSettings
 from router.transport import Transports
 from router.units import Listen
 

@@ -13,7 +13,7 @@ from router.admin import Admin
 from router.clock import Clock
 from router.errors import RouterError
 from router.secret import Secret
-from router.server import ServerSettings
+from router.server_settings import ServerSettings
 from router.units import Listen
 from tests.admin.desk import Desk, Door
 
