@@ -152,7 +152,9 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The answer without our secrets: a service may echo what it was sent."""
         body = reply.body
         for value in _revealed(self):
-            body = body.replace(value.encode(), "…".encode())
+            # The whole, and any part of it that is long enough to be the token in a header or a URL.
+            for part in (value, *(part for part in re.split(r"[\s/?&=]+", value) if len(part) >= 16)):
+                body = body.replace(part.encode(), "…".encode())
         return msgspec.structs.replace(reply, body=body)
 
 

@@ -1,0 +1,161 @@
+"""What all sinks share: reading an answer, and naming what is wrong."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.delivery import Delivered
+from router.secret import Secret
+from router.sinks.sink import Flaw, Reply, Sink, excerpt, fingerprint, judge_status, retry_after, visible
+from router.sinks.slack import Slack
+from router.sinks.webhook import Webhook
+from router.template import Template
+from tests.sinks.samples import NOW, delivery, one_of, reply, sample
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_every_success_is_a_delivery(status: int) -> None:
+    """By default the body says nothing."""
+    assert judge_status(reply(status, b"whatever"), NOW) == Delivered()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        (" 12 ", 12.0),
+        ("0", 1.0),
+        ("86401", 86_400.0),
+        ("9" * 99, 86_400.0),
+        ("Mon, 04 May 2026 03:04:20 GMT", 59.1),
+        ("Monday, 04-May-26 03:04:20 GMT", 59.1),
+        ("Mon May  4 03:04:20 2026", 59.1),
+        ("Mon, 04 May 2026 03:03:00 GMT", 1.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400.0),
+        ("", None),
+        ("-3", None),
+        ("1.5", None),
+        ("soon", None),
+        ("²", None),
+        ("7, 8", None),
+        ("9" * 100, None),
+        ("99 Nov 99999 99:99:99", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_within_a_day(text: str, seconds: float | None) -> None:
+    """RFC 9110, 10.2.3; what cannot be read is as if it were not there."""
+    found = retry_after({"RETRY-after": text}, NOW)
+
+    assert (None if found is None else round(found, 3)) == seconds
+    assert retry_after({}, NOW) is None
+
+
+@given(st.text())
+@settings(max_examples=200)
+def test_any_retry_after_is_a_sensible_wait_or_none(text: str) -> None:
+    """A service cannot crash an attempt, nor silence a sink for longer than a day."""
+    found = retry_after({"Retry-After": text}, NOW)
+
+    assert found is None or 1.0 <= found <= 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b"", None),
+        (b" \r\n\t ", None),
+        (b"ok\n", "ok"),
+        (b"<html>\n  <b>Bad\tgateway</b>\r\n</html>", "<html> <b>Bad gateway</b> </html>"),
+        (b"\x1b[31mred\x00", "\\x1b[31mred\\x00"),
+        ("\u202egnol".encode(), "\\u202egnol"),
+        (b"\xff\xfe", "��"),
+        (b"x" * 500, "x" * 500),
+        (b"x" * 501, "x" * 499 + "…"),
+        (b"\x00" * 200, ("\\x00" * 125)[:499] + "…"),
+    ],
+)
+def test_an_excerpt_is_one_short_printable_line(body: bytes, line: str | None) -> None:
+    """It is stored, listed and shown on terminals."""
+    assert excerpt(body) == line
+
+
+@given(st.binary(max_size=3000), st.integers(1, 600))
+@settings(max_examples=200)
+def test_any_answer_has_an_excerpt_within_its_limit(body: bytes, limit: int) -> None:
+    """Whatever bytes a service sends."""
+    line = excerpt(body, limit)
+
+    assert line is None or (0 < len(line) <= limit and line.isprintable())
+
+
+def test_printable_text_stays_as_it_is() -> None:
+    """Escapes are for what a terminal would act on."""
+    assert visible("schöne Knöpfe ✅") == "schöne Knöpfe ✅"
+    assert visible("a\nb") == "a\\nb"
+
+
+def test_a_flaw_is_a_message_that_knows_its_key() -> None:
+    """The loader finds the line by it."""
+    flaw = Flaw("secret", "it is wrong")
+
+    assert (flaw, flaw.key) == ("it is wrong", "secret")
+
+
+def test_a_url_that_turns_out_not_to_be_one_is_a_flaw() -> None:
+    """A reference is only known to be a URL once it is resolved."""
+    (flaw,) = Slack(url=Secret("env:SLACK", "hooks.slack.com/x")).problems()
+
+    assert flaw.key == "url"
+    assert flaw.startswith("env:SLACK holds no URL that can be used: not an http:// or https:// URL")
+    assert "hooks" not in flaw
+
+
+def test_a_sink_of_no_kind_does_nothing_by_itself() -> None:
+    """What each must say for itself."""
+    sink = Sink()
+
+    assert (sink.destination, sink.supersedes, sink.escape("<&>"), sink.problems()) == (
+        None,
+        False,
+        "<&>",
+        [],
+    )
+    with pytest.raises(NotImplementedError):
+        sink.request(sample(), delivery(), NOW)
+    with pytest.raises(NotImplementedError):
+        sink.preview(sample(), delivery(), NOW)
+    assert sink.judge(Reply(200, {}, b""), NOW) == Delivered()
+
+
+def test_a_fingerprint_tells_settings_apart_that_look_alike() -> None:
+    """Which type, which key, which value: none runs into the other."""
+    url = Secret("env:A", "https://a.example/")
+    prints = {
+        fingerprint(Sink()),
+        fingerprint(Slack(url=url)),
+        fingerprint(Slack(url=url, template=Template("a"))),
+        fingerprint(Slack(url=url, ca="a")),
+        fingerprint(Slack(url=url, name="a")),
+        fingerprint(Slack(url=Secret("env:B", "https://a.example/"))),
+        fingerprint(Slack(url=url, supersede=False)),
+    }
+
+    assert len(prints) == 7
+
+
+def test_headers_and_rotated_secrets_count_in_a_fingerprint(tmp_path: Path) -> None:
+    """A new value behind the same reference is a change."""
+    sink = one_of("webhook", tmp_path)
+    assert isinstance(sink, Webhook)
+    others = [
+        Webhook(url=sink.url, headers={"a": "1", "b": "2"}),
+        Webhook(url=sink.url, headers={"a": "2", "b": "1"}),
+        Webhook(url=sink.url, secret=(Secret("env:A", "1"),)),
+        Webhook(url=sink.url, secret=(Secret("env:A", "2"),)),
+        Webhook(url=sink.url, secret=(Secret("env:A", "2"), Secret("env:B", "1"))),
+    ]
+
+    assert len({fingerprint(other) for other in others}) == len(others)
+    assert fingerprint(others[0]) == fingerprint(Webhook(url=sink.url, headers={"b": "2", "a": "1"}))
