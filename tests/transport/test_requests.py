@@ -13,7 +13,7 @@ from router.errors import DeliveryError, Refused, Unreachable
 from router.sinks.sink import Request, Sink
 from router.transport import Transports
 from router.units import Duration
-from tests.transport.servers import Peer, Talk, saying
+from tests.transport.servers import Peer, Talk, saying, saying_goodbye
 
 Listening = Callable[[Peer], Awaitable[Peer]]
 Post = Callable[..., Request]
@@ -184,12 +184,16 @@ async def test_no_error_shows_the_url_or_a_secret(
         talk.reset()
 
     peer = await listening(Peer(cut))
+    junk = await listening(Peer(saying(b"SSH-2.0\r\n\r\n")))
+    half = await listening(Peer(saying_goodbye(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")))
     lane = transports.lane(Sink(name="s", timeout=Duration(0.2)))
     texts = [repr(lane), repr(transports)]
     secret = "c4n4ry"
     for url in (
         peer.url(f"/T0/{secret}?k={secret}").replace("http://", f"http://u:{secret}@"),
         peer.url(f"/{secret}").replace("http:", "https:"),
+        junk.url(f"/{secret}"),
+        half.url(f"/{secret}"),
         f"http://127.1/{secret}",
         f"http://host:{secret}/",
     ):
