@@ -17,7 +17,6 @@ from router.config.nodes import Map, Text
 from router.config.problems import Problems, clip
 from router.config.rules import title
 from router.config.secrets import reason_of
-from router.connections import trust
 from router.secret import Secret
 from router.sinks.sink import Sink
 from router.template import trial
@@ -142,6 +141,8 @@ def _check_sink(draft: Draft, name: str, problems: Problems, *, resolved: bool) 
         problems.add(draft.place("sinks", name, flaw.key), flaw)
     _check_host(draft, sink, problems)
     if sink.ca is not None and resolved:
+        from router.connections import trust  # noqa: PLC0415  # brings aiohttp, which `check` never needs
+
         try:
             trust(sink.ca)
         except ssl.SSLError:
