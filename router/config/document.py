@@ -188,9 +188,8 @@ class _Reading:
         if event.tag is not None and self._flow:
             # PyYAML without libyaml takes the brackets behind it for a part of the tag.
             raise self._written.unquoted(spot, len(self._written.value(spot, flow=True)))
-        if event.tag is not None or (
-            not event.value and (event.style in ("|", ">") or event.anchor is not None)
-        ):
+        nothing = not event.value and (event.anchor is not None or event.style in ("|", ">"))
+        if event.tag is not None or (nothing and (not quoted or self._written.compared(spot))):
             return self._unquoted(spot)
         if not quoted and _EXPRESSION.match(event.value) and self._written.commented(Spot.of(event.end_mark)):
             self._problems.warn(

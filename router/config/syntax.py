@@ -101,7 +101,7 @@ class Written:
         return _COMMENT.split(self.at(spot), maxsplit=1)[0].rstrip()
 
     def template(self, spot: Spot, *, flow: bool) -> str:
-        """The text that begins there with `{{`; within brackets it ends at a comma or bracket behind a `}}`."""
+        """The text that begins there with `{{`; in brackets it ends at a comma or bracket behind `}}`."""
         found = _TEMPLATE.match(self.rest(spot)) if flow else None
         return self.rest(spot) if found is None else found[0].rstrip()
 
@@ -256,6 +256,9 @@ def _brackets(start: Spot, here: Spot, written: Written) -> YamlError:
         value = Spot(here.line, key.end() + 1)
         return written.unquoted(value, len(written.value(value, flow=True)), _COLON)
     if opening not in ("[", "{"):
+        if rest.startswith(":") and rest[1:2] not in ("", " ", ",", "]", "}"):
+            length = len(written.value(here, flow=True))
+            return written.unquoted(here, length, "':' may not begin a value in brackets")
         if rest.startswith(":"):
             return YamlError(here, "the key before ':' is missing")
         return YamlError(here, f"a value is missing before '{rest[:1]}'")
