@@ -21,11 +21,6 @@ class Budget:
         self._metrics = metrics
         self._used = 0
 
-    @property
-    def used(self) -> int:
-        """Bytes in flight now."""
-        return self._used
-
     def share(self) -> "Share":
         """One request's share, empty so far."""
         return Share(self)

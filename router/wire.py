@@ -165,14 +165,12 @@ class Connection(web.RequestHandler):
 
     def handle_error(
         self,
-        request: web.BaseRequest,
+        request: web.BaseRequest,  # noqa: ARG002  # aiohttp's signature; nothing of it is repeated
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  # aiohttp's signature; the text quotes the request
+        message: str | None = None,  # noqa: ARG002  # aiohttp's signature; it quotes the request
     ) -> web.StreamResponse:
         """Answer what is no HTTP by 400 and a bug by 500."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer had begun")
         known = status if status == 400 else 500
         self._edge.failed(known, self.peername, exc)
         response = refusal(known)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
 from router.server import ServerSettings
@@ -65,7 +66,7 @@ async def test_a_body_that_trickles_is_given_up() -> None:
             async def trickle() -> None:
                 while True:
                     await wire.send(b"x")
-                    await asyncio.sleep(0)
+                    await checkpoint()
 
             drip = tasks.create_task(trickle())
             assert (await wire.reply()).status == 408

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from anyio.lowlevel import checkpoint
 
 from router.errors import RouterError
 from router.listener import Listener, bind, shown
@@ -207,7 +208,7 @@ async def test_a_request_on_the_wire_is_answered_while_draining() -> None:
         await stage.inbox.asked.wait()
         async with asyncio.TaskGroup() as tasks:
             drained = tasks.create_task(stage.server.drain())
-            await asyncio.sleep(0)
+            await checkpoint()
             await idle.send(post("/hooks/open"))
             await half.send(BODY[-5:])
             stage.inbox.gate.set()
@@ -239,7 +240,7 @@ async def test_a_body_half_sent_may_end_after_the_patience_with_idle_ones() -> N
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(stage.server.drain(patience=0))
             for _ in range(5):
-                await asyncio.sleep(0)
+                await checkpoint()
             await wire.send(BODY)
 
             assert (await wire.reply()).status == 202
