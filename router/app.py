@@ -7,6 +7,8 @@ logic of its own beyond what "start", "reload" and "stop" mean.
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import anyio
 import structlog
@@ -30,6 +32,7 @@ from router.transport import Transports
 log = structlog.get_logger(__name__)
 
 _HEARTBEAT = 5.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class App:
@@ -83,9 +86,26 @@ class App:
         """Why the program is not ready; empty: it is."""
         return self._unready
 
-    def ready(self) -> None:
-        """Everything is up."""
+    def ready(self, public: str, admin: str) -> None:
+        """Everything is up: tell the log, the supervisor, and a person what to try."""
         self._unready = []
+        log.info("ready", version=__version__, public=public, admin=admin)
+        if sys.stderr.isatty() or not systemd.supervised():
+            # Standard output belongs to the `log` sink.
+            print(welcome(self.config, public, admin), file=sys.stderr, flush=True)  # noqa: T201  # for a person
+        systemd.notify("READY=1")
+
+    async def until_stopped(self, signals: AsyncIterator[signal.Signals]) -> None:
+        """Reload on SIGHUP; return on the first SIGTERM or SIGINT."""
+        async for number in signals:
+            if number is not signal.SIGHUP:
+                log.info("stopping", signal=number.name)
+                systemd.notify("STOPPING=1")
+                return
+            try:
+                await self.reload()
+            except JournalUnavailable as error:
+                log.error("reload_failed", reason=str(error))
 
     async def heartbeat(self) -> None:
         """Prove every few seconds that loop and journal work: for systemd's watchdog and `/readyz`."""
@@ -134,50 +154,32 @@ async def serve(config: Config) -> None:
     """Open everything, run until SIGTERM or SIGINT, take everything down in reverse."""
     clock = Clock()
     sockets = {name: [one] for name, one in systemd.listen_sockets().items()}
-    async with (
-        open_journal(config.journal, clock) as journal,
-        Transports() as transports,
-        anyio.create_task_group() as loops,
-    ):
-        app = App(config, journal, transports, clock)
-        await app.apply(config)
-        for loop in (app.dispatcher.run, app.retention.run, app.heartbeat):
-            loops.start_soon(loop, name=loop.__qualname__)
-        server = Server(app.intake, config.server, app.metrics)
-        admin = Admin(journal, app.dispatcher, app.metrics, app, clock)
+    with ExitStack() as ears:
+        # Opened first: whoever is told READY may send SIGHUP at once.
+        signals = ears.enter_context(anyio.open_signal_receiver(*_SIGNALS))
         async with (
-            admin.listening(config.server, sockets.get("admin")) as admin_address,
-            server.listening(sockets.get("public")) as public_address,
+            open_journal(config.journal, clock) as journal,
+            Transports() as transports,
+            anyio.create_task_group() as loops,
         ):
-            app.ready()
-            log.info("ready", version=__version__, public=public_address, admin=admin_address)
-            announce(config, public_address, admin_address)
-            systemd.notify("READY=1")
-            await until_stopped(app)
-            systemd.notify("STOPPING=1")
-            await server.drain()
-            await app.dispatcher.stop(config.server.grace)
-        loops.cancel_scope.cancel()
+            app = App(config, journal, transports, clock)
+            await app.apply(config)
+            for loop in (app.dispatcher.run, app.retention.run, app.heartbeat):
+                loops.start_soon(loop, name=loop.__qualname__)
+            server = Server(app.intake, config.server, app.metrics)
+            admin = Admin(journal, app.dispatcher, app.metrics, app, clock)
+            async with (
+                admin.listening(config.server, sockets.get("admin")) as admin_address,
+                server.listening(sockets.get("public")) as public_address,
+            ):
+                app.ready(public_address, admin_address)
+                await app.until_stopped(signals)
+                # Closed first: a second signal means now.
+                ears.close()
+                await server.drain()
+                await app.dispatcher.stop(config.server.grace)
+            loops.cancel_scope.cancel()
     log.info("stopped")
-
-
-def announce(config: Config, public: str, admin: str) -> None:
-    """Tell a person at a terminal what to try; standard output belongs to the `log` sink."""
-    if sys.stderr.isatty() or not systemd.supervised():
-        print(welcome(config, public, admin), file=sys.stderr, flush=True)  # noqa: T201  # for a person
-
-
-async def until_stopped(app: App) -> None:
-    """Reload on SIGHUP; return on the first SIGTERM or SIGINT. The next one ends the process the hard way."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async for number in signals:
-            if number is not signal.SIGHUP:
-                log.info("stopping", signal=signal.Signals(number).name)
-                return
-            try:
-                await app.reload()
-            except JournalUnavailable as error:
-                log.error("reload_failed", reason=str(error))
 
 
 def run(config_path: str) -> int:
@@ -192,6 +194,8 @@ def run(config_path: str) -> int:
         log.warning("config_warning", problem=str(warning))
     try:
         anyio.run(serve, config)
+    except KeyboardInterrupt:
+        return 130
     except (RouterError, OSError, ExceptionGroup) as error:
         failure = first_of(error)
         expected = isinstance(failure, RouterError | OSError)

@@ -103,7 +103,8 @@ async def test_stopping_gives_unfinished_deliveries_back_uncounted(
     router.start()
     await destination.until(lambda: len(destination.ids) == 1)
     event_id = destination.documents[0]["data"]["id"]
-    shown = router.ask("show", event_id)
+    while (delivery := router.ask("show", event_id)["deliveries"][0])["state"] != "delivered":
+        pass
 
-    assert [attempt["outcome"] for attempt in shown["deliveries"][0]["attempts"]] == ["delivered"]
-    assert shown["deliveries"][0]["failures"] == 0
+    assert [attempt["outcome"] for attempt in delivery["attempts"]] == ["delivered"]
+    assert delivery["failures"] == 0

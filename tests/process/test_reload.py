@@ -27,11 +27,10 @@ async def test_a_broken_file_leaves_the_old_rules_at_work(
 ) -> None:
     """`reload` says what is wrong with its place, exits 2 or 1, and nothing changes."""
     router = daemon(routed(destination.url, "main")).start()
-    router.write(routed(destination.url, "main").replace("to: out", "to: ouch"))
+    router.write(routed(destination.url, "main").replace("to: out", "to: outt"))
     answer = router.command("reload", code=2)
 
-    assert "config.yaml:9:" in answer
-    assert "sink 'ouch' is not defined; did you mean 'out'?" in answer
+    assert "config.yaml:10:50: sink 'outt' is not defined; did you mean 'out'?" in answer
 
     status, _ = await post(f"{router.url}/hooks/web", BUILD % 1)
     await destination.until(lambda: len(destination.ids) == 1)
