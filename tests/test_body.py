@@ -6,7 +6,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
-from router.server import ServerSettings
+from router.server_settings import ServerSettings
 from router.units import Duration, Listen, Size
 from tests.edge import BODY, GUARDED, OPEN, error_of, post, serving
 

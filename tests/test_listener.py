@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from router.errors import RouterError
 from router.listener import Listener, bind, shown
-from router.server import ServerSettings
+from router.server_settings import ServerSettings
 from router.units import Listen
 from router.wire import refusal
 from tests.edge import BODY, OPEN, Wire, post, serving

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from router.errors import JournalUnavailable
 from router.secret import Secret
-from router.server import ServerSettings
+from router.server_settings import ServerSettings
 from router.units import Listen, Network, Rate
 from tests.edge import BODY, GUARDED, OPEN, SIGNED, error_of, post, serving
 
