@@ -62,7 +62,11 @@ def pretty(body: bytes) -> str:
 
 def inert_json(text: str) -> str:
     """JSON without a character that a terminal would act on: in its strings they are escaped."""
-    return "".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text)
+    return "\n".join(line if line.isprintable() else _inert(line) for line in text.split("\n"))
+
+
+def _inert(line: str) -> str:
+    return "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in line)
 
 
 def _escaped(character: str) -> str:

@@ -27,7 +27,7 @@ _LASTING = frozenset({
     errno.EPERM, errno.EROFS,
 })  # fmt: skip
 # Seconds that a write waits for one before it that was given up: the disk hangs, more threads would not help.
-_PATIENCE = 10.0
+PATIENCE = 10.0
 
 
 class File(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,17 +100,21 @@ class _Pen:
         batch.lines.append(line)
         try:
             async with self._turn:
-                if batch.outcome is None:
-                    self._batch = _Batch()
-                    batch.outcome = await anyio.to_thread.run_sync(self._write, b"".join(batch.lines))
+                return await self._outcome_of(batch)
         finally:
             if batch is self._batch:  # cancelled before its turn: nobody has to write it any more
                 batch.lines.remove(line)
+
+    async def _outcome_of(self, batch: _Batch) -> Outcome:
+        """What came of a batch; whoever has the first turn writes it for all of them."""
+        if batch.outcome is None:
+            self._batch = _Batch()
+            batch.outcome = await anyio.to_thread.run_sync(self._write, b"".join(batch.lines))
         return batch.outcome
 
     def _write(self, block: bytes) -> Outcome:
         """One blocking write, synced. Runs in a thread."""
-        if not self._writing.acquire(timeout=_PATIENCE):
+        if not self._writing.acquire(timeout=PATIENCE):
             return Retry(f"cannot append to '{self._path}': an earlier write still hangs")
         try:
             _write(Path(self._path), block)

@@ -18,7 +18,7 @@ from router.sinks.sink import Result, Sink, Transport, visible
 from router.template import Template, rfc3339
 
 # Seconds that a line waits for the one before it: nobody reads, and more threads would not help.
-_PATIENCE = 10.0
+PATIENCE = 10.0
 _WRITING = threading.Lock()
 
 
@@ -78,7 +78,7 @@ class Log(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def _print(line: bytes) -> Outcome:
     """Write a whole line, never into another one. Runs in a thread: a pipe that nobody reads would block."""
-    if not _WRITING.acquire(timeout=_PATIENCE):
+    if not _WRITING.acquire(timeout=PATIENCE):
         return Retry("standard output is blocked")
     try:
         sys.stdout.buffer.write(line)
