@@ -32,7 +32,7 @@ from router.journal.sqlite.writer import Written
 _SQL = statements("archive")
 _FIELDS = ("source", "provider", "kind", "status", "branch", "project")
 _SEARCHED = ("title", "branch", "author", '"commit"', "build", "project")
-_WINDOW = 20_000
+_WINDOW = 5000
 _NEWEST = (1 << 63) - 1
 
 _Values = list[Value]

@@ -24,14 +24,26 @@ ALONE = (
 
 def fault(error: apsw.Error, what: str = "be written") -> JournalError:
     """The journal's error for one of SQLite's: `JournalUnavailable` only for what can heal by itself."""
-    code = getattr(error, "extendedresult", 0)
+    code = _code(error)
+    detail = described(error)
     if code in _SYNC:
-        return JournalBroken(f"a sync of the journal failed: {error}; what is on disk is unknown")
+        return JournalBroken(f"a sync of the journal failed: {detail}; what is on disk is unknown")
     if code in _DAMAGED or isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
-        return JournalBroken(f"the journal is damaged: {error}; restore a backup")
+        return JournalBroken(f"the journal is damaged: {detail}; restore a backup")
     if isinstance(error, _MAY_HEAL):
-        return JournalUnavailable(f"the journal cannot {what} now: {error}")
-    return JournalBroken(f"the journal cannot {what}: {type(error).__name__}: {error}")
+        return JournalUnavailable(f"the journal cannot {what} now: {detail}")
+    return JournalBroken(f"the journal cannot {what}: {detail}")
+
+
+def described(error: apsw.Error) -> str:
+    """SQLite's words and the name of its code."""
+    code = _code(error)
+    name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes[code]
+    return f"{error} ({name})" if str(error) else str(name)
+
+
+def _code(error: apsw.Error) -> int:
+    return getattr(error, "extendedresult", apsw.SQLITE_ERROR)
 
 
 def refusal(error: Exception) -> JournalError:

@@ -25,37 +25,38 @@ _DELIVERY, _REMEMBER = _SQL["insert_delivery"], _SQL["remember"]
 _DIGEST_BYTES = 16
 
 
-class Entry:
-    """An event on its way in, with everything its rows are made of."""
+class Entry(msgspec.Struct, frozen=True):
+    """An event on its way in: `owed` are its routes with the ids of their deliveries.
 
-    __slots__ = ("digest", "event", "flag_reuse", "now", "number", "owed", "recent", "ruleset", "since")
+    It is a duplicate if its equal was recorded at `since` or later.
+    """
 
-    def __init__(self, event: Event, owed: list[tuple[int, Route]], ruleset: str, now: float) -> None:
-        self.event = event
-        self.number = event_number(event.id)
-        if not self.number:
-            raise ValueError(f"'{event.id}' is not an event id")
-        self.owed = owed
-        self.ruleset = ruleset
-        self.now = now
-        self.digest = hashlib.sha256(event.payload).digest()[:_DIGEST_BYTES]
+    event: Event
+    number: int
+    digest: bytes
+    owed: list[tuple[int, Route]]
+    ruleset: str
+    now: float
+    since: float
+    flag_reuse: bool
 
-    def write(self, recent: Recent, since: float, flag_reuse: bool, cursor: apsw.Cursor) -> Written[Receipt]:  # noqa: FBT001 - bound by partial
-        """Insert it, unless its subject's last body is the same and was recorded at `since` or later."""
-        event = self.event
-        known = cursor.execute(_SEEN, (event.source, event.subject)).fetchone() if flag_reuse else None
-        cursor.execute(_SEE, (event.source, event.subject, self.digest, self.number, self.now, since))
-        if not cursor.connection.changes():
-            row = cursor.execute(_SEEN, (event.source, event.subject)).fetchall()[0]
-            return Written(Receipt(id_text(EVENT, cast(int, row[0])), duplicate=True))
-        if known is not None and known[1] != self.digest:
-            event = msgspec.structs.replace(event, reused=True)
-        cursor.execute(_EVENT, event_row(event, self.number, self.ruleset))
-        cursor.execute(_BODY, (self.number, event.payload))
-        moves = insert_deliveries(cursor, self.number, event.thread, self.owed, self.now)
-        if moves:
-            recent.keep(self.number, event)
-        return Written(Receipt(event.id, duplicate=False), moves, wake=bool(moves))
+
+def _record(entry: Entry, recent: Recent, cursor: apsw.Cursor) -> Written[Receipt]:
+    event = entry.event
+    subject = (event.source, event.subject)
+    known = cursor.execute(_SEEN, subject).fetchall() if entry.flag_reuse else []
+    cursor.execute(_SEE, (*subject, entry.digest, entry.number, entry.now, entry.since))
+    if not cursor.connection.changes():
+        ((first, _),) = cursor.execute(_SEEN, subject).fetchall()
+        return Written(Receipt(id_text(EVENT, cast(int, first)), duplicate=True))
+    if known and known[0][1] != entry.digest:
+        event = msgspec.structs.replace(event, reused=True)
+    cursor.execute(_EVENT, event_row(event, entry.number, entry.ruleset))
+    cursor.execute(_BODY, (entry.number, event.payload))
+    moves = insert_deliveries(cursor, entry.number, event.thread, entry.owed, entry.now)
+    if moves:
+        recent.keep(entry.number, event)
+    return Written(Receipt(event.id, duplicate=False), moves, wake=bool(moves))
 
 
 def insert_deliveries(
@@ -86,12 +87,17 @@ class SqliteInbox(Side):
         ruleset: str,
         flag_reuse: bool = False,
     ) -> Receipt:
-        """See `Inbox.record`."""
+        """See `Inbox.record`. `ValueError` if the event has no id of the right form."""
+        number = event_number(event.id)
+        if not number:
+            raise ValueError(f"'{event.id}' is not an event id")
         store = self._store
         now = store.clock.now()
-        entry = Entry(event, [(store.ids.next(), route) for route in routes], ruleset, now)
         since = -inf if window is None else now - window if window > 0 else inf
-        return await store.writer.write(partial(entry.write, store.recent, since, flag_reuse))
+        digest = hashlib.sha256(event.payload).digest()[:_DIGEST_BYTES]
+        owed = [(store.ids.next(), route) for route in routes]
+        entry = Entry(event, number, digest, owed, ruleset, now, since, flag_reuse)
+        return await store.writer.write(partial(_record, entry, store.recent))
 
     async def remember(self, digest: str, rules: str) -> None:
         """See `Inbox.remember`."""

@@ -12,6 +12,7 @@ import apsw
 from router.clock import first_id_at
 from router.delivery import State
 from router.errors import JournalError
+from router.journal.sqlite.faults import described
 from router.journal.sqlite.files import sync_file, sync_folder
 from router.journal.sqlite.moves import bury_of
 from router.journal.sqlite.reader import open_reader
@@ -90,7 +91,7 @@ def _back_up(journal: Path, vfs: str | None, target: Path) -> None:
     except OSError as error:
         raise JournalError(f"cannot write '{target}': {error.strerror}") from None
     except apsw.Error as error:
-        raise JournalError(f"cannot write '{target}': {error}") from error
+        raise JournalError(f"cannot write '{target}': {described(error)}") from error
     finally:
         part.unlink(missing_ok=True)
 

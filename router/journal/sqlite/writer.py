@@ -131,8 +131,10 @@ class Writer:
             # it.
             if batch:
                 self.broken = "the journal's thread failed; its traceback says where"
-            self._shut()
-            self._post(self._end, batch)
+            try:
+                self._shut()
+            finally:
+                self._post(self._end, batch)
 
     def _gather(self) -> list[_Item]:
         batch: list[_Item] = []
@@ -170,10 +172,7 @@ class Writer:
     def _roll_back(self, batch: list[_Item], error: apsw.Error) -> None:
         self._judge(error)
         if self._connection.in_transaction:
-            try:
-                self._cursor.execute("ROLLBACK")
-            except apsw.Error as again:
-                self.broken = f"the journal cannot roll back: {again}"
+            self._cursor.execute("ROLLBACK")
         for item in batch:
             item.written = None
             item.error = JournalBroken(self.broken) if self.broken else fault(error)
@@ -191,18 +190,19 @@ class Writer:
         if self._pages >= _CHECKPOINT and not self.broken:
             self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
 
-    def _copy(self, mode: int) -> None:
+    def _copy(self, mode: int) -> bool:
         try:
             self._connection.wal_checkpoint(mode=mode)
         except apsw.Error as error:
             self._judge(error)
+            return False
+        return True
 
     def _shut(self) -> None:
-        if not self.broken:
-            self._copy(apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        if self.broken:
+        if self.broken or not self._copy(apsw.SQLITE_CHECKPOINT_TRUNCATE):
+            # The log stays: the next opening reads it, and copies it if it can.
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        self._connection.close(force=True)
+        self._connection.close()
 
     def _post(self, callback: Callable[[list[_Item]], None], batch: list[_Item]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -212,17 +212,17 @@ class Writer:
 
     def _answer(self, batch: list[_Item]) -> None:
         for item in batch:
-            if item.written is not None:
-                self._applied(item.written)
-            future = item.future
+            written, future = item.written, item.future
+            if written is not None:
+                self._applied(written)
             if future is None:
                 continue
             if future.done():
                 self._take_back(item)
-            elif item.error is not None:
-                future.set_exception(item.error)
-            elif item.written is not None:
-                future.set_result(item.written.result)
+            elif written is None:
+                future.set_exception(item.error or self._reason())
+            else:
+                future.set_result(written.result)
         if self.broken:
             self._told()
 
@@ -232,10 +232,8 @@ class Writer:
 
     def _end(self, unanswered: list[_Item]) -> None:
         self._over.set_result(None)
-        while not self._queue.empty():
-            item = self._queue.get()
-            if item is not None:
-                unanswered.append(item)
+        behind = [self._queue.get() for _ in range(self._queue.qsize())]
+        unanswered += [item for item in behind if item is not None]
         for item in unanswered:
             item.written, item.error = None, self._reason()
         self._answer(unanswered)

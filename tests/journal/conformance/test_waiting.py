@@ -1,0 +1,191 @@
+"""What every backend promises of waiting, marks, and deliveries that saw crashes."""
+
+import asyncio
+
+from router.delivery import State
+from router.journal.journal import DeliveryQuery, Journal, SinkMark
+from tests.journal.backends import Place, Time, an_event, claimed, recorded, settled, settlement
+
+
+async def _woken(journal: Journal) -> bool:
+    """Whether `wait` returns without its time being up."""
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(journal.wait(None))
+        done, _ = await asyncio.wait([waiting], timeout=0.001)
+        waiting.cancel()
+    return bool(done)
+
+
+async def test_wait_returns_when_its_time_is_up(journal: Journal) -> None:
+    """Without anything having happened."""
+    await journal.wait(0.001)
+
+
+async def test_wait_returns_once_per_alarm(journal: Journal) -> None:
+    """A wake before the wait counts, and counts once."""
+    journal.wake()
+    journal.wake()
+
+    assert await _woken(journal)
+    assert not await _woken(journal)
+
+
+async def test_whatever_becomes_due_ends_the_wait(journal: Journal, time: Time) -> None:
+    """Recorded, to be retried, expedited, added, requeued."""
+    event = await recorded(journal, time, "slack")
+    assert await _woken(journal)
+    await settled(journal, "slack", State.PENDING, due=time.wall + 60)
+    assert await _woken(journal)
+    await journal.expedite("slack")
+    assert await _woken(journal)
+    await settled(journal, "slack", State.DEAD)
+    assert not await _woken(journal)
+    await journal.requeue(sink="slack")
+    assert await _woken(journal)
+    await journal.add(event.id, [])
+    assert not await _woken(journal)
+    await journal.record(an_event(journal, time), [], window=None, ruleset="rules")
+    assert not await _woken(journal)
+
+
+async def test_sink_marks_are_kept_until_they_are_emptied(place: Place) -> None:
+    """Over restarts; a mark replaces the one before."""
+    held = SinkMark(sink="hook", held_until=12.5, fingerprint="f1")
+    paused = SinkMark(sink="slack", paused="answered 404", by_operator=True, fingerprint="f2")
+    async with place.open() as journal:
+        assert await journal.marks() == []
+        await journal.mark(SinkMark(sink="slack", paused="other"))
+        for mark in (paused, held):
+            await journal.mark(mark)
+    async with place.open() as journal:
+        assert [held, paused] == await journal.marks()
+        await journal.mark(SinkMark(sink="slack"))
+        await journal.mark(SinkMark(sink="unknown"))
+
+        assert [held] == await journal.marks()
+
+
+async def _crash(place: Place, journal: Journal, number: int) -> Place:
+    """The place a process would find that started after this one died: a copy taken while it runs."""
+    folder = place.folder / f"life {number}"
+    folder.mkdir()
+    await journal.backup(str(folder / "journal.db"))
+    return Place(place.backend, folder, place.time)
+
+
+async def test_what_was_in_flight_at_a_crash_is_due_again_and_counted(place: Place, time: Time) -> None:
+    """Pending, with one crash more, and claimed under the next number."""
+    async with place.open() as journal:
+        await recorded(journal, time, "slack")
+        await claimed(journal, "slack")
+        after = await _crash(place, journal, 1)
+    async with after.open() as journal:
+        assert journal.counts() == {("slack", State.PENDING): 1}
+
+        claim = await claimed(journal, "slack")
+
+        assert (claim.delivery.crashes, claim.delivery.claim) == (1, 2)
+
+
+async def test_a_suspect_is_passed_over_and_tried_alone(place: Place, time: Time) -> None:
+    """In flight at two crashes: from then on only a claim for suspects takes it, one at a time."""
+    current = place
+    async with place.open() as journal:
+        for _ in range(2):
+            await recorded(journal, time, "slack")
+            await recorded(journal, time, "hook")
+        current = await _crash_in_flight(place, journal, 1)
+    async with current.open() as journal:
+        current = await _crash_in_flight(current, journal, 2)
+    async with current.open() as journal:
+        innocent = await recorded(journal, time, "slack")
+
+        usual = await journal.claim({"slack": 9, "hook": 9}, probe=["hook"])
+        alone = await journal.claim({"slack": 9, "hook": 9}, suspect=True)
+
+        assert [innocent.id] == [claim.event.id for claim in usual.claims]
+        assert (usual.suspects, usual.next_due) == (2, None)
+        assert [claim.delivery.crashes for claim in alone.claims] == [2]
+        assert alone.suspects == 3
+
+
+async def _crash_in_flight(place: Place, journal: Journal, number: int) -> Place:
+    await journal.claim({"slack": 9, "hook": 9})
+    return await _crash(place, journal, number)
+
+
+async def _suspect(place: Place, time: Time) -> Place:
+    """A place with one delivery that was in flight at two crashes."""
+    current = place
+    for number in (1, 2):
+        async with current.open() as journal:
+            if number == 1:
+                await recorded(journal, time, "slack")
+            current = await _crash_in_flight(current, journal, number)
+    return current
+
+
+async def test_a_suspect_waits_for_its_time_like_any_other(place: Place, time: Time) -> None:
+    """It is not counted before, and its time is known."""
+    current = await _suspect(place, time)
+    due = time.wall + 60
+    async with current.open() as journal:
+        claim = (await journal.claim({"slack": 1}, suspect=True)).claims[0]
+        await journal.settle([settlement(claim, State.PENDING, due=due, failures=1)])
+        later = await recorded(journal, time, "slack")
+        await settled(journal, "slack", State.PENDING, due=due + 9)
+
+        early = await journal.claim({"slack": 1}, suspect=True)
+        assert ([], due, 0) == (early.claims, early.next_due, early.suspects)
+        assert await journal.expedite("slack") == 2
+        found = await journal.claim({"slack": 1}, suspect=True)
+
+        assert [claim.delivery.id] == [each.delivery.id for each in found.claims]
+        assert (time.wall, 0) == (found.next_due, found.suspects)
+        assert later.id == (await claimed(journal, "slack")).event.id
+
+
+async def test_the_only_one_in_flight_at_three_crashes_is_set_aside(place: Place, time: Time) -> None:
+    """Dead, with the reason; requeued it starts afresh."""
+    current = await _suspect(place, time)
+    async with current.open() as journal:
+        await recorded(journal, time, "slack")
+        await journal.claim({"slack": 1}, suspect=True)
+        current = await _crash(current, journal, 3)
+    async with current.open() as journal:
+        (dead,) = await journal.deliveries(DeliveryQuery(state=State.DEAD))
+        assert ("in flight alone at 3 crashes", 3, time.wall) == (dead.reason, dead.crashes, dead.settled_at)
+        assert journal.counts() == {("slack", State.DEAD): 1, ("slack", State.PENDING): 1}
+        await journal.requeue(ids=[dead.id])
+
+        batch = await journal.claim({"slack": 9})
+
+        assert dead.id in [claim.delivery.id for claim in batch.claims]
+        assert [claim.delivery.crashes for claim in batch.claims] == [0, 0]
+
+
+async def test_three_crashes_in_company_do_not_kill_a_delivery(place: Place, time: Time) -> None:
+    """Only the one that was alone is to blame."""
+    current = place
+    for number in range(1, 4):
+        async with current.open() as journal:
+            if number == 1:
+                await recorded(journal, time, "slack")
+            await recorded(journal, time, "slack")
+            await journal.claim({"slack": 9})
+            if number == 3:
+                await journal.claim({"slack": 9}, suspect=True)
+            current = await _crash(current, journal, number)
+    async with current.open() as journal:
+        assert journal.counts() == {("slack", State.PENDING): 4}
+        crashes = [each.crashes for each in await journal.deliveries(DeliveryQuery())]
+        assert max(crashes) == 3
+
+
+async def test_a_proper_end_counts_no_crash(place: Place, time: Time) -> None:
+    """What was given back before the end is as it was."""
+    async with place.open() as journal:
+        await recorded(journal, time, "slack")
+        await settled(journal, "slack", State.PENDING, due=time.wall)
+    async with place.open() as journal:
+        assert (await claimed(journal, "slack")).delivery.crashes == 0
