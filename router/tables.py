@@ -5,6 +5,7 @@ Pure: width and time are arguments. Must not know how a document was fetched or 
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from shlex import quote
 
 import click
 import msgspec
@@ -31,7 +32,9 @@ from router.answers import (
 )
 from router.columns import ago, document, exact, grid, listing, plain, plural, span, width
 from router.config.schema import Config
+from router.sinks.log import Log
 from router.sources import samples
+from router.sources.source import Source
 
 # What an event's page shows, in this order; what is absent is left out.
 _FACTS = (
@@ -83,7 +86,7 @@ def welcome(config: Config, public: str, admin: str, command: str = "visual-rout
         grid(["  SOURCE", "TYPE", "POST TO", "SIGNATURE"], hooks, None),
         f"  admin  {admin}  /healthz  /readyz  /metrics  /api/v1/status",
     ]
-    line = _line_to_try(config, command)
+    line = _line_to_try(config, "python -m router" if command.endswith("__main__.py") else command)
     if line is not None:
         parts.append(f"  try    {line}")
     return "\n" + "\n\n".join(parts) + "\n"
@@ -268,13 +271,25 @@ def kind_of(row: EventRow) -> str:
 
 
 def _line_to_try(config: Config, command: str) -> str | None:
-    """A command that posts a sample to the first source."""
-    for name, source in config.sources.items():
-        fitting = [sample for sample in samples.names() if sample.startswith(f"{source.provider}/")]
-        telling = [sample for sample in fitting if "pending" in sample or "diffs" in sample] or fitting
-        if telling:
-            return f"{command} send --config {config.path} --source {name} {telling[-1]}"
-    return None
+    """A command that posts a sample, if there is one for any source: one whose way is easily seen."""
+    choices = [
+        (_shown_by(config, source, sample), name, sample)
+        for name, source in config.sources.items()
+        for sample in samples.names()
+        if sample.startswith(f"{source.provider}/")
+    ]
+    if not choices:
+        return None
+    _, name, sample = max(choices, key=lambda choice: choice[0])
+    return f"{command} send --config {quote(config.path)} --source {name} {sample}"
+
+
+def _shown_by(config: Config, source: Source, sample: str) -> tuple[bool, bool, int]:
+    """How well a sample shows what the rules do: seen in this terminal, worth a look, at many sinks."""
+    provider, _, name = sample.partition("/")
+    event = source.decode(samples.load(provider, name), 0.0)
+    sinks = [route.sink for route in config.matcher.match(event)]
+    return any(isinstance(config.sinks[sink], Log) for sink in sinks), event.status == "pending", len(sinks)
 
 
 def _facts(row: EventRow) -> list[tuple[str, str | None]]:
@@ -306,7 +321,7 @@ def _conditions(clause: str, conditions: Sequence[CheckedRow]) -> Iterator[tuple
     for number, checked in enumerate(conditions):
         for place, finding in enumerate(checked.findings):
             word = "and" if place else "or" if number else clause
-            said = f"wanted {finding.wanted}, saw {_seen(finding.seen)}"
+            said = f"wanted {finding.wanted}; saw {_seen(finding.seen)}"
             yield f"{word} {plain(finding.field)}", finding.held, said
 
 

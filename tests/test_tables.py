@@ -251,12 +251,12 @@ def test_rules_are_told_condition_by_condition() -> None:
 
     assert tables.verdicts(rows, VIEW).splitlines() == [
         "  1. bots nowhere: no match",
-        "       when branch  no   wanted dependabot/**, saw 'main'",
+        "       when branch  no   wanted dependabot/**; saw 'main'",
         "  2. eyes: matched -> design, log (has it already); final",
-        "       when changes   yes  wanted 50.., saw 51",
-        "       or status      no   wanted broken, saw 'pending'",
-        "       and branch     yes  wanted main, saw 'main'",
-        "       unless author  no   wanted renovate*, saw nothing",
+        "       when changes   yes  wanted 50..; saw 51",
+        "       or status      no   wanted broken; saw 'pending'",
+        "       and branch     yes  wanted main; saw 'main'",
+        "       unless author  no   wanted renovate*; saw nothing",
         "  3. rest: not reached: 'eyes' is final",
         "  4. quiet: matched -> nowhere; final",
     ]

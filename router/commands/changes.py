@@ -1,0 +1,165 @@
+"""Changes that the running router makes: requeue, discard, replay, pause, resume, reload, backup."""
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from router import tables
+from router.answers import Changed, Copied, Reload, Replayed, SinkRow, Skipped
+from router.client import Client
+from router.columns import plural
+from router.commands.daemon import quoted, reach
+from router.commands.options import config_option, json_option
+from router.commands.terminal import print_json, read, show, waiting
+from router.errors import Rejected
+
+# A change may touch every row of a large journal; nobody waits for longer without wanting to know.
+_LONG = 3600.0
+_AT_ONCE = 500
+
+
+@click.command(short_help="Try dead deliveries again, now.")
+@click.argument("ids", metavar="ID…", nargs=-1)
+@click.option("--sink", metavar="NAME", help="All dead deliveries of this sink.")
+@config_option
+@json_option
+@click.pass_context
+def requeue(ctx: click.Context, ids: tuple[str, ...], sink: str | None, *, as_json: bool) -> None:
+    """Try dead deliveries again, now, with a fresh retry schedule.
+
+    ID is a delivery (dlv_…) or an event (evt_…: all of its).
+    """
+    _one_of(ids, sink)
+    with waiting("requeueing"):
+        raw = _change(reach(ctx), "requeue", ids, sink, {})
+    show(raw, Changed, lambda document, _: tables.changed(document, "requeued"), as_json=as_json)
+
+
+@click.command(short_help="Give pending deliveries up.")
+@click.argument("ids", metavar="ID…", nargs=-1)
+@click.option("--sink", metavar="NAME", help="All pending deliveries of this sink.")
+@click.option(
+    "--reason", default="discarded by an operator", show_default=True, help="Kept with each of them."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before discarding a whole sink's.")
+@config_option
+@json_option
+@click.pass_context
+def discard(
+    ctx: click.Context, ids: tuple[str, ...], sink: str | None, reason: str, *, yes: bool, as_json: bool
+) -> None:
+    """Give pending deliveries up: they become dead letters, and requeue brings them back.
+
+    ID is a delivery (dlv_…) or an event (evt_…: all of its).
+    """
+    _one_of(ids, sink)
+    if sink is not None and not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"Discarding everything pending for '{sink}' wants --yes.")
+        click.confirm(f"Discard everything pending for '{sink}'?", abort=True, err=True)
+    with waiting("discarding"):
+        raw = _change(reach(ctx), "discard", ids, sink, {"reason": reason})
+    show(raw, Changed, lambda document, _: tables.changed(document, "discarded"), as_json=as_json)
+
+
+@click.command(short_help="Send old events through the rules in force.")
+@click.argument("ids", metavar="EVENT…", nargs=-1, required=True)
+@config_option
+@json_option
+@click.pass_context
+def replay(ctx: click.Context, ids: tuple[str, ...], *, as_json: bool) -> None:
+    """Send old events through the rules in force: every sink they name that has not had the event gets it.
+
+    A sink that had it already does not get it again; for a dead delivery there is requeue.
+    """
+    client = reach(ctx)
+    with waiting(f"replaying {plural(len(ids), 'event')}"):
+        paths = [f"/events/{quoted(each)}/replay" for each in dict.fromkeys(ids)]
+        done = [read(client.post(path), Replayed) for path in paths]
+    if as_json:
+        print_json(msgspec.json.encode({"replayed": done}))
+    else:
+        click.echo("\n".join(tables.replayed(one) for one in done))
+
+
+@click.command(short_help="Hold all deliveries to a sink.")
+@click.argument("sink")
+@click.option("--reason", default="paused by an operator", show_default=True, help="Shown by status.")
+@config_option
+@json_option
+@click.pass_context
+def pause(ctx: click.Context, sink: str, reason: str, *, as_json: bool) -> None:
+    """Hold all deliveries to a sink, over restarts and reloads, until resume."""
+    raw = reach(ctx).post(f"/sinks/{quoted(sink)}/pause", {"reason": reason})
+    show(raw, SinkRow, tables.sink, as_json=as_json)
+
+
+@click.command(short_help="Let deliveries to a sink go on.")
+@click.argument("sink")
+@config_option
+@json_option
+@click.pass_context
+def resume(ctx: click.Context, sink: str, *, as_json: bool) -> None:
+    """Let deliveries to a paused, held or failing sink go on: what waited for it is due now."""
+    with waiting("resuming"):
+        raw = reach(ctx).post(f"/sinks/{quoted(sink)}/resume", limit=_LONG)
+    show(raw, SinkRow, tables.sink, as_json=as_json)
+
+
+@click.command(short_help="Validate the configuration, then put it into force.")
+@config_option
+@json_option
+@click.pass_context
+def reload(ctx: click.Context, *, as_json: bool) -> None:
+    """Validate the configuration file of the running router, then put sources, rules and sinks into force.
+
+    A file with problems changes nothing: they are listed, and the exit code is 2.
+    """
+    with waiting("reloading"):
+        raw = reach(ctx).post("/reload", limit=_LONG, expected=(422,))
+    document = show(raw, Reload, lambda document, _: tables.reload(document), as_json=as_json)
+    for problem in document.problems:
+        click.echo(problem, err=True)
+    ctx.exit(0 if document.ok else 2)
+
+
+@click.command(short_help="Have the router write a consistent copy of its journal.")
+@click.argument("file", type=click.Path())
+@config_option
+@json_option
+@click.pass_context
+def backup(ctx: click.Context, file: str, *, as_json: bool) -> None:
+    """Have the running router write a consistent copy of its journal to a new FILE.
+
+    The router writes it, so it must be allowed to: under systemd that is below /var/lib/visual-router. The
+    copy opens as a journal.
+    """
+    path = str(Path(file).absolute())
+    with waiting(f"writing {path}"):
+        raw = reach(ctx).post("/backup", {"path": path}, limit=_LONG)
+    show(raw, Copied, lambda document, _: tables.copied(document), as_json=as_json)
+
+
+def _one_of(ids: tuple[str, ...], sink: str | None) -> None:
+    if bool(ids) == (sink is not None):
+        raise click.UsageError("Name either IDs or a --sink.")
+
+
+def _change(client: Client, verb: str, ids: tuple[str, ...], sink: str | None, more: dict[str, str]) -> bytes:
+    """One request for a sink, as many as it takes for ids; the answers added up."""
+    path = f"/deliveries/{verb}"
+    if sink is not None:
+        return client.post(path, {"sink": sink, **more}, limit=_LONG)
+    count, skipped = 0, list[Skipped]()
+    for start in range(0, len(ids), _AT_ONCE):
+        try:
+            raw = client.post(path, {"ids": ids[start : start + _AT_ONCE], **more}, limit=_LONG)
+        except Rejected as error:
+            done = f"; {plural(count, 'delivery')} had been changed before" if count else ""
+            raise Rejected(f"{error}{done}", error.fix, error.status) from None
+        answer = read(raw, Changed)
+        count += answer.count
+        skipped += answer.skipped
+    return msgspec.json.encode(Changed(count, skipped))

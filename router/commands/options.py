@@ -1,0 +1,61 @@
+"""Options: what many commands take, and where the configuration is found.
+
+Must stay cheap to import: `--help` loads it.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from router.errors import Rejected
+
+VARIABLE = "VISUAL_ROUTER_CONFIG"
+PLACES = ("config.yaml", "/etc/visual-router/config.yaml")
+
+_KEY = "router.config"
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+def config_option(command: _Command) -> _Command:
+    """`--config FILE`, before or after the command; the last one given counts."""
+    return click.option(
+        "--config",
+        metavar="FILE",
+        expose_value=False,
+        callback=_remember,
+        type=click.Path(),
+        help=f"The configuration [default: ${VARIABLE}, ./{PLACES[0]}, {PLACES[1]}].",
+    )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """`--json`: one document instead of a table."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for scripts.")(
+        command
+    )
+
+
+def config_path(ctx: click.Context) -> str:
+    """The configuration's path, as given or as found.
+
+    Raises:
+        Rejected: there is none.
+    """
+    given: str | None = ctx.meta.get(_KEY) or os.environ.get(VARIABLE)
+    if given:
+        return given
+    for place in PLACES:
+        if Path(place).is_file():
+            return place
+    raise Rejected(
+        f"no configuration: ${VARIABLE} is not set, and neither ./{PLACES[0]} nor {PLACES[1]} exists",
+        "name one with --config FILE",
+    )
+
+
+def _remember(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[_KEY] = value

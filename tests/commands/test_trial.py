@@ -1,0 +1,194 @@
+"""`explain` and `render`: what would happen to an event, without a daemon and without a secret."""
+
+import json
+from textwrap import dedent
+
+import pytest
+
+from router.sources import samples
+from tests.commands.shell import Shell
+
+BUILD = b'{"event": "build", "build": {"number": 7, "branch": "main", "status": "PENDING"}}'
+CONFIG = """
+sources:
+  web: {type: chromatic, secret: env:NOT_SET_ANYWHERE}
+  shop: {type: chromatic, unsigned: true}
+  percy: {type: percy, secret: env:NOT_SET_ANYWHERE}
+sinks:
+  design: {type: webhook, url: env:NOT_SET_ANYWHERE}
+  log: {type: log}
+rules:
+  - {name: bots, when: {branch: "bot/**"}, final: true}
+  - name: main needs eyes
+    when: {status: [pending, denied], branch: main}
+    unless: {author: "renovate*"}
+    to: design
+    message: "{{ branch }} of {{ source }}"
+"""
+
+
+@pytest.fixture
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """Two sources of one provider, one of another."""
+    one = Shell(tmp_path_factory.mktemp("trial"))
+    one.write(CONFIG)
+    one.write(BUILD.decode(), "body.json")
+    return one
+
+
+def body(shell: Shell) -> str:
+    """The path of a build's body."""
+    return str(shell.folder / "body.json")
+
+
+def test_explain_tells_rule_by_rule_what_was_wanted_and_what_was_seen(shell: Shell) -> None:
+    """Readable without colours; where it goes at the end."""
+    page = shell.run("explain", "--source", "web", body(shell)).stdout
+
+    assert page == dedent(
+        """\
+        source           web
+        provider         chromatic
+        event            build
+        kind             build
+        status           pending
+        provider_status  PENDING
+        branch           main
+        build            7
+
+          1. bots: no match
+               when branch  no   wanted bot/**; saw 'main'
+          2. main needs eyes: matched -> design
+               when status    yes  wanted pending, denied; saw 'pending'
+               and branch     yes  wanted main; saw 'main'
+               unless author  no   wanted renovate*; saw nothing
+
+        goes to: design
+        """
+    )
+
+
+def test_explain_for_scripts_is_one_document(shell: Shell) -> None:
+    """Event, verdicts, routes."""
+    document = json.loads(shell.run("explain", "--source", "web", body(shell), "--json").stdout)
+
+    assert document["event"]["status"] == "pending"
+    assert [verdict["matched"] for verdict in document["verdicts"]] == [False, True]
+    assert document["routes"] == [{"rule": "main needs eyes", "sink": "design"}]
+
+
+def test_a_body_comes_from_standard_input_too(shell: Shell) -> None:
+    """`-`, as everywhere."""
+    page = shell.run("explain", "--source", "web", "-", stdin=BUILD).stdout
+
+    assert page.endswith("goes to: design\n")
+
+
+def test_a_sample_needs_no_file(shell: Shell) -> None:
+    """With its provider or, where only one has it, without."""
+    for name in ("percy/build_finished", "build_finished", "percy/build_created"):
+        assert "percy" in shell.run("explain", name).stdout
+
+
+def test_the_source_is_told_by_the_body_where_only_one_understands_it(shell: Shell) -> None:
+    """Otherwise it must be named."""
+    shell.write(samples.load("percy", "build_finished").decode(), "percy.json")
+
+    assert "percy" in shell.run("explain", str(shell.folder / "percy.json")).stdout
+    assert shell.run("explain", body(shell), code=2).stderr == (
+        "error: 2 sources could read this body\n  fix: name one with --source: web, shop\n"
+    )
+    assert shell.run("explain", "-", stdin=b'{"x": 1}', code=2).stderr == (
+        "error: no source of the configuration understands this body\n"
+        "  fix: name one with --source: web, shop, percy\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "fix"),
+    [
+        (["--source", "wbe", "-"], "no source is called 'wbe'", "did you mean 'web'?"),
+        (
+            ["--source", "web", "none.json"],
+            "no file 'none.json', and 'none.json' is not a sample of chromatic; ",
+            "write a file, - for standard input, or a sample (visual-router send --list)",
+        ),
+        (
+            ["--source", "web", "percy/none"],
+            "no file 'percy/none', and 'none' is not a sample of percy; ",
+            "write a file, - for standard input, or a sample (visual-router send --list)",
+        ),
+        (
+            ["none/none"],
+            "no file 'none/none', and 'none' is not a provider; there are chromatic, percy, happo",
+            "write a file, - for standard input, or a sample (visual-router send --list)",
+        ),
+    ],
+)
+def test_a_slip_in_what_to_try_is_told(shell: Shell, words: list[str], error: str, fix: str) -> None:
+    """With what was meant, or what there is."""
+    first, second = shell.run("explain", *words, code=2, stdin=BUILD).stderr.splitlines()
+
+    assert first.startswith(f"error: {error}")
+    assert second == f"  fix: {fix}"
+
+
+def test_a_body_that_no_source_takes_is_told(shell: Shell) -> None:
+    """Only objects are events."""
+    result = shell.run("explain", "--source", "web", "-", stdin=b"[1]", code=2)
+
+    assert result.stderr == (
+        "error: the body is refused: not a JSON object\n  fix: providers only ever send JSON objects\n"
+    )
+
+
+def test_render_shows_what_a_sink_would_send(shell: Shell) -> None:
+    """With the rule's message; no secret is needed for it."""
+    page = shell.run("render", "--sink", "design", "--source", "web", body(shell)).stdout
+
+    assert '"message": "main of web"' in page
+    assert '"rule": "main needs eyes"' in page
+
+
+def test_render_says_if_no_rule_sends_it_there(shell: Shell) -> None:
+    """On standard error: the rendering itself stays clean."""
+    result = shell.run("render", "--sink", "log", "--source", "web", body(shell))
+
+    assert result.stderr == "note: no rule sends this event to 'log'\n"
+    assert "web" in result.stdout
+
+
+def test_render_for_scripts_is_one_document(shell: Shell) -> None:
+    """Sink, rule (null: none) and the text."""
+    document = json.loads(
+        shell.run("render", "--sink", "log", "--source", "web", body(shell), "--json").stdout
+    )
+
+    assert (document["sink"], document["rule"]) == ("log", None)
+    assert document["text"]
+
+
+def test_a_text_that_no_template_can_make_is_told(shell: Shell) -> None:
+    """A body template that this event breaks: exit code 1."""
+    text = '\'{{ "{" if payload.odd else "{}" }}\''
+    sink = f"design: {{type: webhook, url: env:NOT_SET_ANYWHERE, body: {text}}}"
+    shell.write(CONFIG.replace("design: {type: webhook, url: env:NOT_SET_ANYWHERE}", sink))
+    odd = BUILD.replace(b'"event"', b'"odd": true, "event"')
+    result = shell.run("render", "--sink", "design", "--source", "web", "-", stdin=odd, code=1)
+
+    assert result.stderr.startswith("error: sink 'design' cannot render this event: ")
+    assert result.stderr.endswith("\n  fix: look at its template\n")
+
+
+def test_a_file_that_cannot_be_read_is_told(shell: Shell) -> None:
+    """It is there, and yet."""
+    result = shell.run("explain", "--source", "web", "/proc/self/mem", code=2)
+
+    assert result.stderr.startswith("error: '/proc/self/mem' cannot be read: Input/output error\n")
+
+
+def test_a_sink_that_is_not_there_is_told(shell: Shell) -> None:
+    """With the one that was meant."""
+    result = shell.run("render", "--sink", "desing", "--source", "web", body(shell), code=2)
+
+    assert result.stderr == "error: no sink is called 'desing'\n  fix: did you mean 'design'?\n"
