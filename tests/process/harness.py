@@ -1,4 +1,7 @@
-"""The real daemon as a child process, and a destination that does as it is told."""
+"""The real daemon as a child process, and a destination that does as it is told.
+
+Nothing here blocks the loop: the destination answers in it.
+"""
 
 import asyncio
 import base64
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import anyio.to_thread
 from aiohttp import web
 
 PAYLOADS = Path(__file__).parents[1] / "sources" / "payloads"
@@ -63,8 +67,11 @@ class Daemon:
         """Everything it said on standard output."""
         return (self.folder / "stdout").read_text("utf-8")
 
-    def start(self) -> "Daemon":
+    async def start(self) -> "Daemon":
         """Start, and return when it says READY to its supervisor."""
+        return await anyio.to_thread.run_sync(self._start)
+
+    def _start(self) -> "Daemon":
         path = str(self.folder / "notify")
         Path(path).unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
@@ -97,18 +104,21 @@ class Daemon:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def stop(self) -> int:
+    async def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         self.signal(signal.SIGTERM)
-        return self.wait()
+        return await self.wait()
 
-    def wait(self) -> int:
+    async def wait(self) -> int:
         """Wait for the end; returns the exit code."""
         assert self.process is not None
-        return self.process.wait(START_LIMIT)
+        return await anyio.to_thread.run_sync(self.process.wait, START_LIMIT)
 
-    def command(self, *words: str, code: int = 0) -> str:
-        """Run a command against this daemon; returns its standard output."""
+    async def command(self, *words: str, code: int = 0) -> str:
+        """Run a command against this daemon; returns its standard output, or all it said if it is to fail."""
+        return await anyio.to_thread.run_sync(self._command, words, code)
+
+    def _command(self, words: tuple[str, ...], code: int) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "router", *words, "--config", str(self.config)],
             cwd=self.folder,
@@ -121,9 +131,9 @@ class Daemon:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout if code == 0 else done.stdout + done.stderr
 
-    def ask(self, *words: str) -> Any:
+    async def ask(self, *words: str) -> Any:
         """The JSON answer of a command."""
-        return json.loads(self.command(*words, "--json"))
+        return json.loads(await self.command(*words, "--json"))
 
 
 class Destination:

@@ -53,36 +53,36 @@ async def test_what_was_accepted_while_the_sink_was_down_arrives_after_a_crash(
 ) -> None:
     """200 events, a sink that answers 503, `kill -9`, a restart: all arrive, each under one id."""
     destination.status = 503
-    router = daemon(routed_to(destination.url), SECRET).start()
+    router = await daemon(routed_to(destination.url), SECRET).start()
     acknowledged = await accept_events(router, EVENTS)
     router.kill()
     destination.status = 200
-    router.start()
+    await router.start()
     await destination.until(lambda: len(set(destination.ids)) == EVENTS)
 
     delivered = {document["data"]["id"] for document in destination.documents}
 
     assert len(acknowledged) == EVENTS
     assert delivered == acknowledged
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
 
 async def test_a_second_daemon_on_the_same_journal_is_refused(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
     """It says who owns the journal and ends; the first goes on undisturbed."""
-    first = daemon(routed_to(destination.url), SECRET).start()
+    first = await daemon(routed_to(destination.url), SECRET).start()
     second = daemon(routed_to(destination.url), SECRET)
     second.config.write_text(second.config.read_text().replace(str(second.folder), str(first.folder)))
     second.launch()
 
-    assert second.wait() == 1
+    assert await second.wait() == 1
     assert f"is in use by process {first.process.pid}" in second.log
     assert len(await accept_events(first, 3)) == 3
 
     await destination.until(lambda: len(destination.ids) == 3)
 
-    assert first.stop() == 0
+    assert await first.stop() == 0
 
 
 async def test_stopping_gives_unfinished_deliveries_back_uncounted(
@@ -92,18 +92,18 @@ async def test_stopping_gives_unfinished_deliveries_back_uncounted(
     destination.hang = asyncio.Event()
     router = daemon(routed_to(destination.url), SECRET)
     router.write(routed_to(destination.url), grace="100ms")
-    router.start()
+    await router.start()
     await accept_events(router, 1)
     await destination.until(lambda: destination.asked == 1)
 
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
     destination.hang.set()
     destination.hang = None
-    router.start()
+    await router.start()
     await destination.until(lambda: len(destination.ids) == 1)
     event_id = destination.documents[0]["data"]["id"]
-    while (delivery := router.ask("show", event_id)["deliveries"][0])["state"] != "delivered":
+    while (delivery := (await router.ask("show", event_id))["deliveries"][0])["state"] != "delivered":
         pass
 
     assert [attempt["outcome"] for attempt in delivery["attempts"]] == ["delivered"]

@@ -36,13 +36,13 @@ async def test_a_sink_that_hangs_slows_no_other(
     misbehaving.hang = asyncio.Event()
     router = daemon(two_sinks(misbehaving.url, second.url))
     router.write(two_sinks(misbehaving.url, second.url), grace="100ms")
-    router.start()
+    await router.start()
     for number in range(50):
         assert (await post(f"{router.url}/hooks/web", BUILD % number))[0] == 202
     await second.until(lambda: len(second.ids) == 50)
 
     assert misbehaving.asked == 2
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
 
 async def test_a_revoked_sink_is_paused_and_nothing_becomes_a_dead_letter(
@@ -50,26 +50,26 @@ async def test_a_revoked_sink_is_paused_and_nothing_becomes_a_dead_letter(
 ) -> None:
     """410 pauses the sink over a restart; `resume` delivers everything that waited."""
     misbehaving.status = 410
-    router = daemon(two_sinks(misbehaving.url, second.url)).start()
+    router = await daemon(two_sinks(misbehaving.url, second.url)).start()
     for number in range(5):
         await post(f"{router.url}/hooks/web", BUILD % number)
     await second.until(lambda: len(second.ids) == 5)
     await misbehaving.until(lambda: misbehaving.asked > 0)
 
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
     misbehaving.status, asked = 200, misbehaving.asked
-    router.start()
-    sinks = {sink["name"]: sink for sink in router.ask("status")["sinks"]}
+    await router.start()
+    sinks = {sink["name"]: sink for sink in (await router.ask("status"))["sinks"]}
 
     assert (sinks["bad"]["state"], sinks["bad"]["reason"]) == ("paused", "answered 410")
     assert (sinks["bad"]["pending"], sinks["bad"]["dead"]) == (5, 0)
     assert misbehaving.asked == asked
 
-    router.command("resume", "bad")
+    await router.command("resume", "bad")
     await misbehaving.until(lambda: len(misbehaving.ids) == 5)
 
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
 
 async def test_a_sink_that_asks_for_silence_gets_it(
@@ -77,18 +77,18 @@ async def test_a_sink_that_asks_for_silence_gets_it(
 ) -> None:
     """429 with Retry-After holds the sink, uses up no attempt, and ends by itself."""
     misbehaving.status, misbehaving.headers = 429, {"Retry-After": "1"}
-    router = daemon(two_sinks(misbehaving.url, second.url)).start()
+    router = await daemon(two_sinks(misbehaving.url, second.url)).start()
     _, answer = await post(f"{router.url}/hooks/web", BUILD % 1)
     await misbehaving.until(lambda: misbehaving.asked == 1)
     misbehaving.status, misbehaving.headers = 200, {}
     await misbehaving.until(lambda: len(misbehaving.ids) == 1)
     await second.until(lambda: len(second.ids) == 1)
-    deliveries = router.ask("show", str(answer["id"]))["deliveries"]
+    deliveries = (await router.ask("show", str(answer["id"])))["deliveries"]
     held = next(one for one in deliveries if one["sink"] == "bad")
 
     assert held["failures"] == 0
     assert held["attempts"][0]["outcome"] == "hold"
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
 
 async def test_the_deliverys_own_fault_is_a_dead_letter_that_can_be_requeued(
@@ -96,12 +96,12 @@ async def test_the_deliverys_own_fault_is_a_dead_letter_that_can_be_requeued(
 ) -> None:
     """400 kills the delivery with the answer's words; `requeue` brings it back."""
     misbehaving.status, misbehaving.body = 400, b"no such channel"
-    router = daemon(two_sinks(misbehaving.url, second.url)).start()
+    router = await daemon(two_sinks(misbehaving.url, second.url)).start()
     _, answer = await post(f"{router.url}/hooks/web", BUILD % 1)
     await misbehaving.until(lambda: misbehaving.asked == 1)
-    while not (dead := router.ask("dead")["deliveries"]):
+    while not (dead := (await router.ask("dead"))["deliveries"]):
         pass
-    shown = router.ask("show", str(answer["id"]))["deliveries"]
+    shown = (await router.ask("show", str(answer["id"])))["deliveries"]
     attempt = next(one for one in shown if one["sink"] == "bad")["attempts"][0]
 
     assert (dead[0]["reason"], attempt["status"], attempt["excerpt"]) == (
@@ -111,7 +111,7 @@ async def test_the_deliverys_own_fault_is_a_dead_letter_that_can_be_requeued(
     )
 
     misbehaving.status = 200
-    router.command("requeue", dead[0]["id"])
+    await router.command("requeue", dead[0]["id"])
     await misbehaving.until(lambda: len(misbehaving.ids) == 1)
 
-    assert router.stop() == 0
+    assert await router.stop() == 0

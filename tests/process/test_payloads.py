@@ -103,7 +103,7 @@ async def test_every_payload_comes_out_unchanged_under_its_status(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
     """202, the documented normal status, and the provider's JSON digit by digit."""
-    router = daemon(CONFIG.format(url=destination.url), SECRETS).start()
+    router = await daemon(CONFIG.format(url=destination.url), SECRETS).start()
     sent = {}
     for path in CASES:
         provider, body = path.parent.name, path.read_bytes()
@@ -123,14 +123,14 @@ async def test_every_payload_comes_out_unchanged_under_its_status(
             data["kind"] if data["status"] is None else f"{data['kind']}.{data['status']}"
         )
     assert not sent
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
 
 async def test_every_payload_with_a_wrong_signature_is_refused(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
     """Wrong, missing, truncated, foreign: 401 with one fixed body, and nothing is stored."""
-    router = daemon(CONFIG.format(url=destination.url), SECRETS).start()
+    router = await daemon(CONFIG.format(url=destination.url), SECRETS).start()
     answers = set()
     for path in CASES:
         provider, body = path.parent.name, path.read_bytes()
@@ -150,9 +150,9 @@ async def test_every_payload_with_a_wrong_signature_is_refused(
             answers.add(json.dumps(answer))
 
     assert len(answers) == 1
-    assert router.ask("events")["events"] == []
+    assert (await router.ask("events"))["events"] == []
     assert "Traceback" not in router.log
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
 
 @pytest.mark.parametrize("provider", ["chromatic", "percy", "happo"])
@@ -160,19 +160,19 @@ async def test_a_resend_is_acknowledged_with_the_first_id(
     provider: str, daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
     """The same body again is a duplicate, over a restart too, and is delivered once."""
-    router = daemon(CONFIG.format(url=destination.url), SECRETS).start()
+    router = await daemon(CONFIG.format(url=destination.url), SECRETS).start()
     body = next(path for path in CASES if path.parent.name == provider).read_bytes()
     first, again = [
         await post(f"{router.url}/hooks/{provider}", body, signed(provider, body)) for _ in range(2)
     ]
     router.kill()
-    router.start()
+    await router.start()
     third = await post(f"{router.url}/hooks/{provider}", body, signed(provider, body))
     await destination.until(lambda: bool(destination.ids))
 
     assert first == (202, {"id": first[1]["id"], "duplicate": False})
     assert again == third == (202, {"id": first[1]["id"], "duplicate": True})
-    assert router.stop() == 0
+    assert await router.stop() == 0
     assert len(set(destination.ids)) == 1
 
 
@@ -180,7 +180,7 @@ async def test_accept_deny_accept_passes_whole(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
     """A body equal to one before the last is no resend: someone changed their mind twice."""
-    router = daemon(CONFIG.format(url=destination.url), SECRETS).start()
+    router = await daemon(CONFIG.format(url=destination.url), SECRETS).start()
     bodies = [
         b'{"event": "build", "build": {"number": 7, "branch": "main", "status": "%s"}}' % word
         for word in (b"ACCEPTED", b"DENIED", b"ACCEPTED")
@@ -191,4 +191,4 @@ async def test_accept_deny_accept_passes_whole(
     await destination.until(lambda: len(destination.ids) == 3)
 
     assert [(status, answer["duplicate"]) for status, answer in answers] == [(202, False)] * 3
-    assert router.stop() == 0
+    assert await router.stop() == 0

@@ -26,9 +26,9 @@ async def test_a_broken_file_leaves_the_old_rules_at_work(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
     """`reload` says what is wrong with its place, exits 2 or 1, and nothing changes."""
-    router = daemon(routed(destination.url, "main")).start()
+    router = await daemon(routed(destination.url, "main")).start()
     router.write(routed(destination.url, "main").replace("to: out", "to: outt"))
-    answer = router.command("reload", code=2)
+    answer = await router.command("reload", code=2)
 
     assert "config.yaml:10:50: sink 'outt' is not defined; did you mean 'out'?" in answer
 
@@ -36,26 +36,26 @@ async def test_a_broken_file_leaves_the_old_rules_at_work(
     await destination.until(lambda: len(destination.ids) == 1)
 
     assert status == 202
-    assert router.stop() == 0
+    assert await router.stop() == 0
 
 
 async def test_a_good_file_takes_effect_at_once(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
     """What no rule wanted before is delivered after a reload."""
-    router = daemon(routed(destination.url, "other")).start()
+    router = await daemon(routed(destination.url, "other")).start()
     _, unmatched = await post(f"{router.url}/hooks/web", BUILD % 1)
     router.write(routed(destination.url, "main"))
 
-    assert router.ask("reload")["changed"] == ["rules"]
+    assert (await router.ask("reload"))["changed"] == ["rules"]
 
     _, matched = await post(f"{router.url}/hooks/web", BUILD % 2)
     await destination.until(lambda: len(destination.ids) == 1)
 
     assert destination.documents[0]["data"]["id"] == matched["id"]
     # Which rules judged an event is kept: yesterday's answer is explained by yesterday's rules.
-    assert not router.ask("show", str(unmatched["id"]))["explanation"]["verdicts"][0]["matched"]
-    assert router.stop() == 0
+    assert not (await router.ask("show", str(unmatched["id"])))["explanation"]["verdicts"][0]["matched"]
+    assert await router.stop() == 0
 
 
 async def test_sighup_reloads_too(
@@ -63,12 +63,12 @@ async def test_sighup_reloads_too(
 ) -> None:
     """The signal does what the command does."""
     archive = tmp_path / "archive.jsonl"
-    router = daemon(routed(destination.url, "other")).start()
+    router = await daemon(routed(destination.url, "other")).start()
     router.write(routed(destination.url, "main", f"  archive: {{type: file, path: {archive}}}"))
     router.signal(signal.SIGHUP)
     while "config_reloaded" not in router.log:
-        assert router.ask("status")
+        assert await router.ask("status")
     await post(f"{router.url}/hooks/web", BUILD % 1)
     await destination.until(lambda: len(destination.ids) == 1)
 
-    assert router.stop() == 0
+    assert await router.stop() == 0

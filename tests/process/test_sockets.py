@@ -53,8 +53,8 @@ async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[...
 
         launch()
         assert (await post(url, BUILD % 1))[0] == 202
-        assert router.stop() == 0
+        assert await router.stop() == 0
         launch()
         assert (await post(url, BUILD % 2))[0] == 202
-        assert len(router.ask("events")["events"]) == 2
-        assert router.stop() == 0
+        assert len((await router.ask("events"))["events"]) == 2
+        assert await router.stop() == 0
