@@ -198,10 +198,7 @@ def _text(text: str, limit: int) -> str:
 def _as_json(_logger: object, _method: str, fields: Fields) -> str:
     """One JSON object in ASCII: a control byte of any kind arrives as an escape."""
     named = {"time": fields.pop("time"), "level": fields.pop("level"), "event": fields.pop("event"), **fields}
-    # DEL is ASCII, so the encoder lets it through; outside of texts JSON has none.
-    return json.dumps(named, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace(
-        "\x7f", "\\u007f"
-    )
+    return json.dumps(named, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def _console(*, colors: bool) -> Callable[[object, str, Fields], str]:
