@@ -16,10 +16,12 @@ import structlog
 from router import __version__, logs, systemd
 from router.admin import Admin, Reload
 from router.clock import Clock
+from router.config.changes import differences
 from router.config.load import load
 from router.config.schema import Config
 from router.dispatcher import Dispatcher
 from router.errors import ConfigError, JournalUnavailable, RouterError
+from router.heartbeat import Heartbeat
 from router.intake import Intake, Routing
 from router.journal import open_journal
 from router.journal.journal import Journal
@@ -31,7 +33,6 @@ from router.transport import Transports
 
 log = structlog.get_logger(__name__)
 
-_HEARTBEAT = 5.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -46,7 +47,9 @@ class App:
         self.dispatcher = Dispatcher(journal, transports, clock, self.metrics)
         self.intake = Intake(journal, clock, journal.ids, self.metrics)
         self.retention = Retention(journal, clock, config.journal.keep, lambda: self.config.sinks)
-        self._unready: list[str] = ["starting"]
+        self.heartbeat = Heartbeat(journal, self.metrics)
+        self._phase: str | None = "starting"
+        self._reloading = anyio.Lock()
         self.metrics.watch(journal.counts, self.dispatcher.states)
 
     async def apply(self, config: Config) -> None:
@@ -57,17 +60,18 @@ class App:
 
     async def reload(self) -> Reload:
         """Validate, then swap; a file with problems, or a journal that cannot write, changes nothing."""
-        systemd.notify("RELOADING=1")
-        try:
-            config = await anyio.to_thread.run_sync(lambda: load(self.config.path, resolve=os.environ))
-            return await self._swap(config)
-        except ConfigError as error:
-            for problem in error.problems:
-                log.error("config_problem", problem=str(problem))
-            self.metrics.reload(ok=False)
-            return Reload(ok=False, problems=error.problems, changed=[], restart=[])
-        finally:
-            systemd.notify("READY=1")
+        async with self._reloading:
+            systemd.notify("RELOADING=1")
+            try:
+                config = await anyio.to_thread.run_sync(lambda: load(self.config.path, resolve=os.environ))
+                return await self._swap(config)
+            except ConfigError as error:
+                for problem in error.problems:
+                    log.error("config_problem", problem=str(problem))
+                self.metrics.reload(ok=False)
+                return Reload(ok=False, problems=error.problems, changed=[], restart=[])
+            finally:
+                systemd.notify("READY=1")
 
     async def _swap(self, config: Config) -> Reload:
         old = self.config
@@ -84,11 +88,11 @@ class App:
 
     def unready(self) -> list[str]:
         """Why the program is not ready; empty: it is."""
-        return self._unready
+        return [reason for reason in (self._phase, self.heartbeat.trouble) if reason is not None]
 
     def ready(self, public: str, admin: str) -> None:
         """Everything is up: tell the log, the supervisor, and a person what to try."""
-        self._unready = []
+        self._phase = None
         log.info("ready", version=__version__, public=public, admin=admin)
         if sys.stderr.isatty() or not systemd.supervised():
             # Standard output belongs to the `log` sink.
@@ -99,6 +103,7 @@ class App:
         """Reload on SIGHUP; return on the first SIGTERM or SIGINT."""
         async for number in signals:
             if number is not signal.SIGHUP:
+                self._phase = "stopping"
                 log.info("stopping", signal=number.name)
                 systemd.notify("STOPPING=1")
                 return
@@ -106,48 +111,6 @@ class App:
                 await self.reload()
             except JournalUnavailable as error:
                 log.error("reload_failed", reason=str(error))
-
-    async def heartbeat(self) -> None:
-        """Prove every few seconds that loop and journal work: for systemd's watchdog and `/readyz`."""
-        every = min(_HEARTBEAT, (systemd.watchdog_interval() or _HEARTBEAT * 3) / 3)
-        while True:
-            due = anyio.current_time() + every
-            await anyio.sleep(every)
-            self.metrics.loop_lag(anyio.current_time() - due)
-            try:
-                await self.journal.ping()
-            except JournalUnavailable as error:
-                # The writer answered: a restart would not make room on the disk.
-                self._unready = [f"the journal cannot write: {error}"]
-                self.metrics.commit_error()
-            else:
-                self._unready = []
-            systemd.notify("WATCHDOG=1")
-
-
-def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
-    """What a reload changed, and what of it takes effect only after a restart, in the words of the YAML."""
-    changed = [
-        f"{section}.{name}"
-        for section, before, after in (
-            ("sources", old.sources, new.sources),
-            ("sinks", old.sinks, new.sinks),
-        )
-        for name in sorted({*before, *after})
-        if before.get(name) != after.get(name)
-    ]
-    if old.matcher.digest != new.matcher.digest:
-        changed.append("rules")
-    restart = [
-        f"{section}.{field}"
-        for section, before, after in (
-            ("server", old.server, new.server),
-            ("journal", old.journal, new.journal),
-        )
-        for field in before.__struct_fields__
-        if getattr(before, field) != getattr(after, field)
-    ]
-    return changed, restart
 
 
 async def serve(config: Config) -> None:
@@ -164,7 +127,7 @@ async def serve(config: Config) -> None:
         ):
             app = App(config, journal, transports, clock)
             await app.apply(config)
-            for loop in (app.dispatcher.run, app.retention.run, app.heartbeat):
+            for loop in (app.dispatcher.run, app.retention.run, app.heartbeat.run):
                 loops.start_soon(loop, name=loop.__qualname__)
             server = Server(app.intake, config.server, app.metrics)
             admin = Admin(journal, app.dispatcher, app.metrics, app, clock)

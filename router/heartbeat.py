@@ -1,0 +1,59 @@
+"""Heartbeat: proves every few seconds that the event loop and the journal's writer work.
+
+Owns what readiness and systemd's watchdog are told. Both rest on a round trip through the writer: a ping from
+a timer alone would prove nothing.
+"""
+
+import anyio
+import structlog
+
+from router import systemd
+from router.errors import JournalUnavailable
+from router.journal.journal import Upkeep
+from router.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_EVERY = 5.0
+
+
+class Heartbeat:
+    """`trouble` says why the journal is not ready, None while it is."""
+
+    def __init__(self, journal: Upkeep, metrics: Metrics, every: float | None = None) -> None:
+        self.trouble: str | None = None
+        self._journal = journal
+        self._metrics = metrics
+        watched = systemd.watchdog_interval()
+        self._every = every or min(_EVERY, watched / 3 if watched else _EVERY)
+
+    async def run(self) -> None:
+        """Beat for ever; a journal that broke ends it with its error."""
+        while True:
+            due = anyio.current_time() + self._every
+            await anyio.sleep(self._every)
+            self._metrics.loop_lag(anyio.current_time() - due)
+            await self._beat()
+
+    async def _beat(self) -> None:
+        try:
+            with anyio.fail_after(self._every):
+                await self._journal.ping()
+        except TimeoutError:
+            # No word to the watchdog: a writer that hangs is what it is for.
+            self._note(f"the journal does not answer within {self._every:g} s")
+            return
+        except JournalUnavailable as error:
+            # The writer answered: a restart would not make room on the disk.
+            self._metrics.commit_error()
+            self._note(f"the journal cannot write: {error}")
+        else:
+            self._note(None)
+        systemd.notify("WATCHDOG=1")
+
+    def _note(self, trouble: str | None) -> None:
+        if trouble is not None and trouble != self.trouble:
+            log.error("journal_trouble", reason=trouble)
+        elif trouble is None and self.trouble is not None:
+            log.info("journal_recovered")
+        self.trouble = trouble

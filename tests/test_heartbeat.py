@@ -1,0 +1,105 @@
+"""Heartbeat: readiness and the watchdog hear what the journal's writer answers."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from router.errors import JournalBroken, JournalUnavailable
+from router.heartbeat import Heartbeat
+from router.metrics import Metrics
+
+
+class Pinged:
+    """A journal's writer at the edge: answers each ping as told, the last answer for ever."""
+
+    def __init__(self, *answers: Exception | None) -> None:
+        self.answers = list(answers)
+        self.pings = 0
+
+    async def ping(self) -> None:
+        """Succeed, fail or hang (an answer of TimeoutError)."""
+        self.pings += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, TimeoutError):
+            await anyio.sleep_forever()
+        if answer is not None:
+            raise answer
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The socket of a service manager."""
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(path)
+        listening.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        yield listening
+
+
+async def beaten(journal: Pinged, beats: int) -> Heartbeat:
+    """A heartbeat after that many beats."""
+    heartbeat = Heartbeat(journal, Metrics(), every=0.01)
+    async with anyio.create_task_group() as loops:
+        loops.start_soon(heartbeat.run)
+        while journal.pings <= beats:
+            await anyio.lowlevel.checkpoint()
+        loops.cancel_scope.cancel()
+    return heartbeat
+
+
+async def test_a_journal_that_writes_keeps_the_watchdog_content(supervisor: socket.socket) -> None:
+    """Every beat is one word to the service manager."""
+    heartbeat = await beaten(Pinged(None), 2)
+
+    assert heartbeat.trouble is None
+    assert [supervisor.recv(99), supervisor.recv(99)] == [b"WATCHDOG=1"] * 2
+
+
+async def test_a_full_disk_is_not_ready_but_no_reason_to_restart(supervisor: socket.socket) -> None:
+    """The writer answered, so the watchdog is told; readiness says why not; the log says it once."""
+    with capture_logs() as lines:
+        heartbeat = await beaten(Pinged(JournalUnavailable("the disk is full")), 2)
+
+    assert heartbeat.trouble == "the journal cannot write: the disk is full"
+    assert supervisor.recv(99) == b"WATCHDOG=1"
+    assert [line["event"] for line in lines] == ["journal_trouble"]
+
+
+async def test_a_writer_that_hangs_lets_the_watchdog_bite(supervisor: socket.socket) -> None:
+    """No word is sent, and readiness says so."""
+    heartbeat = await beaten(Pinged(TimeoutError()), 1)
+
+    assert heartbeat.trouble == "the journal does not answer within 0.01 s"
+    with pytest.raises(BlockingIOError):
+        supervisor.recv(99)
+
+
+async def test_recovery_is_told() -> None:
+    """The trouble is gone, and the log has both its beginning and its end."""
+    with capture_logs() as lines:
+        heartbeat = await beaten(Pinged(JournalUnavailable("the disk is full"), None), 2)
+
+    assert heartbeat.trouble is None
+    assert [line["event"] for line in lines] == ["journal_trouble", "journal_recovered"]
+
+
+async def test_a_broken_journal_ends_the_heartbeat_and_so_the_process() -> None:
+    """After a failed sync only a restart knows what is on disk."""
+    with pytest.raises(JournalBroken):
+        await Heartbeat(Pinged(JournalBroken()), Metrics(), every=0.0).run()
+
+
+async def test_the_watchdogs_limit_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short limit makes for more frequent beats: here one within a hundredth of a second."""
+    monkeypatch.setenv("WATCHDOG_USEC", "30000")
+    journal = Pinged(None)
+    async with anyio.create_task_group() as loops:
+        loops.start_soon(Heartbeat(journal, Metrics()).run)
+        while journal.pings < 2:
+            await anyio.lowlevel.checkpoint()
+        loops.cancel_scope.cancel()
