@@ -231,9 +231,16 @@ def test_a_failure_names_line_and_kind_and_nothing_of_the_event(text: str, reaso
 def test_the_output_bound_counts_while_it_prints() -> None:
     """A loop over a stranger's list ends at the bound, not when the memory does."""
     shown = event(json.dumps({"list": [0] * 5000, "big": "x" * 5000}).encode())
+    printed: list[int] = []
+
+    def counting(text: str) -> str:
+        printed.append(len(text))
+        return text
 
     with pytest.raises(Unrenderable, match=f"more than {TEXT_LIMIT} characters"):
-        rendered("{% for _ in payload.list %}{{ payload.big }}{% endfor %}", shown)
+        rendered("{% for _ in payload.list %}{{ payload.big }}{% endfor %}", shown, counting)
+
+    assert sum(printed) < TEXT_LIMIT + 5001
 
 
 @pytest.mark.parametrize(

@@ -128,22 +128,51 @@ async def test_a_line_cancelled_before_its_turn_is_not_written(tmp_path: Path) -
         late = group.create_task(appended(sink, 2))
         await checkpoint()
         late.cancel()
+        await checkpoint()
+        group.create_task(appended(sink, 3))
 
-    assert builds(tmp_path / "events.jsonl") == [1]
+    assert builds(tmp_path / "events.jsonl") == [1, 3]
 
 
-async def test_a_write_that_was_given_up_leaves_its_line_to_the_others(tmp_path: Path) -> None:
-    """Whoever waited with it writes the batch again: twice is allowed, never is not."""
+class _Disk:
+    """A disk whose every sync tells that it began, and ends when it is let."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._loop, self._sync = asyncio.get_running_loop(), os.fsync
+        self.begun: asyncio.Queue[threading.Event] = asyncio.Queue()
+        monkeypatch.setattr(os, "fsync", self.fsync)
+
+    def fsync(self, file: int) -> None:
+        """Sync, but not before it is let."""
+        go = threading.Event()
+        self._loop.call_soon_threadsafe(self.begun.put_nowait, go)
+        go.wait(30)
+        self._sync(file)
+
+
+async def test_a_write_that_was_given_up_leaves_its_lines_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waited with it writes them again, after it: twice is allowed, never is not."""
     sink = File(path=str(tmp_path / "events.jsonl"))
+    await appended(sink, 0)
+    disk = _Disk(monkeypatch)
 
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(appended(sink, 1))
-        second = group.create_task(appended(sink, 2))
+        group.create_task(appended(sink, 1))
+        first = await disk.begun.get()
+        given_up = group.create_task(appended(sink, 2))
+        waiting = group.create_task(appended(sink, 3))
         await checkpoint()
-        first.cancel()
+        first.set()
+        second = await disk.begun.get()
+        given_up.cancel()
+        await checkpoint()
+        second.set()
+        (await disk.begun.get()).set()
 
-    assert second.result() == Delivered()
-    assert {1, 2} >= set(builds(tmp_path / "events.jsonl")) >= {2}
+    assert waiting.result() == Delivered()
+    assert builds(tmp_path / "events.jsonl") == [0, 1, 2, 3, 2, 3]
 
 
 async def test_a_write_waits_for_one_that_hangs_but_not_for_ever(
@@ -151,24 +180,16 @@ async def test_a_write_waits_for_one_that_hangs_but_not_for_ever(
 ) -> None:
     """Threads must not pile up behind a disk that does not answer."""
     monkeypatch.setattr("router.sinks.file.PATIENCE", 0.01)
-    begun, end = asyncio.Event(), threading.Event()
-    loop, fsync = asyncio.get_running_loop(), os.fsync
-
-    def hang(file: int) -> None:
-        loop.call_soon_threadsafe(begun.set)
-        end.wait(30)
-        fsync(file)
-
     sink = File(path=str(tmp_path / "events.jsonl"))
+    await appended(sink, 0)
+    disk = _Disk(monkeypatch)
+
     async with asyncio.TaskGroup() as group:
-        monkeypatch.setattr(os, "fsync", hang)
         hung = group.create_task(appended(sink, 1))
-        await begun.wait()
-        next_one = group.create_task(appended(sink, 2))
-        await checkpoint()
+        go = await disk.begun.get()
         hung.cancel()
-        outcome = await next_one
-        end.set()
+        outcome = await appended(sink, 2)
+        go.set()
 
     assert outcome == Retry(f"cannot append to '{sink.path}': an earlier write still hangs")
 

@@ -212,7 +212,7 @@ def test_whatever_strangers_write_stays_short_and_on_its_line(text: str) -> None
     message = message_of(strange(text))
     parts = [message.text, *message.facts, message.title or "", message.branch or "", message.subject]
 
-    assert all(part.isprintable() for part in parts)
+    assert all(part.replace("\u200d", "").isprintable() for part in parts)
     assert len(message.text) < 500
     assert max(len(part) for part in parts[1:]) <= 300
 
