@@ -4,13 +4,12 @@ Pure: the width and the time are arguments. Must not know what is shown.
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 _GAP = "  "
-_NARROWEST = 8
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -51,19 +50,25 @@ def shorten(text: str, cells: int) -> str:
     return text[:kept] + "…"
 
 
-def grid(head: Sequence[str], rows: Sequence[Sequence[str | None]], cells: int | None) -> str:
-    """A table with aligned columns, absent values as `-`; the widest columns give way until it fits.
+def grid(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str | None]],
+    cells: int | None,
+    elastic: Mapping[str, int] | None = None,
+) -> str:
+    """A table with aligned columns, absent values as `-`.
 
-    `cells` is the terminal's width; None (a pipe, a file) shortens nothing.
+    `cells` is the terminal's width: the columns named in `elastic` are shortened until it fits, down to so
+    many cells each; if that is not enough the last columns are left out: an id that is cut is of no use. None
+    (a pipe) changes nothing.
     """
     lines = [list(head), *([plain(value) if value else "-" for value in row] for row in rows)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     if cells is not None:
-        excess = sum(widths) + len(_GAP) * (len(widths) - 1) - cells
-        while excess > 0 and max(widths) > _NARROWEST:
-            widths[widths.index(max(widths))] -= 1
-            excess -= 1
-    return "\n".join(_line(line, widths) for line in lines)
+        bounds = elastic or {}
+        least = [min(own, bounds.get(name, own)) for name, own in zip(head, widths, strict=True)]
+        widths = _fitted(widths, least, cells)
+    return "\n".join(_line(line[: len(widths)], widths) for line in lines)
 
 
 def listing(pairs: Sequence[tuple[str, str | None]], indent: str = "") -> str:
@@ -100,6 +105,22 @@ def plural(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"
     return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
+
+
+def _fitted(widths: Sequence[int], least: list[int], cells: int) -> list[int]:
+    """The widths of as many columns as fit; the widest of those that may give way do."""
+    while len(least) > 1 and _total(least) > cells:
+        least.pop()
+    # No value is shown wider than the terminal: the loop below must not count down a stranger's megabyte.
+    fitted = [max(bound, min(own, cells)) for own, bound in zip(widths, least, strict=False)]
+    while _total(fitted) > cells and fitted != least:
+        at = max(range(len(fitted)), key=lambda place: (fitted[place] > least[place], fitted[place]))
+        fitted[at] -= 1
+    return fitted
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def _json_escape(char: str) -> str:

@@ -41,6 +41,9 @@ _FACTS = (
     "source", "provider", "event", "kind", "status", "provider_status", "project", "branch", "commit",
     "build", "changes", "author", "title", "url", "pull_request",
 )  # fmt: skip
+# Columns that may be shortened on a narrow terminal, and how far.
+_EVENTS = {"BRANCH": 12, "TITLE": 16, "PROJECT": 8, "SOURCE": 8, "AUTHOR": 8}
+_DELIVERIES = {"SINK": 8, "WHY": 28}
 _HELD = {True: "yes", False: "no "}
 
 
@@ -96,41 +99,41 @@ def events(page: EventPage, view: View) -> str:
     """A list of events."""
     if not page.events:
         return "no events"
+    head = ["ID", "WHEN", "WHAT", "BRANCH", "TITLE", "PROJECT", "SOURCE", "AUTHOR"]
     rows = [
         [
             row.id,
             view.ago(row.received_at),
-            row.source,
             kind_of(row),
             row.branch,
-            row.project,
-            row.author,
             row.title,
+            row.project,
+            row.source,
+            row.author,
         ]
         for row in page.events
     ]
-    table = grid(["ID", "WHEN", "SOURCE", "WHAT", "BRANCH", "PROJECT", "AUTHOR", "TITLE"], rows, view.cells)
-    return _with_next(table, page.next)
+    return _with_next(grid(head, rows, view.cells, _EVENTS), page.next)
 
 
 def deliveries(page: DeliveryPage, view: View) -> str:
     """A list of deliveries."""
     if not page.deliveries:
         return "no deliveries"
+    head = ["ID", "WHEN", "STATE", "SINK", "WHY", "TRIES", "EVENT"]
     rows = [
         [
             one.id,
             view.ago(one.created_at),
-            one.sink,
             one.state.value,
+            one.sink,
+            _why(one, view),
             str(one.claim),
             one.event_id,
-            _why(one, view),
         ]
         for one in page.deliveries
     ]
-    table = grid(["ID", "WHEN", "SINK", "STATE", "TRIES", "EVENT", "WHY"], rows, view.cells)
-    return _with_next(table, page.next)
+    return _with_next(grid(head, rows, view.cells, _DELIVERIES), page.next)
 
 
 def event(report: EventReport, view: View) -> str:
@@ -202,8 +205,8 @@ def status(document: Status, view: View) -> str:
         ]
     )
     sources = grid(
-        ["SOURCE", "TYPE", "SIGNED", "HOOK"],
-        [[row.name, row.type, "yes" if row.signed else "no", row.hook] for row in document.sources],
+        ["SOURCE", "HOOK", "TYPE", "SIGNED"],
+        [[row.name, row.hook, row.type, "yes" if row.signed else "no"] for row in document.sources],
         view.cells,
     )
     warnings = "\n".join(plain(warning) for warning in document.warnings)
@@ -220,7 +223,7 @@ def sinks(page: SinkPage, view: View) -> str:
     ]
     head = ["SINK", "TYPE", "STATE", "PENDING", "IN FLIGHT", "DELIVERED", "DEAD"]
     notes = [note for row in page.sinks if (note := _note(row, view))]
-    return "\n".join([grid(head, rows, view.cells), *([""] if notes else []), *notes])
+    return "\n".join([grid(head, rows, view.cells, {"SINK": 8}), *([""] if notes else []), *notes])
 
 
 def sink(row: SinkRow, view: View) -> str:

@@ -57,8 +57,8 @@ def test_a_grid_aligns_and_marks_what_is_absent() -> None:
 
 
 def test_a_grid_gives_way_where_it_is_widest() -> None:
-    """The longest column is shortened first; short ones stay whole."""
-    table = grid(["ID", "TITLE"], [["evt_1", "x" * 40]], 20)
+    """The longest elastic column is shortened first; short ones stay whole."""
+    table = grid(["ID", "TITLE"], [["evt_1", "x" * 40]], 20, {"TITLE": 8})
 
     assert table == "ID     TITLE\nevt_1  " + "x" * 12 + "…"
 
@@ -67,7 +67,32 @@ def test_a_grid_gives_way_where_it_is_widest() -> None:
 @given(st.lists(st.lists(st.text(max_size=60), min_size=3, max_size=3), max_size=4), st.integers(40, 120))
 def test_a_grid_fits_the_terminal(rows: list[list[str]], cells: int) -> None:
     """Every line, whatever is in it."""
-    assert all(width(line) <= cells for line in grid(["A", "B", "C"], rows, cells).splitlines())
+    assert all(
+        width(line) <= cells
+        for line in grid(["A", "B", "C"], rows, cells, dict.fromkeys("ABC", 8)).splitlines()
+    )
+
+
+def test_what_must_stay_whole_stays_whole() -> None:
+    """An id that is cut cannot be copied: the last columns go first, and one is always left."""
+    rows = [["evt_0123456789abc", "a long title", "a long branch"]]
+    head, bounds = ["ID", "TITLE", "BRANCH"], {"TITLE": 8, "BRANCH": 8}
+    shown = {cells: grid(head, rows, cells, bounds).splitlines()[1] for cells in (40, 37, 30, 26, 10)}
+
+    assert shown == {
+        40: "evt_0123456789abc  a long t…  a long br…",
+        37: "evt_0123456789abc  a long …  a long …",
+        30: "evt_0123456789abc  a long tit…",
+        26: "evt_0123456789abc",
+        10: "evt_0123456789abc",
+    }
+
+
+def test_a_strangers_megabyte_is_no_work() -> None:
+    """It is cut to the terminal before anything is counted down."""
+    table = grid(["A", "B"], [["x" * 1_000_000, "y" * 1_000_000]], 40, {"A": 8, "B": 8})
+
+    assert [len(line) for line in table.splitlines()] == [22, 40]
 
 
 def test_a_grid_for_a_pipe_shortens_nothing() -> None:

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from router.cli import COMMANDS
+from router.commands.options import PLACES
+from router.server_settings import ServerSettings
+
 UNITS = Path(__file__).parents[1] / "systemd"
 NAMES = ("visual-router.service", "visual-router.socket", "visual-router-admin.socket")
 
@@ -59,6 +63,33 @@ def settings(name: str) -> dict[str, str]:
     """The settings of a unit by their name."""
     lines = (UNITS / name).read_text("utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def test_the_units_call_commands_that_exist() -> None:
+    """With the configuration that every command finds by itself."""
+    service = settings("visual-router.service")
+    program = "/opt/visual-router/bin/visual-router --config /etc/visual-router/config.yaml"
+
+    assert service["ExecStart"] == f"{program} run"
+    assert service["ExecReload"] == f"{program} reload"
+    assert {"run", "reload"} <= {name for _, name, _, _ in COMMANDS}
+    assert "/etc/visual-router/config.yaml" in PLACES
+    assert service["WorkingDirectory"] == f"%S/{service['StateDirectory']}"
+
+
+def test_the_sockets_are_where_the_configuration_says_by_default() -> None:
+    """Commands read the address there."""
+    defaults = ServerSettings()
+
+    assert settings("visual-router.socket")["ListenStream"] == str(defaults.listen)
+    assert settings("visual-router-admin.socket")["ListenStream"] == str(defaults.admin)
+
+
+def test_systemd_waits_longer_than_the_daemon_needs_to_stop() -> None:
+    """`grace`, and time to close the journal."""
+    stop = settings("visual-router.service")["TimeoutStopSec"].removesuffix("s")
+
+    assert float(stop) >= ServerSettings().grace + 10
 
 
 def test_the_sockets_are_told_apart_by_name() -> None:

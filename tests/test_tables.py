@@ -86,9 +86,9 @@ def test_events_are_a_table_and_say_how_to_go_on() -> None:
 
     assert tables.events(page, VIEW) == text(
         """
-        ID     WHEN       SOURCE  WHAT           BRANCH  PROJECT  AUTHOR  TITLE
-        evt_1  1 min ago  web     build.pending  main    -        -       A\\x1b[2J
-        evt_1  1 min ago  web     flake          -       -        -       -
+        ID     WHEN       WHAT           BRANCH  TITLE     PROJECT  SOURCE  AUTHOR
+        evt_1  1 min ago  build.pending  main    A\\x1b[2J  -        web     -
+        evt_1  1 min ago  flake          -       -         -        web     -
 
         more: --before evt_0
         """
@@ -112,11 +112,11 @@ def test_deliveries_say_why_they_stand_where_they_stand() -> None:
 
     assert tables.deliveries(DeliveryPage(rows, None), VIEW) == text(
         """
-        ID     WHEN       SINK    STATE      TRIES  EVENT  WHY
-        dlv_1  1 min ago  design  dead       1      evt_1  answered 400
-        dlv_2  1 min ago  design  pending    3      evt_1  due in 2 min: answered 503
-        dlv_3  1 min ago  design  pending    0      evt_1  due now
-        dlv_4  1 min ago  design  delivered  1      evt_1  -
+        ID     WHEN       STATE      SINK    WHY                         TRIES  EVENT
+        dlv_1  1 min ago  dead       design  answered 400                1      evt_1
+        dlv_2  1 min ago  pending    design  due in 2 min: answered 503  3      evt_1
+        dlv_3  1 min ago  pending    design  due now                     0      evt_1
+        dlv_4  1 min ago  delivered  design  -                           1      evt_1
         """
     )
 
@@ -310,8 +310,8 @@ def test_status_is_the_daemon_at_one_glance() -> None:
         configuration  /etc/visual-router/config.yaml
         rules          abababababab
 
-        SOURCE  TYPE       SIGNED  HOOK
-        web     chromatic  no      /hooks/web/<token>
+        SOURCE  HOOK                TYPE       SIGNED
+        web     /hooks/web/<token>  chromatic  no
 
         SINK    TYPE     STATE   PENDING  IN FLIGHT  DELIVERED  DEAD
         design  slack    paused  1,200    0          0          0
