@@ -1,12 +1,19 @@
 """The template language keeps out what minijinja can do: stop the process, fill the memory, print Python."""
 
+import html
+import json
 import re
 
 import minijinja
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from router import jinja
+from router.errors import Unrenderable
+from router.event import Event
 from router.grammar import FILTERS, TESTS
+from router.template import Template, variables_of
 
 LISTED = minijinja.Environment().render_str("{{ debug() }}")
 
@@ -85,3 +92,43 @@ def test_a_view_shows_no_python() -> None:
     ):
         assert jinja.render(text, shown, None, 100) == ""
     assert jinja.render("{{ v }}{{ v.a.b }}", shown, None, 100) == '{"a":{"b":[1]}}[1]'
+
+
+NAMES = st.sampled_from(
+    ["branch", "changes", "title", "payload", "payload.a", "payload.a[1].k", "labels", "1", "none"]
+)
+OPERATORS = st.sampled_from(["+", "-", "*", "/", "%", "~", "<", "==", "in"])
+EXPRESSIONS = st.recursive(
+    NAMES,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(FILTERS)).map("|".join),
+        st.tuples(inner, st.sampled_from(FILTERS), inner).map(lambda each: "({}|{}({}))".format(*each)),
+        st.tuples(inner, OPERATORS, inner).map(lambda each: "({} {} {})".format(*each)),
+        st.tuples(inner, st.sampled_from(TESTS)).map(lambda each: "({} is {})".format(*each)),
+        st.lists(inner, max_size=2).map(lambda each: f"[{', '.join(each)}]"),
+    ),
+    max_leaves=5,
+)
+
+
+@given(EXPRESSIONS)
+@settings(max_examples=300)
+def test_any_template_renders_inertly_or_is_unrenderable(expression: str) -> None:
+    """No other error, no hole in the escape."""
+    hostile = "<!channel> & <https://evil|ok>"
+    payload = json.dumps({"a": [1, {"k": hostile}, None], hostile: hostile}).encode()
+    shown = Event(
+        source="web", provider="percy", branch=hostile, title=hostile, changes=10**12,
+        labels={hostile: hostile}, received_at=0.0, payload=payload,
+    )  # fmt: skip
+    for text in (
+        "{{ EXPR }}",
+        "{% for x in EXPR %}{{ x }}{% endfor %}",
+        "{% set x = EXPR %}{% if x %}{{ x }}{% endif %}",
+    ):
+        try:
+            made = Template(text.replace("EXPR", expression)).render(variables_of(shown, "", ""), html.escape)
+        except Unrenderable as error:
+            made = str(error)
+
+        assert "<" not in made
