@@ -56,7 +56,8 @@ def test_every_rule_of_the_readme_loads(tmp_path: Path, rules: str) -> None:
 def test_every_source_and_sink_of_the_readme_loads(tmp_path: Path, part: str) -> None:
     """What a reader copies is right."""
     path = tmp_path / "config.yaml"
-    rest = re.sub(rf"^{part.partition(":")[0]}:\n(  .*\n)+", "", FRAME, flags=re.MULTILINE)
+    section = part.partition(":")[0]
+    rest = re.sub(rf"^{section}:\n(  .*\n)+", "", FRAME, flags=re.MULTILINE)
     path.write_text(f"{rest}{part}rules:\n  - {{name: nothing yet, final: true}}\n", "utf-8")
 
     assert load(path).sources
