@@ -137,9 +137,11 @@ def _check_sink(draft: Draft, name: str, problems: Problems, *, resolved: bool) 
         problems.add(
             draft.place("sinks", name, "concurrency"), f"more than {_MOST_AT_ONCE} at once; write fewer"
         )
-    for flaw in sink.problems():
+    flaws = sink.problems()
+    for flaw in flaws:
         problems.add(draft.place("sinks", name, flaw.key), flaw)
-    _check_host(draft, sink, problems)
+    if "url" not in {flaw.key for flaw in flaws}:
+        _check_host(draft, sink, problems)
     if sink.ca is not None and resolved:
         from router.connections import trust  # noqa: PLC0415  # brings aiohttp, which `check` never needs
 
@@ -165,7 +167,8 @@ def _check_host(draft: Draft, sink: Sink, problems: Problems) -> None:
     except ValueError as error:
         # The host of a URL behind a reference may be a secret's first half.
         plain = url.reveal() == url.reference
-        message = str(error) if plain else f"the host of the URL in {url.reference} is not written as usual"
+        hidden = f"the host of the URL in {url.reference} is not written as usual"
+        message = str(error) if plain else f"{hidden}; write a name, or 192.0.2.7"
         problems.add(draft.place("sinks", sink.name, "url"), message)
         return
     refused = permit(ip_address(host), kind, sink.allow_networks) if kind is HostKind.LITERAL else None

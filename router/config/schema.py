@@ -96,14 +96,8 @@ def _section(kind: type[Source | Sink], name: str) -> Shape:
 def _rule() -> Shape:
     """One rule."""
     condition = {"$ref": "#/$defs/condition"}
-    conditions = {"anyOf": [condition, {"type": "array", "minItems": 1, "items": condition}]}
-    shape = struct_shape(
-        Rule,
-        {
-            "when": conditions | {"description": "all fields of a map hold, of any map in a list"},
-            "unless": conditions | {"description": "as when; the rule does not match if this holds"},
-        },
-    )
+    conditions: Shape = {"anyOf": [condition, {"type": "array", "minItems": 1, "items": condition}]}
+    shape = struct_shape(Rule, {"when": conditions, "unless": conditions})
     shape["anyOf"] = [
         {"required": ["to"]},
         {"required": ["final"], "properties": {"final": {"const": True}}},

@@ -48,13 +48,15 @@ def _contents(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise ValueError(f"'{path}' cannot be read: {reason_of(error)}") from None
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor has no path
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"'{path}' is not a file; name a file that holds the secret alone")
         if status.st_mode & stat.S_IROTH:
             raise ValueError(f"'{path}' may be read by everyone on this host; run: chmod o-rwx '{path}'")
-        raw = file.read(_LONGEST + 1)
+        raw = os.read(descriptor, _LONGEST + 1)
+    finally:
+        os.close(descriptor)
     if len(raw) > _LONGEST:
         raise ValueError(f"'{path}' is over {_LONGEST} bytes; name a file that holds the secret alone")
     try:

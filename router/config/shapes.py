@@ -5,37 +5,19 @@ are numbers and booleans to an editor, so those are admitted with them.
 """
 
 import inspect
-import re
 from collections.abc import Collection, Iterable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from router.config import about
 from router.config.reader import default_of, fields_of
 from router.event import FIELDS, KINDS, STATUSES
 
 Shape = dict[str, object]
 
 _SCALARS = ["string", "number", "boolean"]
-_SENTENCE = re.compile(r"(?<=[.;]) ")
-_FIELDS = {
-    "provider": "the type of the source",
-    "source": "the name of the source",
-    "event": "the provider's name of the event",
-    "kind": "what it is about",
-    "status": "the outcome, in one vocabulary for all providers",
-    "provider_status": "the outcome in the provider's own word",
-    "branch": "the branch; * stays within a path segment, ** spans them",
-    "commit": "the commit",
-    "project": "the project",
-    "build": "the build's number or hash",
-    "changes": "how many things differ",
-    "author": "who made the change",
-    "title": "the title of the pull request or the report",
-    "url": "where a person looks",
-    "pull_request": "the number of the pull request",
-}
 
 
 def struct_shape(
@@ -55,7 +37,7 @@ def struct_shape(
         "description": inspect.getdoc(kind) or "",
         "required": required + [key for key, field in own.items() if field.required],
         "additionalProperties": False,
-        "properties": {**extra, **properties},
+        "properties": {**{key: shape | _about(kind, key) for key, shape in extra.items()}, **properties},
     }
 
 
@@ -87,7 +69,7 @@ def condition_shape(providers: Iterable[str]) -> Shape:
     words = {"provider": list(providers), "kind": KINDS, "status": STATUSES}
     properties = {
         field: _patterns(words.get(field), absent=field not in ("provider", "kind", "source"))
-        | {"description": _FIELDS[field]}
+        | {"description": about.FIELDS[field]}
         for field in FIELDS
     }
     anything = _patterns(None, absent=True)
@@ -116,12 +98,8 @@ def _patterns(words: Iterable[str] | None, *, absent: bool) -> Shape:
 
 
 def _about(kind: type[msgspec.Struct], key: str) -> Shape:
-    """What the docstrings of a struct say of a key: the sentences that name it."""
-    said = [
-        " ".join(sentence.split())
-        for each in kind.__mro__
-        if issubclass(each, msgspec.Struct) and each is not msgspec.Struct
-        for sentence in _SENTENCE.split(" ".join((each.__doc__ or "").split()))
-        if f"`{key}`" in sentence
-    ]
-    return {"description": " ".join(said)} if said else {}
+    """The line that describes a key."""
+    for each in kind.__mro__:
+        if key in about.KEYS.get(each.__name__, ()):
+            return {"description": about.KEYS[each.__name__][key]}
+    return {}

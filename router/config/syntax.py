@@ -15,7 +15,7 @@ from router.errors import RouterError
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _COMMENT = re.compile(r"\s+#")
 _TEMPLATE = re.compile(r"(?:\{\{.*?\}\}[^,\]}{]*)+")
-_KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=\S[^,]*\Z)")
+_KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=[^\s,{[][^,]*\Z)")
 _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
 _COLON = "': ' begins the value of a key"
 _BEGINS = {
