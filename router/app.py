@@ -5,6 +5,7 @@ logic of its own beyond what "start", "reload" and "stop" mean.
 """
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -96,7 +97,8 @@ class App:
         log.info("ready", version=__version__, public=public, admin=admin)
         if sys.stderr.isatty() or not systemd.supervised():
             # Standard output belongs to the `log` sink.
-            print(welcome(self.config, public, admin), file=sys.stderr, flush=True)  # noqa: T201  # for a person
+            called = "visual-router" if shutil.which("visual-router") else sys.argv[0]
+            print(welcome(self.config, public, admin, called), file=sys.stderr)  # noqa: T201  # for a person
         systemd.notify("READY=1")
 
     async def until_stopped(self, signals: AsyncIterator[signal.Signals]) -> None:

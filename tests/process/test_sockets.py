@@ -1,10 +1,14 @@
 """Sockets handed in by a supervisor, as systemd does."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+
+import anyio.lowlevel
+import pytest
 
 from tests.process.harness import Daemon, post
 
@@ -17,6 +21,8 @@ rules:
   - {name: everything, to: log}
 """
 BUILD = b'{"event": "build", "build": {"number": %d, "branch": "main", "status": "PENDING"}}'
+
+ACTIVATOR = shutil.which("systemd-socket-activate")
 
 # A supervisor in one line: the descriptors as 3 and 4, named, for this very process.
 ACTIVATE = """
@@ -58,3 +64,25 @@ async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[...
         assert (await post(url, BUILD % 2))[0] == 202
         assert len((await router.ask("events"))["events"]) == 2
         assert await router.stop() == 0
+
+
+@pytest.mark.skipif(ACTIVATOR is None, reason="needs systemd-socket-activate (Debian package systemd)")
+async def test_systemds_own_activator_hands_both_sockets_over(daemon: Callable[..., Daemon]) -> None:
+    """The first connection starts the daemon, which answers it on the sockets it was given."""
+    router = daemon(CONFIG)
+    with (router.folder / "stdout").open("ab") as out, (router.folder / "stderr").open("ab") as err:
+        router.process = subprocess.Popen(
+            [
+                str(ACTIVATOR), "--fdname=public:admin",
+                f"--listen=127.0.0.1:{router.port}", f"--listen={router.folder}/admin.sock",
+                "-E", "PYTHONPATH", "-E", "PATH",
+                sys.executable, "-m", "router", "run", "--config", str(router.config),
+            ],
+            cwd=router.folder, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, stdout=out, stderr=err,
+        )  # fmt: skip
+    while not (router.folder / "admin.sock").exists():
+        await anyio.lowlevel.checkpoint()
+
+    assert (await post(f"{router.url}/hooks/web", BUILD % 1))[0] == 202
+    assert len((await router.ask("events"))["events"]) == 1
+    assert await router.stop() == 0
