@@ -190,3 +190,30 @@ async def test_the_write_ahead_log_stays_small_and_goes_at_the_end(
         assert largest < 32 << 20
         assert _size(path) > 30 << 20
     assert _size(wal) == 0
+
+
+async def test_an_event_requeued_while_retention_looked_at_it_is_kept(
+    path: Path, time: Time, disk: Disk
+) -> None:
+    """What was found to be done with is looked at again in the transaction that deletes it."""
+    syncing, go_on = threading.Event(), threading.Event()
+
+    def hold(operation: str, file: str) -> None:
+        if (operation, file) == ("sync", "db-wal"):
+            syncing.set()
+            go_on.wait()
+
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        event = await recorded(journal, time, "slack")
+        await journal.settle([settlement(await claimed(journal, "slack"), State.DEAD)])
+        time.pass_by(1)
+        disk.trouble = hold
+        async with asyncio.TaskGroup() as group:
+            group.create_task(journal.requeue(sink="slack"))
+            await asyncio.to_thread(syncing.wait)
+            prune = group.create_task(journal.prune(time.wall, 9))
+            await asyncio.wait([prune], timeout=0.05)
+            go_on.set()
+
+        assert prune.result() == 0
+        assert [event.id] == [found.id for found in await journal.events(EventQuery())]
