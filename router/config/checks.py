@@ -18,6 +18,7 @@ from router.config.problems import Problems, clip
 from router.config.rules import title
 from router.config.secrets import reason_of
 from router.secret import Secret
+from router.sinks import SINKS
 from router.sinks.sink import Sink
 from router.template import trial
 
@@ -199,10 +200,12 @@ def _check_messages(draft: Draft, problems: Problems) -> None:
         if "message" in rule.entries
         for name in texts_of(rule, "name")
     }
+    types = {name: texts_of(entry.value, "type") for name, entry in draft.entries("sinks").items()}
+    kinds = {name: SINKS[texts[0].text] for name, texts in types.items() if texts and texts[0].text in SINKS}
     for rule in draft.rules:
         if rule.message is None or _CANNOT_FAIL.fullmatch(rule.message.text):
             continue
-        for kind in {type(draft.sinks[name]) for name in rule.to if name in draft.sinks}:
+        for kind in {kinds[name] for name in rule.to if name in kinds}:
             try:
                 trial(rule.message, kind.escape)
             except ValueError as error:

@@ -36,17 +36,18 @@ def read(raw: bytes, problems: Problems, parser: Parser = PARSER) -> Node | None
     meant, and the text is read again.
     """
     written = _decoded(raw, problems)
+    if written is None:
+        return None
     meant: dict[tuple[int, int], str] = {}
-    for reading in range(_MOST_READINGS):
-        if written is None:
-            return None
+    readings = 0
+    while True:
         found = Problems(problems.path)
         try:
             node = _Reading(written, found, meant, parser).document()
         except YamlError as error:
             problems.add(error.spot, error.message)
-            last = reading == _MOST_READINGS - 1 or len(written.text) > _LONGEST_REREAD
-            if last or not error.meant:
+            readings += 1
+            if not error.meant or readings == _MOST_READINGS or len(written.text) > _LONGEST_REREAD:
                 problems.take(found)
                 return None
             meant[error.spot.line, error.spot.column] = error.meant
@@ -54,7 +55,6 @@ def read(raw: bytes, problems: Problems, parser: Parser = PARSER) -> Node | None
         else:
             problems.take(found)
             return node
-    return None
 
 
 def _decoded(raw: bytes, problems: Problems) -> Written | None:
@@ -119,8 +119,6 @@ class _Reading:
                 self._take(event)
         except yaml.MarkedYAMLError as error:
             raise explain(error, self._written, flow=self._flow) from None
-        except RecursionError:
-            raise YamlError(Spot(1, 1), f"it is nested too deeply; the limit is {DEEPEST}") from None
         finally:
             self._events.dispose()
         if self._root is None or (isinstance(self._root, Text) and self._root.empty):

@@ -76,7 +76,7 @@ def load_server(path: str | Path) -> ServerSettings:
     if entry is None:
         return ServerSettings()
     problems = Problems(str(path))
-    settings = Reader(problems).struct(ServerSettings, entry.value, "server")
+    settings = Reader(problems).struct(ServerSettings, entry.value, "'server'")
     problems.raise_errors()
     return settings or ServerSettings()
 

@@ -57,12 +57,6 @@ def entry_of(node: Node, key: str) -> Entry | None:
     return node.entries.get(key) if isinstance(node, Map) else None
 
 
-def texts(node: Node) -> list[Text]:
-    """The texts in a value that is one or a list."""
-    nodes = node.items if isinstance(node, Items) else [node]
-    return [each for each in nodes if isinstance(each, Text)]
-
-
 def title(node: Node) -> str:
     """What a rule is called in messages."""
     name = entry_of(node, "name")

@@ -156,11 +156,8 @@ def quoted(text: str) -> str:
 
 def explain(error: yaml.MarkedYAMLError, written: Written, *, flow: bool) -> YamlError:
     """A syntax error in our own words. `flow`: the parser was within brackets."""
-    mark = error.problem_mark or error.context_mark
-    if mark is None:
-        return YamlError(Spot(1, 1), "this is not YAML")
-    here = Spot.of(mark)
-    start = Spot.of(error.context_mark) if error.context_mark is not None else here
+    here = Spot.of(error.problem_mark)
+    start = Spot.of(error.context_mark or error.problem_mark)
     context = error.context or ""
     if context.startswith(("while scanning a tag", "while scanning an a")) or "tag handle" in (
         error.problem or ""

@@ -145,6 +145,8 @@ SYNTAX: list[tuple[str, list[str]]] = [
     ("a: - b", ["1:4: a list begins in the middle of a line; begin it on a line of its own, indented"]),
     ("a:\n\tb: c", ["2:1: a tab indents this line; indent with spaces"]),
     ("a: |\n\tb", ["2:1: a tab indents this line; indent with spaces"]),
+    ("a: 'b\n---\nc'", ["1:4: this text does not end; close it with '"]),
+    ("a: \"b\n---\nc\"", ["1:4: this text does not end; close it with \""]),
     ("a: \"b", ["1:4: this text does not end; close it with \""]),
     ("a: 'b\nc: d", ["1:4: this text does not end; close it with '"]),
     ("a: \"\\d\"", ["1:5: '\\d' is no escape in double quotes; write single quotes, or '\\\\' for '\\'"]),

@@ -7,10 +7,12 @@ import msgspec
 import pytest
 import trustme
 
-from router.config.load import load
+from router.config.changes import differences
+from router.config.load import load, load_server
 from router.config.schema import Config
 from router.errors import ConfigError
 from router.secret import Secret
+from router.server_settings import ServerSettings
 from router.sinks.sink import Sink
 from router.sinks.slack import Slack
 from router.sinks.webhook import Webhook
@@ -258,6 +260,48 @@ def test_equal_files_make_equal_settings_and_another_secret_others(path: Path) -
     assert first.sources["app"] == other.sources["app"]
 
 
+def test_the_server_section_is_read_alone(path: Path) -> None:
+    """A command finds its daemon while the rest of the file is being edited."""
+    path.write_text("server: {admin: 127.0.0.1:9}\nsinks: {out: {type: nonsense}}\n", "utf-8")
+
+    assert load_server(path).admin == Listen("127.0.0.1", 9)
+
+    path.write_text("sinks: {}\n", "utf-8")
+
+    assert load_server(path) == ServerSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("server: {admin: 9}", "1:17: '9' is not an address to listen on; "),
+        ("server: x", "1:9: 'server' is a map, not 'x'; its keys are listen, admin, "),
+        ("[x]", "1:1: a configuration is a map; begin with "),
+    ],
+)
+def test_a_wrong_server_section_is_an_error(text: str, said: str, path: Path) -> None:
+    """A command does not guess an address."""
+    path.write_text(text, "utf-8")
+
+    with pytest.raises(ConfigError) as caught:
+        load_server(path)
+
+    assert str(caught.value).startswith(f"{path}:{said}")
+
+
+def test_differences_are_told_in_the_words_of_the_file(path: Path) -> None:
+    """What changed at once, and what waits for a restart."""
+    old = loaded(path, WHOLE)
+    text = WHOLE.replace("team: design", "team: web").replace("grace: 5s", "grace: 6s")
+    text = text.replace("keep: 7d", "keep: 8d").replace("  chat:", "  talk:").replace("[chat,", "[talk,")
+
+    assert differences(old, old) == ([], [])
+    assert differences(old, loaded(path, text)) == (
+        ["sources.web", "sinks.chat", "sinks.talk", "rules"],
+        ["server.grace", "journal.keep"],
+    )
+
+
 def many_rules(count: int) -> str:
     """A file of a large team."""
     rules = [
@@ -293,8 +337,8 @@ def test_two_thousand_rules_load(path: Path) -> None:
 
 @pytest.mark.timeout(20)
 def test_a_file_that_is_wrong_everywhere_is_told_in_bounded_time(path: Path) -> None:
-    """Fifty thousand unknown sinks: a thousand lines and the word that there are more."""
-    rules = "".join(f"  - {{name: r{number}, to: sink{number}}}\n" for number in range(50_000))
+    """Ten thousand unknown sinks: a thousand lines and the word that there are more."""
+    rules = "".join(f"  - {{name: r{number}, to: sink{number}}}\n" for number in range(10_000))
     problems = told(
         path,
         "sources: {web: {type: chromatic, unsigned: true}}\nsinks: {sinks: {type: log}}\nrules:\n" + rules,

@@ -15,7 +15,7 @@ from router.event import FIELDS
 from router.journal.journal import JournalSettings
 from router.retry import RetryPolicy
 from router.rules.rule import Rule
-from router.server import ServerSettings
+from router.server_settings import ServerSettings
 from router.sinks import SINKS
 from router.sinks.sink import Sink
 from router.sources import SOURCES
@@ -26,9 +26,10 @@ SCHEMA: dict[str, Any] = msgspec.to_builtins(json_schema())
 # What only a reading of more than one place, of a grammar or of a secret finds is left to `check`.
 BEYOND = {
     "admin-is-listen", "admin-open", "file-path", "headers", "hidden-values", "in-flight-small",
-    "journal-path", "journal-url", "keys-duplicate", "listen-addresses", "listen-brackets",
-    "listen-hosts", "names", "rule-names", "secret-reference-malformed", "sink-undefined",
-    "tag-on-a-map", "tags-and-aliases", "templates", "url-unusable", "zeros",
+    "journal-path", "journal-url-malformed", "journal-url", "keys-duplicate", "listen-addresses",
+    "listen-brackets", "listen-hosts", "message-fails", "names", "rule-names",
+    "secret-reference-malformed", "sink-undefined", "tag-on-a-map", "tags-and-aliases", "templates",
+    "url-unusable", "zeros",
 }  # fmt: skip
 
 
