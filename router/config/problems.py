@@ -48,10 +48,19 @@ class Problems:
         self._note(place, message, warning=True)
 
     def _note(self, place: Place, message: str, *, warning: bool) -> None:
-        if len(self._found) < _MOST_PROBLEMS:
+        if not self.full:
             self._found[Problem(self.path, place.line, place.column, one_line(message), warning)] = None
         elif not warning:
-            self._more = self._more or place
+            self.skip(place)
+
+    @property
+    def full(self) -> bool:
+        """Whether more errors would not be shown: what is costly to judge is then passed over by `skip`."""
+        return len(self._found) >= _MOST_PROBLEMS
+
+    def skip(self, place: Place) -> None:
+        """Say that what stands there was not judged any more."""
+        self._more = self._more or place
 
     def take(self, other: "Problems") -> None:
         """Make the problems of another collection one's own."""
@@ -87,7 +96,7 @@ class Problems:
         """The errors, by place."""
         found = sorted(problem for problem in self._found if not problem.warning)
         if self._more is not None:
-            message = "there are more problems than are shown; fix these first"
+            message = "there are more problems than can be shown; fix these first"
             found.append(Problem(self.path, self._more.line, self._more.column, message))
         return found
 

@@ -65,17 +65,18 @@ def title(node: Node) -> str:
 
 def _check_names(node: Items, problems: Problems) -> None:
     """Every name once."""
-    seen: dict[str, Text] = {}
+    seen: dict[str, int] = {}
     for each in node.items:
         name = entry_of(each, "name")
         if name is None or not isinstance(name.value, Text):
             continue
-        first = seen.setdefault(name.value.text, name.value)
-        if first is not name.value:
+        if name.value.text in seen:
+            line = seen[name.value.text]
             message = (
-                f"the name '{clip(first.text)}' is taken by the rule in line {first.line}; choose another"
+                f"the name '{clip(name.value.text)}' is taken by the rule in line {line}; choose another"
             )
             problems.add(name.value, message)
+        seen.setdefault(name.value.text, name.value.line)
         if len(name.value.text) > _LONGEST_NAME or not name.value.text.isprintable():
             problems.add(name.value, f"a name is one line of at most {_LONGEST_NAME} characters; shorten it")
 
@@ -127,6 +128,9 @@ def _condition(node: Node, key: str, problems: Problems) -> Condition | None:
 
 def _patterns(field: str, entry: Entry, problems: Problems) -> Patterns | None:
     """The patterns of one field, or None."""
+    if problems.full:
+        problems.skip(entry.key)
+        return None
     try:
         check_field(field)
     except ValueError as error:
@@ -153,6 +157,9 @@ def _item(field: str, node: Node, words: Collection[str] | None, problems: Probl
         return None
     if node.empty:
         problems.add(node, "a pattern is missing; write null for a value that is absent")
+        return None
+    if problems.full:
+        problems.skip(node)
         return None
     try:
         return read_item(field, None if node.absent else node.text, words)

@@ -38,7 +38,7 @@ def test_a_hopeless_file_does_not_flood_the_terminal() -> None:
         problems.warn(Spot(line, 1), "odd")
 
     assert len(problems.errors) + len(problems.warnings) == 1_001
-    assert str(problems.errors[-1]) == "f:501:1: there are more problems than are shown; fix these first"
+    assert str(problems.errors[-1]) == "f:501:1: there are more problems than can be shown; fix these first"
 
 
 def test_taking_over_problems_keeps_what_they_are() -> None:

@@ -27,7 +27,7 @@ SCHEMA: dict[str, Any] = msgspec.to_builtins(json_schema())
 BEYOND = {
     "admin-is-listen", "admin-open", "file-path", "headers", "hidden-values", "in-flight-small",
     "journal-path", "journal-url-malformed", "journal-url", "keys-duplicate", "listen-addresses",
-    "listen-brackets", "listen-hosts", "message-fails", "names", "rule-names",
+    "listen-brackets", "listen-hosts", "message-fails", "names", "rule-aliased", "rule-names",
     "secret-reference-malformed", "sink-undefined", "tag-on-a-map", "tags-and-aliases", "templates",
     "url-unusable", "zeros",
 }  # fmt: skip
