@@ -41,8 +41,7 @@ _Values = list[Value]
 def _events(query: EventQuery, before: int, after: int, limit: int, cursor: apsw.Cursor) -> list[Event]:
     """Events with ids between the two, newest first."""
     terms, values = ["id < ?", "id >= ?"], _Values((before, after))
-    for field in _FIELDS:
-        wanted = getattr(query, field)
+    for field, wanted in zip(_FIELDS, _wanted(query), strict=True):
         if wanted is not None:
             terms.append(f"{field} = ?")
             values.append(wanted)
@@ -51,6 +50,11 @@ def _events(query: EventQuery, before: int, after: int, limit: int, cursor: apsw
         values += [_containing(query.text)] * len(_SEARCHED)
     sql = " ".join([_SQL["events"], "WHERE", " AND ".join(terms), "ORDER BY id DESC LIMIT ?"])
     return [event_of(row) for row in cursor.execute(sql, [*values, limit]).fetchall()]
+
+
+def _wanted(query: EventQuery) -> list[str | None]:
+    """The filters by field, in the order of `_FIELDS`."""
+    return [query.source, query.provider, query.kind, query.status, query.branch, query.project]
 
 
 def _containing(text: str) -> str:
@@ -67,8 +71,9 @@ def _window(query: EventQuery, before: int, limit: int, cursor: apsw.Cursor) -> 
 
 
 def _event(number: int, cursor: apsw.Cursor) -> Judged | None:
-    for body, *columns in cursor.execute(_SQL["event_and_body"], (number,)).fetchall():
-        return Judged(event_of(columns, cast(bytes, body)), ruleset_of(columns))
+    for row in cursor.execute(_SQL["event"], (number,)).fetchall():
+        ((body,),) = cursor.execute(_SQL["body"], (number,)).fetchall()
+        return Judged(event_of(row, cast(bytes, body)), ruleset_of(row))
     return None
 
 
@@ -142,9 +147,9 @@ class SqliteArchive(Side):
     """The operators' side."""
 
     async def events(self, query: EventQuery) -> list[Event]:
-        """See `Archive.events`. A text search reads window by window, so that no read lasts long."""
+        """See `Archive.events`. What no index serves reads window by window, so that no read lasts long."""
         before = _border(event_number, query.before)
-        if query.text is None:
+        if query.text is None and (query.branch is not None or not any(_wanted(query))):
             return await self._store.reader.read(partial(_events, query, before, 0, query.limit))
         page: list[Event] = []
         while before and len(page) < query.limit:

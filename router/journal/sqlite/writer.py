@@ -77,6 +77,7 @@ class Writer:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
         self._pages = 0
+        self._copy_at = _CHECKPOINT
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         # Own checkpoints instead of automatic ones: those hide a failed sync, and answers would wait for
         # them.
@@ -152,22 +153,38 @@ class Writer:
                 item.error = JournalBroken(self.broken)
             return
         try:
-            self._cursor.execute("BEGIN IMMEDIATE")
-            for item in batch:
-                self._try(item)
-            self._cursor.execute("COMMIT")
+            if not self._all_at_once(batch):
+                self._one_by_one(batch)
         except apsw.Error as error:
             self._roll_back(batch, error)
 
-    def _try(self, item: _Item) -> None:
+    def _all_at_once(self, batch: list[_Item]) -> bool:
+        """The usual way, without the price of savepoints; False: something was refused, nothing changed."""
         cursor = self._cursor
-        cursor.execute("SAVEPOINT item")
+        cursor.execute("BEGIN IMMEDIATE")
         try:
-            item.written = item.work(cursor)
-        except ALONE as error:
-            item.error = refusal(error)
-            cursor.execute("ROLLBACK TO item")
-        cursor.execute("RELEASE item")
+            for item in batch:
+                item.written = item.work(cursor)
+        except ALONE:
+            cursor.execute("ROLLBACK")
+            return False
+        cursor.execute("COMMIT")
+        return True
+
+    def _one_by_one(self, batch: list[_Item]) -> None:
+        """Whatever is refused fails alone."""
+        cursor = self._cursor
+        cursor.execute("BEGIN IMMEDIATE")
+        for item in batch:
+            item.written = None
+            cursor.execute("SAVEPOINT item")
+            try:
+                item.written = item.work(cursor)
+            except ALONE as error:
+                item.error = refusal(error)
+                cursor.execute("ROLLBACK TO item")
+            cursor.execute("RELEASE item")
+        cursor.execute("COMMIT")
 
     def _roll_back(self, batch: list[_Item], error: apsw.Error) -> None:
         self._judge(error)
@@ -181,14 +198,20 @@ class Writer:
         meaning = fault(error)
         if isinstance(meaning, JournalBroken):
             self.broken = str(meaning)
+            # A checkpoint has no caller who would learn of it.
+            self._post(self._answer, [])
 
     def _count_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._pages = pages
         return apsw.SQLITE_OK
 
     def _checkpoint(self) -> None:
-        if self._pages >= _CHECKPOINT and not self.broken:
+        if self._pages < _CHECKPOINT:
+            self._copy_at = _CHECKPOINT
+        elif self._pages >= self._copy_at and not self.broken:
             self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
+            # A reader, a backup for example, may keep the log from starting over: not again each commit.
+            self._copy_at = self._pages + _CHECKPOINT // 4
 
     def _copy(self, mode: int) -> bool:
         try:

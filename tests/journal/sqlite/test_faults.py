@@ -116,12 +116,14 @@ async def test_the_message_of_a_failed_sync_says_what_it_means(path: Path, time:
 async def test_a_failed_sync_while_the_log_is_copied_breaks_the_journal_too(
     path: Path, time: Time, disk: Disk
 ) -> None:
-    """A checkpoint is no place where it could be overlooked."""
+    """A checkpoint is no place where it could be overlooked: who waits is told at once."""
     async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
         disk.trouble = failing(apsw.SQLITE_IOERR_FSYNC, ("sync", "db"))
         while journal.broken is None:
             with contextlib.suppress(JournalBroken):
                 await recorded(journal, time, payload=bytes(100_000))
+        async with asyncio.timeout(10):
+            await journal.wait(None)
 
         assert (
             journal.broken == "a sync of the journal failed: SQLITE_IOERR_FSYNC; what is on disk is unknown"

@@ -1,8 +1,8 @@
 -- name: events
 SELECT events.* FROM events
 
--- name: event_and_body
-SELECT bodies.body, events.* FROM events JOIN bodies ON bodies.event = events.id WHERE events.id = ?
+-- name: body
+SELECT body FROM bodies WHERE event = ?
 
 -- name: window
 SELECT id FROM events WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?

@@ -11,7 +11,10 @@ SELECT count(*) FILTER (WHERE due <= ?2), min(due) FILTER (WHERE due > ?2)
 FROM open_deliveries WHERE sink = ?1 AND state = 'pending' AND crashes >= 2
 
 -- name: event
-SELECT bodies.body, events.* FROM events JOIN bodies ON bodies.event = events.id WHERE events.id = ?
+SELECT * FROM events WHERE id = ?
+
+-- name: body
+SELECT body FROM bodies WHERE event = ?
 
 -- name: take
 UPDATE open_deliveries SET state = 'in_flight', claim = claim + 1 WHERE id = ?
