@@ -10,6 +10,7 @@ from typing import Protocol
 
 import yaml
 
+from router.config.problems import clip
 from router.errors import RouterError
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -17,6 +18,10 @@ _COMMENT = re.compile(r"\s+#")
 _TEMPLATE = re.compile(r"(?:\{\{.*?\}\}[^,\]}{]*)+")
 _KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=[^\s,{[][^,]*\Z)")
 _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
+_SECRET_KEY = re.compile(
+    r"(secret|token|password|authorization|cookie|key|url)[\w-]*['\"]? *:(?: (?:(?!: ).)*)?\Z", re.IGNORECASE
+)
+_MOST_ITEMS = 20
 _COLON = "': ' begins the value of a key"
 _BEGINS = {
     "!": "'!' begins a YAML tag",
@@ -130,7 +135,18 @@ class Written:
         """The error that `length` characters there must stand in quotes, and how they look in them."""
         meant = self.original.at(spot)[:length]
         why = why or _BEGINS.get(meant[:1], f"'{meant[:1]}' may not begin a value")
-        return YamlError(spot, f"quote this value: {quoted(meant)} (unquoted, {why})", meant)
+        shown = "" if self._secret(spot) else f": {quoted(meant)}"
+        return YamlError(spot, f"quote this value{shown} (unquoted, {why})", meant)
+
+    def _secret(self, spot: Spot) -> bool:
+        """Whether the value there stands under a key for secrets, on its line or as an item below it."""
+        lines = self.original.lines[max(0, spot.line - _MOST_ITEMS) : spot.line - 1]
+        for part in (self.original.before(spot), *reversed(lines)):
+            if _SECRET_KEY.search(part):
+                return True
+            if part.strip() and not part.strip().startswith(("-", "#")):
+                return False
+        return False
 
     def unprintable(self) -> tuple[Spot, str] | None:
         """The first character that YAML does not allow, with its place."""
@@ -288,11 +304,11 @@ def _block_text(start: Spot, here: Spot, written: Written) -> YamlError:
 
 
 def _no_colon(start: Spot, written: Written) -> YamlError:
-    """A line in a map without a key."""
-    line = written.value(start)
-    key, colon, rest = line.partition(":")
+    """A line in a map without a key. Only its first word is repeated: the rest may be a secret."""
+    word = clip((written.value(start).split() or [""])[0])
+    key, colon, rest = word.partition(":")
     if colon and rest:
-        return YamlError(start, f"a space is missing after ':'; write '{key}: {rest}'")
+        return YamlError(start, f"a space is missing after '{key}:'")
     return YamlError(
-        start, f"':' is missing after '{line}'; or indent this line if it continues the one above"
+        start, f"':' is missing after '{word}'; or indent this line if it continues the one above"
     )

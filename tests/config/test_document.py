@@ -163,7 +163,7 @@ SYNTAX: list[tuple[str, list[str]]] = [
     ("- a\nb: c", ["2:1: this line does not line up; its list items begin in column 1, see line 1"]),
     ("a: b\n  c: d", ["2:3: a key may not begin here; check the indentation, and the ':' of the line above"]),
     ("a: b\nfoo", ["2:1: ':' is missing after 'foo'; or indent this line if it continues the one above"]),
-    ("a: b\nto:foo\nc: d", ["2:1: a space is missing after ':'; write 'to: foo'"]),
+    ("a: b\nto:foo\nc: d", ["2:1: a space is missing after 'to:'"]),
     ("a: b\n---\nc: d", ["2:1: a second document begins here; a configuration is one document"]),
     ("a: b\n...\nc: d", [
         "3:1: this does not belong to what stands above it; check its indentation, or remove a '...' above"
@@ -186,6 +186,37 @@ SYNTAX: list[tuple[str, list[str]]] = [
 def test_what_yaml_cannot_read_is_told_in_our_words(text: str, said: list[str], parser: Parser) -> None:
     """At its place, with the fix, and the same with and without libyaml."""
     assert reading(text, parser)[1] == said
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secret: @hunter2",
+        "a: {token: @hunter2}",
+        "secret:\n  - env:NEW\n  # the old one\n  - @hunter2",
+        "secret: [env:NEW, !hunter2]",
+        "admin_token: *hunter2",
+        "headers: {X-Api-Key: a: hunter2}",
+        "url: @hunter2",
+        "a: b\nsecret hunter2\nc: d",
+        "a: b\nsecret:hunter2\nc: d",
+        "a: b\n- hunter2: c",
+    ],
+)
+def test_what_may_be_a_secret_is_not_repeated(text: str, parser: Parser) -> None:
+    """A secret in plain sight does not become one in the log for the sake of a hint."""
+    problems = reading(text, parser)[1]
+
+    assert problems
+    assert "hunter2" not in " ".join(problems)
+
+
+def test_an_item_below_another_key_is_repeated() -> None:
+    """The hint is as helpful as it can be."""
+    text = "secret: env:A\nbranch:\n  - main\n  - !old\n"
+
+    assert reading(text)[1] == ["4:5: quote this value: \"!old\" (unquoted, '!' begins a YAML tag)"]
 
 
 MEANT: list[tuple[str, Any]] = [
