@@ -15,7 +15,7 @@ import anyio
 import structlog
 
 from router import __version__, logs, systemd
-from router.admin import Admin, Reload
+from router.admin.admin import Admin, Reload
 from router.clock import Clock
 from router.config.changes import differences
 from router.config.load import load
@@ -28,7 +28,7 @@ from router.journal import open_journal
 from router.journal.journal import Journal
 from router.metrics import Metrics
 from router.retention import Retention
-from router.server import Server
+from router.server.server import Server
 from router.tables import welcome
 from router.transport import Transports
 

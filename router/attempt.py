@@ -12,7 +12,7 @@ from router.clock import Clock
 from router.delivery import Claim, Dead, Hold, Outcome, Pause, Retry
 from router.errors import Refused, Unreachable, Unrenderable
 from router.sinks.sink import Result, Sink, Transport
-from router.template import Template
+from router.template.template import Template
 
 log = structlog.get_logger(__name__)
 

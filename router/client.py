@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from router.answers import Refusal
+from router.admin.answers import Refusal
 from router.errors import NoDaemon, Rejected
 from router.units import Listen
 

@@ -195,7 +195,7 @@ class _ForbiddenError(OSError):
         self.reason = reason
 
 
-class _Stale(Exception):  # noqa: N818  # not an error: the request goes out again
+class _Stale(Exception):  # not an error: the request goes out again
     """A kept connection was dead before a single byte of an answer came."""
 
 

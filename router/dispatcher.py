@@ -21,7 +21,7 @@ from router.journal.journal import Batch, Queue, SinkMark, Upkeep
 from router.metrics import Metrics
 from router.settlement import give_back, settle, settle_untried
 from router.sinks.sink import Sink, Transport, fingerprint
-from router.template import Template
+from router.template.template import Template
 
 log = structlog.get_logger(__name__)
 

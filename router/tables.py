@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from router import __version__
-from router.answers import (
+from router.admin.answers import (
     AttemptRow,
     Changed,
     CheckedRow,

@@ -13,7 +13,7 @@ from router.event import Event
 from router.journal.sqlite.opening import SqliteJournal
 from router.metrics import Metrics
 from router.sinks.sink import Reply, Request, Sink, Transport
-from router.template import Template
+from router.template.template import Template
 
 LIMIT = 20.0
 

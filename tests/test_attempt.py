@@ -12,7 +12,7 @@ from router.delivery import Claim, Dead, Delivered, Delivery, Hold, Pause, Retry
 from router.errors import Refused, Unreachable, Unrenderable
 from router.event import Event
 from router.sinks.sink import Reply, Request, Result, Sink, Transport
-from router.template import Template
+from router.template.template import Template
 from router.units import Duration
 
 CLAIM = Claim(

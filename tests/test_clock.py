@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.clock import Clock, Ids, first_id_at, id_number, id_text
-from tests.edge import Time
+from tests.server.edge import Time
 
 
 def test_now_begins_as_wall_time() -> None:

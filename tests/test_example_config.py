@@ -17,7 +17,7 @@ from router.journal.journal import JournalSettings
 from router.retry import RetryPolicy
 from router.rules.pattern import Absent, Exact, Expression, Item, Range, Wildcard
 from router.rules.rule import Rule
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.sinks import SINKS
 from router.sinks.sink import Sink
 from router.sources import SOURCES

@@ -24,7 +24,7 @@ from router.rules.rule import Rule
 from router.sources.percy import Percy
 from router.sources.source import Source
 from router.units import Duration, Rate
-from tests.edge import BODY, EVERYTHING, OPEN, SIGNED, Memory, Time
+from tests.server.edge import BODY, EVERYTHING, OPEN, SIGNED, Memory, Time
 
 NOWHERE = CIMultiDict[str]()
 LIMITED = type(SIGNED)(name="limited", secret=SIGNED.secret, rate=Rate(2, 60.0))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from router import logs
 from router.secret import Secret, Url
-from tests.edge import Time
+from tests.server.edge import Time
 
 HOSTILE = 'main\n{"level":"critical"}\r\x1b[31m\u2028\u202e\x00\x7f\x9b\ud800'
 

@@ -8,7 +8,7 @@ import pytest
 
 from router.cli import COMMANDS
 from router.commands.options import PLACES
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 
 UNITS = Path(__file__).parents[1] / "systemd"
 NAMES = ("visual-router.service", "visual-router.socket", "visual-router-admin.socket")

@@ -6,7 +6,7 @@ from textwrap import dedent
 import msgspec
 
 from router import tables
-from router.answers import (
+from router.admin.answers import (
     AttemptRow,
     Changed,
     CheckedRow,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from router.admin.parameters import near
 from router.errors import Rejected, Undecodable
 from router.event import Event
-from router.parameters import near
 from router.sources import samples
 from router.sources.source import Source
 

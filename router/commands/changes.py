@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from router import tables
-from router.answers import Changed, Copied, Reload, Replayed, SinkRow, Skipped
+from router.admin.answers import Changed, Copied, Reload, Replayed, SinkRow, Skipped
 from router.client import Client
 from router.columns import plural
 from router.commands.daemon import quoted, reach

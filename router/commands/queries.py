@@ -6,7 +6,7 @@ from typing import TypeVar
 import click
 
 from router import tables
-from router.answers import DeliveryPage, DeliveryRow, EventPage, EventReport, Status
+from router.admin.answers import DeliveryPage, DeliveryRow, EventPage, EventReport, Status
 from router.commands.daemon import quoted, reach
 from router.commands.options import config_option, json_option
 from router.commands.terminal import show as show_answer

@@ -7,7 +7,7 @@ import time
 import click
 import msgspec
 
-from router.answers import Refusal
+from router.admin.answers import Refusal
 from router.client import Answer, exchange
 from router.commands.bodies import read_body, source_for
 from router.commands.daemon import known, quoted

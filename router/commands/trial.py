@@ -6,15 +6,15 @@ import click
 import msgspec
 
 from router import tables
-from router.answers import EventRow
+from router.admin.answers import EventRow
+from router.admin.hindsight import verdict_rows
+from router.admin.parameters import near
 from router.commands.bodies import decode, read_body, source_for
 from router.commands.options import config_option, config_path, json_option
 from router.commands.terminal import print_json, view
 from router.config.load import load
 from router.delivery import Delivery, State
 from router.errors import Rejected, Unrenderable
-from router.hindsight import verdict_rows
-from router.parameters import near
 
 # An id as it would be given, for what prints it: nothing is recorded.
 _ID = "evt_0000000000000"

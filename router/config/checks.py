@@ -20,7 +20,7 @@ from router.config.secrets import reason_of
 from router.secret import Secret
 from router.sinks import SINKS
 from router.sinks.sink import Sink
-from router.template import trial
+from router.template.template import trial
 
 # Settings of which zero would mean that nothing works.
 _POSITIVE = ("body_timeout", "in_flight", "keep", "max_body", "concurrency", "timeout", "max_age")

@@ -8,7 +8,7 @@ import msgspec
 from router.config.nodes import Entry, Items, Map, Node, Text
 from router.journal.journal import JournalSettings
 from router.rules.rule import Rule
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.sinks.sink import Sink
 from router.sources.source import Source
 from router.units import Network

@@ -24,7 +24,7 @@ from router.config.syntax import Spot
 from router.journal.journal import JournalSettings
 from router.rules.matcher import Matcher
 from router.secret import Secret
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.sinks import SINKS
 from router.sources import SOURCES
 from router.units import Network

@@ -11,7 +11,7 @@ from router.errors import Problem
 from router.journal.journal import JournalSettings
 from router.rules.matcher import Matcher
 from router.rules.rule import Rule
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.sinks import SINKS
 from router.sinks.sink import Sink
 from router.sources import SOURCES

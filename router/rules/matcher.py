@@ -12,7 +12,7 @@ from router.delivery import Route
 from router.event import Event
 from router.rules.index import Index
 from router.rules.rule import Rule, Verdict
-from router.template import Template
+from router.template.template import Template
 
 
 class Matcher:

@@ -11,7 +11,7 @@ import msgspec
 from router.event import Event
 from router.rules.field import Read, check_field, is_payload, reader
 from router.rules.pattern import Patterns, text_of
-from router.template import Template
+from router.template.template import Template
 
 __all__ = ["Checked", "Condition", "Finding", "Rule", "Scalar", "Verdict", "check_field"]
 

@@ -9,7 +9,7 @@ from router.delivery import Delivery
 from router.errors import Unrenderable
 from router.event import FIELDS, Event
 from router.sinks.message import message_of, rendered
-from router.template import Template, rfc3339
+from router.template.template import Template, rfc3339
 
 
 def envelope(event: Event, delivery: Delivery, template: Template | None) -> bytes:

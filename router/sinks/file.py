@@ -18,7 +18,7 @@ from router.event import Event
 from router.sinks.envelope import envelope, line_of, pretty
 from router.sinks.message import remark
 from router.sinks.sink import Flaw, Result, Sink, Transport
-from router.template import Template
+from router.template.template import Template
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 # An operator has to act; every other error may pass by itself.

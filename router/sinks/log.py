@@ -15,7 +15,7 @@ from router.event import Event
 from router.sinks.envelope import inert_json, line_of
 from router.sinks.message import message_of, remark, rendered
 from router.sinks.sink import Result, Sink, Transport, visible
-from router.template import Template, rfc3339
+from router.template.template import Template, rfc3339
 
 # Seconds that a line waits for the one before it: nobody reads, and more threads would not help.
 PATIENCE = 10.0

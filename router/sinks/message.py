@@ -13,8 +13,8 @@ import msgspec
 from router.delivery import Delivery
 from router.errors import Unrenderable
 from router.event import Event
-from router.jinja import Escape
-from router.template import Template, variables_of
+from router.template.jinja import Escape
+from router.template.template import Template, variables_of
 
 _EMOJI = {
     "running": "⏳",

@@ -18,7 +18,7 @@ from router.delivery import Dead, Delivered, Delivery, Hold, Outcome, Pause, Ret
 from router.event import Event
 from router.retry import RetryPolicy
 from router.secret import Secret, Url, check_url
-from router.template import Template, trial
+from router.template.template import Template, trial
 from router.units import Duration, Network, Rate
 
 

@@ -15,7 +15,7 @@ from router.secret import Secret
 from router.sinks.envelope import pretty
 from router.sinks.message import Message, message_of, remark, rendered
 from router.sinks.sink import Reply, Request, Sink, excerpt, judge_status
-from router.template import Template
+from router.template.template import Template
 from router.units import Rate
 
 _HEADERS = {"content-type": "application/json", "user-agent": f"visual-router/{__version__}"}

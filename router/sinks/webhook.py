@@ -15,12 +15,12 @@ from router import __version__
 from router.delivery import Delivery
 from router.errors import Unrenderable
 from router.event import Event
-from router.jinja import json_escape
 from router.secret import Secret, Url, masked
 from router.sinks.envelope import envelope, pretty, said
 from router.sinks.message import remark
 from router.sinks.sink import Flaw, Request, Sink
-from router.template import Template, trial, variables_of
+from router.template.jinja import json_escape
+from router.template.template import Template, trial, variables_of
 
 _PREFIX = "whsec_"
 _HOW = "write whsec_ and the base64 of 24 to 64 bytes, as `openssl rand -base64 32` makes it"

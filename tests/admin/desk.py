@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from router.admin import Admin, Reload
+from router.admin.admin import Admin, Reload
 from router.clock import Clock
 from router.config.load import load
 from router.config.schema import Config
@@ -20,7 +20,7 @@ from router.journal import open_journal
 from router.journal.journal import Journal, JournalSettings
 from router.metrics import Metrics
 from router.secret import Secret
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.transport import Transports
 from router.units import Listen
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from router import __version__
-from router.answers import Reload
+from router.admin.answers import Reload
 from router.clock import Clock
 from router.delivery import State
 from router.errors import Problem, RouterError

@@ -9,11 +9,11 @@ import aiohttp
 import apsw
 import pytest
 
-from router.admin import Admin
+from router.admin.admin import Admin
 from router.clock import Clock
 from router.errors import RouterError
 from router.secret import Secret
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.units import Listen
 from tests.admin.desk import Desk, Door
 

@@ -10,8 +10,8 @@ import anyio.to_thread
 from click.testing import CliRunner, Result
 
 from router.cli import program
-from router.server import Server
-from router.server_settings import ServerSettings
+from router.server.server import Server
+from router.server.settings import ServerSettings
 from router.units import Listen
 from tests.admin.desk import RULES, Desk
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from router.answers import Reload
+from router.admin.answers import Reload
 from router.delivery import State
 from router.errors import Problem
 from tests.admin.desk import RULES

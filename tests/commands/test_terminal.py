@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from router.answers import Changed
+from router.admin.answers import Changed
 from router.commands.terminal import print_json, read, view, waiting
 from router.errors import Rejected
 

@@ -12,7 +12,7 @@ from router.config.load import load, load_server
 from router.config.schema import Config
 from router.errors import ConfigError
 from router.secret import Secret
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.sinks.sink import Sink
 from router.sinks.slack import Slack
 from router.sinks.webhook import Webhook

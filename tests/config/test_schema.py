@@ -15,7 +15,7 @@ from router.event import FIELDS
 from router.journal.journal import JournalSettings
 from router.retry import RetryPolicy
 from router.rules.rule import Rule
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.sinks import SINKS
 from router.sinks.sink import Sink
 from router.sources import SOURCES

@@ -25,7 +25,7 @@ async def test_the_example_starts_and_a_sample_comes_out_at_its_log_sink(
     while "try " not in router.log:
         assert router.process is not None
         assert router.process.poll() is None, router.log
-    (line,) = re.findall(r"try +visual-router (.+)", router.log)
+    (line,) = re.findall(r"try +.*?(send .+)", router.log)
     for source in yaml.safe_load(text)["sources"]:
         assert f"{router.url}/hooks/{source}" in router.log
 

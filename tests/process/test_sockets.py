@@ -66,20 +66,25 @@ async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[...
         assert await router.stop() == 0
 
 
-@pytest.mark.skipif(ACTIVATOR is None, reason="needs systemd-socket-activate (Debian package systemd)")
-async def test_systemds_own_activator_hands_both_sockets_over(daemon: Callable[..., Daemon]) -> None:
-    """The first connection starts the daemon, which answers it on the sockets it was given."""
-    router = daemon(CONFIG)
+def activated(router: Daemon) -> None:
+    """Let systemd's tool listen for the daemon; the first connection starts it."""
+    listen = [f"--listen=127.0.0.1:{router.port}", f"--listen={router.folder}/admin.sock"]
+    run = [sys.executable, "-m", "router", "run", "--config", str(router.config)]
     with (router.folder / "stdout").open("ab") as out, (router.folder / "stderr").open("ab") as err:
         router.process = subprocess.Popen(
-            [
-                str(ACTIVATOR), "--fdname=public:admin",
-                f"--listen=127.0.0.1:{router.port}", f"--listen={router.folder}/admin.sock",
-                "-E", "PYTHONPATH", "-E", "PATH",
-                sys.executable, "-m", "router", "run", "--config", str(router.config),
-            ],
-            cwd=router.folder, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, stdout=out, stderr=err,
-        )  # fmt: skip
+            [str(ACTIVATOR), "--fdname=public:admin", *listen, "-E", "PYTHONPATH", "-E", "PATH", *run],
+            cwd=router.folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=out,
+            stderr=err,
+        )
+
+
+@pytest.mark.skipif(ACTIVATOR is None, reason="needs systemd-socket-activate (Debian package systemd)")
+async def test_systemds_own_activator_hands_both_sockets_over(daemon: Callable[..., Daemon]) -> None:
+    """The daemon answers on the sockets it was given."""
+    router = daemon(CONFIG)
+    activated(router)
     while not (router.folder / "admin.sock").exists():
         await anyio.lowlevel.checkpoint()
 

@@ -4,7 +4,7 @@ import pytest
 
 from router.rules.matcher import Matcher
 from router.rules.rule import Verdict
-from router.template import Template
+from router.template.template import Template
 from tests.rules.making import event, rule
 
 MESSAGE = Template.parse(":rotating_light: {{ project }} on {{ branch }}: {{ changes }} changes")

@@ -11,7 +11,7 @@ from router.delivery import Route
 from router.event import STATUSES, Event
 from router.rules.matcher import Matcher
 from router.rules.rule import Rule, Verdict
-from router.template import Template
+from router.template.template import Template
 from tests.rules.making import Undecoded, event, rule
 
 

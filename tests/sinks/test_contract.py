@@ -15,7 +15,7 @@ from router.event import Event
 from router.retry import RetryPolicy
 from router.sinks import SINKS
 from router.sinks.sink import Sink, fingerprint
-from router.template import SAMPLES, Template
+from router.template.template import SAMPLES, Template
 from router.units import Duration, Network, Rate
 from tests.sinks.samples import (
     CANARIES,

@@ -6,7 +6,7 @@ import pytest
 
 from router.event import FIELDS
 from router.sinks.envelope import envelope, inert_json, line_of, pretty, said
-from router.template import Template
+from router.template.template import Template
 from tests.sinks.samples import HOSTILE, bare, delivery, sample, strange
 
 

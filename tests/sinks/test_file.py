@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from router.delivery import Delivered, Outcome, Pause, Retry
 from router.sinks.file import File
-from router.template import Template
+from router.template.template import Template
 from tests.sinks.samples import NOW, Answers, delivery, reply, sample
 
 NOWHERE = Answers(reply(500))

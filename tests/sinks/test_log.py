@@ -11,7 +11,7 @@ import pytest
 from router.delivery import Delivered, Outcome, Retry
 from router.event import Event
 from router.sinks.log import Log
-from router.template import Template
+from router.template.template import Template
 from tests.sinks.samples import HOSTILE, NOW, Answers, bare, delivery, reply, sample, strange
 
 NOWHERE = Answers(reply(500))

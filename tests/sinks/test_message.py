@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from router.errors import Unrenderable
 from router.event import KINDS, STATUSES, Event
 from router.sinks.message import message_of, one_line, remark, rendered
-from router.template import Template
+from router.template.template import Template
 from tests.sinks.samples import HOSTILE, bare, delivery, sample, strange
 
 

@@ -11,7 +11,7 @@ from router.secret import Secret
 from router.sinks.sink import Flaw, Reply, Sink, excerpt, fingerprint, judge_status, retry_after, visible
 from router.sinks.slack import Slack
 from router.sinks.webhook import Webhook
-from router.template import Template
+from router.template.template import Template
 from tests.sinks.samples import NOW, delivery, one_of, reply, sample
 
 

@@ -15,7 +15,7 @@ from router.delivery import Dead, Delivered, Hold, Pause, Retry
 from router.event import Event
 from router.secret import Secret
 from router.sinks.slack import Slack, fit
-from router.template import SAMPLES, Template
+from router.template.template import SAMPLES, Template
 from router.units import Rate
 from tests.sinks.samples import HOSTILE, NOW, bare, delivery, reply, sample, strange
 

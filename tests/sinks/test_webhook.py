@@ -14,7 +14,7 @@ from standardwebhooks import WebhookVerificationError
 from router.errors import Unrenderable
 from router.secret import Secret, Url
 from router.sinks.webhook import Webhook, signature, signing_key
-from router.template import Template
+from router.template.template import Template
 from tests.sinks.samples import HOSTILE, NOW, PAYLOAD, delivery, sample, strange
 
 URL = Url.parse("https://ci.example.com/visual?x=1")

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from router.errors import JournalUnavailable
 from router.secret import Secret
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.units import Listen, Network, Rate
-from tests.edge import BODY, GUARDED, OPEN, SIGNED, error_of, post, serving
+from tests.server.edge import BODY, GUARDED, OPEN, SIGNED, error_of, post, serving
 
 LOOPBACK = Listen(host="127.0.0.1", port=0)
 ELSEWHERE = type(OPEN)(name="elsewhere", unsigned=True, allow_from=(Network.parse("192.0.2.0/24"),))

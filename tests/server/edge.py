@@ -15,8 +15,8 @@ from router.metrics import Metrics
 from router.rules.matcher import Matcher
 from router.rules.rule import Rule
 from router.secret import Secret
-from router.server import Server
-from router.server_settings import ServerSettings
+from router.server.server import Server
+from router.server.settings import ServerSettings
 from router.sources.happo import Happo
 from router.sources.source import Source
 from router.units import Listen

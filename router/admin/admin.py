@@ -16,13 +16,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import hdrs, web
 
-from router.answers import Readiness, Refusal, Reload
-from router.api import Api, Controls, Records, Sinks, answer
+from router.admin.answers import Readiness, Refusal, Reload
+from router.admin.api import Api, Controls, Records, Sinks, answer
 from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
-from router.listener import bind, shown
 from router.metrics import Metrics
-from router.server_settings import ServerSettings
+from router.server.listener import bind, shown
+from router.server.settings import ServerSettings
 
 __all__ = ["Admin", "Controls", "Reload"]
 

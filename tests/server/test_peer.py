@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from router.peer import allowed, origin
+from router.server.peer import allowed, origin
 from router.units import Network
 
 PROXIES = (Network.parse("10.0.0.0/8"), Network.parse("fd00::/8"))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from router.errors import Unrenderable
 from router.event import FIELDS, Event
-from router.jinja import json_escape
-from router.template import SAMPLES, TEXT_LIMIT, VARIABLES, Template, rfc3339, trial, variables_of
+from router.template.jinja import json_escape
+from router.template.template import SAMPLES, TEXT_LIMIT, VARIABLES, Template, rfc3339, trial, variables_of
 
 FULL = "the template fails for an event of type 'build.pending'"
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import anyio.to_thread
 import msgspec
 
-from router.answers import Explanation, VerdictRow
+from router.admin.answers import Explanation, VerdictRow
 from router.config.load import parse_rules
 from router.errors import ConfigError
 from router.event import Event

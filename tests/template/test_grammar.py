@@ -2,8 +2,8 @@
 
 import pytest
 
-from router.grammar import FILTERS, TESTS
-from router.template import VARIABLES, Template
+from router.template.grammar import FILTERS, TESTS
+from router.template.template import VARIABLES, Template
 
 FIELD_LIST = ", ".join(VARIABLES)
 STATEMENTS = "statements are if, for, set x = …, with and raw"

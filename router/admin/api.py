@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from router import __version__
-from router.answers import (
+from router.admin.answers import (
     Changed,
     Copied,
     DeliveryPage,
@@ -32,14 +32,8 @@ from router.answers import (
     moment,
     payload_of,
 )
-from router.clock import Clock, id_number, id_text
-from router.config.schema import Config
-from router.delivery import Delivery, State
-from router.dispatcher import SinkStatus
-from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
-from router.hindsight import explain
-from router.journal.journal import Archive, DeliveryQuery, Judged, Upkeep
-from router.parameters import (
+from router.admin.hindsight import explain
+from router.admin.parameters import (
     LARGEST_PAGE,
     Selection,
     Target,
@@ -53,6 +47,12 @@ from router.parameters import (
     near,
     since,
 )
+from router.clock import Clock, id_number, id_text
+from router.config.schema import Config
+from router.delivery import Delivery, State
+from router.dispatcher import SinkStatus
+from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
+from router.journal.journal import Archive, DeliveryQuery, Judged, Upkeep
 
 _MOST_IDS = 500
 

@@ -17,17 +17,17 @@ import anyio
 import structlog
 from aiohttp import hdrs, web
 
-from router.body import Budget, read
 from router.errors import BadToken, EncodedBody, IntakeError, MethodNotAllowed, TooLarge, UnknownSource
 from router.intake import Intake
 from router.journal.journal import Receipt
-from router.listener import PATIENCE, Listener
 from router.logs import Sparing
 from router.metrics import Metrics
-from router.peer import Address, allowed, origin
-from router.server_settings import ServerSettings
+from router.server.body import Budget, read
+from router.server.listener import PATIENCE, Listener
+from router.server.peer import Address, allowed, origin
+from router.server.settings import ServerSettings
+from router.server.wire import accepted, refusal
 from router.sources.source import Source
-from router.wire import accepted, refusal
 
 log = structlog.get_logger(__name__)
 

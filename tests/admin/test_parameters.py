@@ -2,10 +2,7 @@
 
 import pytest
 
-from router.delivery import State
-from router.errors import Rejected
-from router.journal.journal import DeliveryQuery, EventQuery
-from router.parameters import (
+from router.admin.parameters import (
     Selection,
     Why,
     body,
@@ -16,6 +13,9 @@ from router.parameters import (
     near,
     since,
 )
+from router.delivery import State
+from router.errors import Rejected
+from router.journal.journal import DeliveryQuery, EventQuery
 
 EVENT = "evt_0f3k0000000a1"
 DELIVERY = "dlv_0f3k0000000a1"
@@ -62,7 +62,11 @@ def test_every_filter_of_deliveries_reaches_the_query() -> None:
             "'x' is not a kind",
             "kinds are build, review, review-decision, comparison, flake, ping, unknown",
         ),
-        ({"before": "dlv_0f3k0000000a1"}, f"'{DELIVERY}' is no id", "an id here is evt_ and 13 letters and digits"),
+        (
+            {"before": "dlv_0f3k0000000a1"},
+            f"'{DELIVERY}' is no id",
+            "an id here is evt_ and 13 letters and digits",
+        ),
         ({"limit": "0"}, "'0' is not a limit", "write a number from 1 to 500"),
         ({"limit": "501"}, "'501' is not a limit", "write a number from 1 to 500"),
         ({"limit": "٣"}, "'٣' is not a limit", "write a number from 1 to 500"),

@@ -6,9 +6,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
-from router.server_settings import ServerSettings
+from router.server.settings import ServerSettings
 from router.units import Duration, Listen, Size
-from tests.edge import BODY, GUARDED, OPEN, error_of, post, serving
+from tests.server.edge import BODY, GUARDED, OPEN, error_of, post, serving
 
 LOOPBACK = Listen(host="127.0.0.1", port=0)
 SMALL = type(OPEN)(name="small", unsigned=True, max_body=Size(64))

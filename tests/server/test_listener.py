@@ -11,11 +11,11 @@ from aiohttp import web
 from anyio.lowlevel import checkpoint
 
 from router.errors import RouterError
-from router.listener import Listener, bind, shown
-from router.server_settings import ServerSettings
+from router.server.listener import Listener, bind, shown
+from router.server.settings import ServerSettings
+from router.server.wire import refusal
 from router.units import Listen
-from router.wire import refusal
-from tests.edge import BODY, OPEN, Wire, post, serving
+from tests.server.edge import BODY, OPEN, Wire, post, serving
 
 LOOPBACK = Listen(host="127.0.0.1", port=0)
 

@@ -12,7 +12,7 @@ import minijinja
 import msgspec
 
 from router.errors import Unrenderable
-from router.grammar import check_words
+from router.template.grammar import check_words
 
 Escape = Callable[[str], str]
 Failure = minijinja.TemplateError

@@ -15,8 +15,8 @@ from pathlib import Path
 import anyio
 
 from router.errors import RouterError
+from router.server.wire import IDLE, Answer, Edge, Failed, require_c_parser
 from router.units import Listen
-from router.wire import IDLE, Answer, Edge, Failed, require_c_parser
 
 _BACKLOG = 4096
 _MODE = 0o660

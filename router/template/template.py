@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
-from router import jinja
 from router.errors import Unrenderable
 from router.event import FIELDS, Event
-from router.jinja import Escape
+from router.template import jinja
+from router.template.jinja import Escape
 
 # `labels` and `payload` are maps: their keys are the sender's, and a missing one prints nothing. `message` is
 # the text that the sink would have written by itself.

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router import jinja
 from router.errors import Unrenderable
 from router.event import Event
-from router.grammar import FILTERS, TESTS
-from router.template import Template, variables_of
+from router.template import jinja
+from router.template.grammar import FILTERS, TESTS
+from router.template.template import Template, variables_of
 
 LISTED = minijinja.Environment().render_str("{{ debug() }}")
 

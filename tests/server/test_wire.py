@@ -8,7 +8,7 @@ import sys
 import pytest
 from structlog.testing import capture_logs
 
-from tests.edge import BODY, OPEN, SIGNED, post, serving
+from tests.server.edge import BODY, OPEN, SIGNED, post, serving
 
 HEAD = b"POST /hooks/open HTTP/1.1\r\n"
 HOST = b"Host: x\r\n"
@@ -159,7 +159,7 @@ async def test_a_body_in_single_bytes_arrives_whole() -> None:
 def test_the_parser_in_python_is_refused() -> None:
     """What parses strangers' bytes is the parser that is known; the message says what to do."""
     code = (
-        "from router.errors import RouterError\nfrom router.wire import require_c_parser\n"
+        "from router.errors import RouterError\nfrom router.server.wire import require_c_parser\n"
         "try:\n    require_c_parser()\nexcept RouterError as error:\n    print(error)"
     )
     done = subprocess.run(

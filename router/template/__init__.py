@@ -1,0 +1,1 @@
+"""Template: operator text with `{{ fields }}`, checked when the configuration loads."""
