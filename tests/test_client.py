@@ -1,6 +1,5 @@
 """The commands' way to the daemon: over ports and unix sockets, and what they say when nobody answers."""
 
-import os
 import socket
 import socketserver
 import threading
@@ -165,15 +164,21 @@ def test_nobody_at_the_unix_socket(tmp_path: Path) -> None:
     assert str(error.value) == f"no daemon answers at unix:{tmp_path}/none: no such file or directory"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may use every socket")
-def test_a_socket_of_another_group(tmp_path: Path) -> None:
-    """Who may not connect is told how to be allowed to."""
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A socket that lets nobody in."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()
         (tmp_path / "s").chmod(0)
-        with pytest.raises(NoDaemon) as error:
-            Client(Listen(path=str(tmp_path / "s")), None, CONFIG).get("/status")
+        yield tmp_path / "s"
+
+
+@pytest.mark.usefixtures("closed", "unprivileged")
+def test_a_socket_of_another_group(tmp_path: Path) -> None:
+    """Who may not connect is told how to be allowed to."""
+    with pytest.raises(NoDaemon) as error:
+        Client(Listen(path=str(tmp_path / "s")), None, CONFIG).get("/status")
 
     assert str(error.value) == f"the daemon at unix:{tmp_path}/s may not be asked: permission denied"
 

@@ -1,6 +1,5 @@
 """A whole file: when secrets are read, what reaches which part, and files that are none."""
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -231,12 +230,17 @@ def test_a_folder_is_one_problem(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path}:1:1: the file cannot be read: is a directory"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_an_unreadable_file_is_one_problem(path: Path) -> None:
-    """The service's user is not the operator."""
+@pytest.fixture
+def unreadable(path: Path) -> Path:
+    """A configuration that its owner kept to himself."""
     path.write_text(WHOLE, "utf-8")
     path.chmod(0)
+    return path
 
+
+@pytest.mark.usefixtures("unreadable", "unprivileged")
+def test_an_unreadable_file_is_one_problem(path: Path) -> None:
+    """The service's user is not the operator."""
     with pytest.raises(ConfigError) as caught:
         load(path)
 
