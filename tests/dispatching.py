@@ -91,6 +91,12 @@ class Bench:
             while self.journal.counts().get((sink, state), 0) != count:
                 await self.journal.ping()
 
+    async def chance(self) -> None:
+        """Give the loop every chance to do what it must not do."""
+        for _ in range(50):
+            self.journal.wake()
+            await self.journal.ping()
+
     def later(self, seconds: float) -> None:
         """Let time pass."""
         self.time[0] += seconds

@@ -106,7 +106,8 @@ async def test_what_is_too_old_dies_without_an_attempt(bench: Bench) -> None:
 
 async def test_an_open_sink_is_probed_and_its_recovery_makes_everything_due(bench: Bench) -> None:
     """Five failures open it; nothing more is sent but the probe; on success the rest follows at once."""
-    await bench.use(out(concurrency=FAILURES_TO_OPEN))
+    patient = RetryPolicy((Duration(86_400),) * 9)
+    await bench.use(out(concurrency=FAILURES_TO_OPEN, retry=patient))
     line = bench.lines["out"]
     line.status = 500
     for _ in range(FAILURES_TO_OPEN):
@@ -115,7 +116,7 @@ async def test_an_open_sink_is_probed_and_its_recovery_makes_everything_due(benc
         await line.asked(FAILURES_TO_OPEN)
         await bench.until("out", State.PENDING, FAILURES_TO_OPEN)
         await bench.record("out")
-        await bench.journal.ping()
+        await bench.chance()
         assert bench.status("out").state == "open"
         bench.later(PROBE_EVERY)
         await line.asked(FAILURES_TO_OPEN + 1)
@@ -125,6 +126,21 @@ async def test_an_open_sink_is_probed_and_its_recovery_makes_everything_due(benc
         await bench.until("out", State.DELIVERED, FAILURES_TO_OPEN + 1)
 
     assert bench.status("out").state == "ready"
+
+
+async def test_a_reload_that_changes_nothing_forgets_nothing(bench: Bench) -> None:
+    """An open sink stays open: equal settings keep their gate."""
+    await bench.use(out(concurrency=FAILURES_TO_OPEN))
+    bench.lines["out"].status = 500
+    for _ in range(FAILURES_TO_OPEN):
+        await bench.record("out")
+    async with bench.running():
+        await bench.lines["out"].asked(FAILURES_TO_OPEN)
+        await bench.until("out", State.PENDING, FAILURES_TO_OPEN)
+        await bench.use(out(concurrency=FAILURES_TO_OPEN))
+        assert bench.status("out").state == "open"
+        await bench.use(out(concurrency=FAILURES_TO_OPEN, timeout=Duration(3)))
+        assert bench.status("out").state == "ready"
 
 
 async def test_a_hold_outlives_the_process(bench: Bench) -> None:

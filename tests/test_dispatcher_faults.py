@@ -135,13 +135,13 @@ async def test_a_suspect_is_tried_alone(tmp_path: Path) -> None:
         await bench.record("other")
         async with bench.running():
             await other.asked(1)
-            await journal.ping()
+            await bench.chance()
             assert bench.lines["out"].seen == []
             bench.lines["out"].open.clear()
             other.open.set()
             await bench.lines["out"].asked(1)
             await bench.record("other")
-            await journal.ping()
+            await bench.chance()
             assert (len(bench.lines["out"].seen), len(other.seen)) == (1, 1)
             bench.lines["out"].open.set()
             await bench.until("out", State.DELIVERED, 2)

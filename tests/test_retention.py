@@ -37,6 +37,7 @@ async def test_a_sweep_forgets_old_events_in_bites_and_keeps_what_is_open_or_you
             await record(journal, clock)
         time[0] += 31 * DAY
         young = await record(journal, clock)
+        time[0] += 1
         swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
         left = [event.id for event in await journal.events(EventQuery())]
 
