@@ -39,7 +39,7 @@ KEYS: dict[str, dict[str, str]] = {
         "rate": "how many may be sent; default no limit, slack: 1/s",
         "timeout": "for a whole attempt; default 15s",
         "retry": "when a failed attempt is repeated",
-        "max_age": "older events are not sent any more",
+        "max_age": "what is older, counted from receipt or requeue, is not sent any more",
         "template": "the text; a rule's message comes before it",
         "allow_networks": "private networks that the host name may lead to",
         "ca": "a PEM file with further authorities for TLS",

@@ -185,7 +185,7 @@ class Archive(Protocol):
         ...
 
     async def requeue(self, *, ids: Sequence[str] = (), sink: str | None = None) -> int:
-        """Dead to pending, due now, with a fresh schedule: these, or all of a sink. Returns how many."""
+        """Dead to pending, due now, as if just created: these, or all of a sink. Returns how many."""
         ...
 
     async def discard(self, *, ids: Sequence[str] = (), sink: str | None = None, reason: str) -> int:

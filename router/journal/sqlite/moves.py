@@ -43,11 +43,10 @@ def revive(numbers: Sequence[int], now: float, cursor: apsw.Cursor) -> Written[i
     moves: Moves = {}
     revived = 0
     for number in numbers:
-        for event, sink, rule, created_at, claim in cursor.execute(_SQL["revive"], (number,)).fetchall():
+        for event, sink, rule, claim in cursor.execute(_SQL["revive"], (number,)).fetchall():
             thread = event_of(cursor.execute(_SQL["event"], (event,)).fetchall()[0]).thread
-            cursor.execute(
-                _SQL["insert_revived"], (number, event, sink, rule, now, created_at, claim, thread)
-            )
+            # Created anew: else one that `max_age` ended would end again before its first attempt.
+            cursor.execute(_SQL["insert_revived"], (number, event, sink, rule, now, now, claim, thread))
             shift(moves, cast(str, sink), State.DEAD, State.PENDING)
             revived += 1
     return Written(revived, moves, wake=revived > 0)

@@ -9,7 +9,7 @@ RETURNING event, sink, rule, due, created_at, claim, failures, crashes
 INSERT INTO settled_deliveries VALUES (?, ?, ?, ?, 'dead', ?, ?, ?, ?, ?, ?, ?)
 
 -- name: revive
-DELETE FROM settled_deliveries WHERE id = ? AND state = 'dead' RETURNING event, sink, rule, created_at, claim
+DELETE FROM settled_deliveries WHERE id = ? AND state = 'dead' RETURNING event, sink, rule, claim
 
 -- name: insert_revived
 INSERT INTO open_deliveries VALUES (?, ?, ?, ?, 'pending', ?, ?, ?, 0, 0, NULL, ?)
