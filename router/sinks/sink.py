@@ -72,8 +72,8 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Settings of every sink.
 
     `concurrency` attempts at once; `rate` a token bucket; `timeout` for a whole attempt; `max_age` counts
-    from receipt, requeue or replay; `template` is the text; `allow_networks` are networks that a host name may
-    lead to; `ca` is a PEM file of further authorities.
+    from receipt, requeue or replay; `template` is the text; `allow_networks` are networks that a host name
+    may lead to; `ca` is a PEM file of further authorities.
     """
 
     name: str = ""
