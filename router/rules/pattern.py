@@ -5,6 +5,7 @@ A value is a JSON scalar or None for absent; an object or a list is present, but
 4 KiB matches no `re:`, one over 16 Ki characters no glob: what strangers send must not hold up the others.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterable
 from decimal import Decimal
@@ -180,7 +181,10 @@ def read_item(field: str, text: str | None, words: Collection[str] | None = None
 
 
 def text_of(value: object) -> str | None:
-    """A JSON scalar as text: booleans `true` and `false`, numbers as JSON writes them; None for all else."""
+    """A JSON scalar as text: booleans `true` and `false`, numbers as JSON writes them; None for all else.
+
+    A number beyond all ranges, which JSON can write and no machine can keep, is `Infinity` or `-Infinity`.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -188,8 +192,11 @@ def text_of(value: object) -> str | None:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return msgspec.json.encode(value).decode()
+        return msgspec.json.encode(value).decode() if math.isfinite(value) else _INFINITE.get(value)
     return None
+
+
+_INFINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 def _word(field: str, text: str, words: Collection[str]) -> Exact:

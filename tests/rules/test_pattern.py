@@ -1,5 +1,7 @@
 """Patterns: every written form, the order of a list, and every message of what cannot match."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,6 +63,8 @@ from tests.rules.making import patterns
         ("payload.a", ["..0.1"], 0.1),
         ("payload.a", ["1.."], "2.5"),
         ("payload.a", ["1.."], 1e22),
+        ("payload.a", ["1.."], math.inf),
+        ("payload.a", ["..1"], -math.inf),
         ("payload.a", ["a..b"], "a..b"),
         ("payload.a", [r"1\..9"], "1..9"),
         ("payload.a", ["!null"], {"b": 1}),
@@ -102,6 +106,9 @@ def test_a_pattern_matches_what_it_says(field: str, written: list[str | None], v
         ("build", ["1..9"], ""),
         ("build", ["1..9"], "٣"),
         ("build", ["1..999999"], "1e3"),
+        ("payload.a", ["..9"], math.inf),
+        ("payload.a", [r"\null"], math.inf),
+        ("payload.a", ["..9"], math.nan),
         ("payload.a", ["0..9"], True),
         ("payload.a", ["True"], True),
         ("payload.a", ["1"], True),
