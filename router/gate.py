@@ -5,7 +5,7 @@ the process is the journal's (`SinkMark`).
 """
 
 from router.bucket import Bucket
-from router.delivery import Dead, Delivered, Hold, Outcome, Retry
+from router.delivery import Dead, Delivered, Hold, Outcome, Pause, Retry
 from router.units import Rate
 
 FAILURES_TO_OPEN = 5
@@ -22,6 +22,7 @@ class Gate:
     def __init__(self, concurrency: int, rate: Rate | None, now: float) -> None:
         self.in_flight = 0
         self.paused: str | None = None
+        self.by_operator = False
         self.held_until = 0.0
         self.held_because: str | None = None
         self._failures = 0
@@ -29,9 +30,14 @@ class Gate:
         self.adopt(concurrency, rate, now)
 
     def adopt(self, concurrency: int, rate: Rate | None, now: float) -> None:
-        """Take over changed settings: what was learnt about the old destination is forgotten."""
+        """Take over changed settings: what was learnt about the old destination is forgotten.
+
+        An operator's pause was not learnt: it stays.
+        """
         self._concurrency = concurrency
         self._bucket = None if rate is None else Bucket(rate, now)
+        if not self.by_operator:
+            self.paused = None
         self.held_until = 0.0
         self._close()
 
@@ -105,13 +111,17 @@ class Gate:
             case Hold(seconds, reason):
                 self.held_until = max(self.held_until, now + seconds)
                 self.held_because = reason
-            case _:
-                self.paused = outcome.reason
+            case Pause(reason) if self.paused is None:
+                self.paused = reason
         return False
 
+    def pause(self, reason: str, *, by_operator: bool) -> None:
+        """Let nothing through until `resume`."""
+        self.paused, self.by_operator = reason, by_operator
+
     def resume(self) -> None:
-        """An operator, or changed settings, say that it works again."""
-        self.paused = None
+        """An operator says that it works again."""
+        self.paused, self.by_operator = None, False
         self.held_until = 0.0
         self._close()
 

@@ -7,8 +7,6 @@ from router.attempt import reason_of, word_of
 from router.delivery import Attempt, Claim, Dead, Delivered, Retry, Settlement, State
 from router.sinks.sink import Result, Sink
 
-_DAY = 86_400.0
-
 
 def settle_untried(claim: Claim, sink: Sink, now: float) -> Settlement | None:
     """The end of a delivery that no attempt would serve any more, or None: try it."""
@@ -54,9 +52,7 @@ def _settle_failure(
     claim: Claim, sink: Sink, outcome: Retry, tried: Attempt, now: float, random: float
 ) -> Settlement:
     delivery = claim.delivery
-    if delivery.due > tried.started_at:
-        if now - delivery.created_at > sink.retry.span + _DAY:
-            return _settlement(claim, State.DEAD, tried, f"the retry schedule ended: {outcome.reason}")
+    if delivery.due > tried.started_at:  # the probe of an open sink
         return _settlement(claim, State.PENDING, tried, outcome.reason, due=delivery.due)
     failures = delivery.failures + 1
     due = sink.retry.next(failures, outcome, now, random)

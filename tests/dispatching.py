@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 
 from router.clock import Clock, id_text
 from router.delivery import Route, State
-from router.dispatcher import Dispatcher, SinkStatus
+from router.dispatcher import Dispatcher
+from router.errors import JournalUnavailable
 from router.event import Event
+from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.opening import SqliteJournal
 from router.metrics import Metrics
+from router.outlet import SinkStatus
 from router.sinks.sink import Reply, Request, Sink, Transport
 from router.template.template import Template
 
@@ -71,6 +75,12 @@ class Bench:
         """Remember what was kept."""
         self.retained.append(set(sinks))
 
+    def flaky(self) -> "Flaky":
+        """Put a journal between that fails and waits as told."""
+        flaky = Flaky(self.journal)
+        self.dispatcher = Dispatcher(flaky, self, self.clock, Metrics(), lambda: 0.0)
+        return flaky
+
     async def use(self, *sinks: Sink, message: str | None = None) -> None:
         """Put sinks into force."""
         template = None if message is None else Template.parse(message)
@@ -118,3 +128,52 @@ class Bench:
 def out(name: str = "out", **settings: object) -> Posts:
     """A sink."""
     return Posts(name=name, **settings)
+
+
+class Flaky:
+    """A journal whose writes fail at the edge where a disk would, as often as it is told."""
+
+    def __init__(self, journal: SqliteJournal) -> None:
+        self.journal = journal
+        self.failures: dict[str, int] = {}
+        self.held: dict[str, asyncio.Event] = {}
+
+    def __getattr__(self, name: str) -> object:
+        """Everything else is the journal's."""
+        return getattr(self.journal, name)
+
+    async def fail(self, name: str) -> None:
+        """Raise as a full disk does, while there are failures left."""
+        if self.failures.get(name, 0) > 0:
+            self.failures[name] -= 1
+            raise JournalUnavailable("the disk is full")
+
+    async def claim(self, *args: object, **named: object) -> object:
+        """Claim, or fail; the answer waits while it is held back."""
+        await self.fail("claim")
+        batch = await self.journal.claim(*args, **named)
+        if "claim" in self.held:
+            await self.held["claim"].wait()
+        return batch
+
+    async def settle(self, *args: object) -> object:
+        """Settle, or fail."""
+        await self.fail("settle")
+        return await self.journal.settle(*args)
+
+    async def mark(self, *args: object) -> object:
+        """Mark, or fail."""
+        await self.fail("mark")
+        return await self.journal.mark(*args)
+
+
+async def crash_with(path: Path, clock: Clock, *events: str, times: int) -> None:
+    """Die `times` times with all deliveries of sink `out` in flight; first make events for those sinks."""
+    for crash in range(times):
+        async with open_sqlite(path, clock) as journal:
+            bench = Bench(journal, clock, [])
+            for sink in events if crash == 0 else ():
+                await bench.record(sink)
+            await journal.claim({"out": 9, "other": 0})
+            if crash > 1:
+                await journal.claim({"out": 9}, suspect=True)

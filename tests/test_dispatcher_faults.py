@@ -9,12 +9,10 @@ from structlog.testing import capture_logs
 from router.clock import Clock
 from router.delivery import State
 from router.dispatcher import Dispatcher
-from router.errors import JournalUnavailable
 from router.journal.journal import DeliveryQuery
 from router.journal.sqlite import open_sqlite
-from router.journal.sqlite.opening import SqliteJournal
 from router.metrics import Metrics
-from tests.dispatching import Bench, Posts, out
+from tests.dispatching import Bench, Flaky, Posts, crash_with, out
 
 
 @pytest.fixture
@@ -26,44 +24,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         yield Bench(journal, clock, time)
 
 
-class Flaky:
-    """A journal whose writes fail at the edge where a disk would, as often as it is told."""
-
-    def __init__(self, journal: SqliteJournal) -> None:
-        self.journal = journal
-        self.failures: dict[str, int] = {}
-
-    def __getattr__(self, name: str) -> object:
-        """Everything else is the journal's."""
-        return getattr(self.journal, name)
-
-    def fail(self, name: str) -> None:
-        """Raise as a full disk does, while there are failures left."""
-        if self.failures.get(name, 0) > 0:
-            self.failures[name] -= 1
-            raise JournalUnavailable("the disk is full")
-
-    async def claim(self, *args: object, **named: object) -> object:
-        """Claim, or fail."""
-        self.fail("claim")
-        return await self.journal.claim(*args, **named)
-
-    async def settle(self, *args: object) -> object:
-        """Settle, or fail."""
-        self.fail("settle")
-        return await self.journal.settle(*args)
-
-    async def mark(self, *args: object) -> object:
-        """Mark, or fail."""
-        self.fail("mark")
-        return await self.journal.mark(*args)
-
-
 async def test_what_was_delivered_but_not_recorded_is_not_sent_again(bench: Bench) -> None:
     """While the journal cannot write, the delivery keeps its slot and its mark is tried again."""
-    flaky = Flaky(bench.journal)
+    flaky = bench.flaky()
     flaky.failures = {"claim": 1, "settle": 2}
-    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
     await bench.use(out())
     await bench.record("out")
     with capture_logs() as lines:
@@ -72,15 +36,14 @@ async def test_what_was_delivered_but_not_recorded_is_not_sent_again(bench: Benc
 
     assert len(bench.lines["out"].seen) == 1
     assert [line["event"] for line in lines if line["log_level"] == "warning"] == [
-        "claim_postponed", "settle_postponed", "settle_postponed",
+        "claim_postponed", "write_postponed", "write_postponed",
     ]  # fmt: skip
 
 
 async def test_a_pause_that_cannot_be_written_still_pauses(bench: Bench) -> None:
     """The gate is closed in memory; the log says that a restart will have to learn it again."""
-    flaky = Flaky(bench.journal)
+    flaky = bench.flaky()
     flaky.failures = {"mark": 1}
-    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
     await bench.use(out())
     bench.lines["out"].status = 410
     await bench.record("out")
@@ -90,13 +53,12 @@ async def test_a_pause_that_cannot_be_written_still_pauses(bench: Bench) -> None
             await bench.until("out", State.PENDING)
 
     assert bench.status("out").state == "paused"
-    assert "sink_mark_postponed" in [line["event"] for line in lines]
+    assert "write_postponed" in [line["event"] for line in lines]
 
 
 async def test_a_stop_while_the_journal_cannot_write_leaves_recovery_to_the_next_start(bench: Bench) -> None:
     """Giving back fails: the deliveries stay in flight on disk, which opening turns into pending."""
-    flaky = Flaky(bench.journal)
-    bench.dispatcher = Dispatcher(flaky, bench, bench.clock, Metrics(), lambda: 0.0)
+    flaky = bench.flaky()
     await bench.use(out())
     await bench.record("out")
     with capture_logs() as lines:
@@ -108,18 +70,6 @@ async def test_a_stop_while_the_journal_cannot_write_leaves_recovery_to_the_next
 
     assert bench.journal.counts()["out", State.IN_FLIGHT] == 1
     assert "give_back_postponed" in [line["event"] for line in lines]
-
-
-async def crash_with(path: Path, clock: Clock, *events: str, times: int) -> None:
-    """Die `times` times with all deliveries of sink `out` in flight; first make events for those sinks."""
-    for crash in range(times):
-        async with open_sqlite(path, clock) as journal:
-            bench = Bench(journal, clock, [])
-            for sink in events if crash == 0 else ():
-                await bench.record(sink)
-            await journal.claim({"out": 9, "other": 0})
-            if crash > 1:
-                await journal.claim({"out": 9}, suspect=True)
 
 
 async def test_a_suspect_is_tried_alone(tmp_path: Path) -> None:

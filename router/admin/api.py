@@ -50,9 +50,9 @@ from router.admin.parameters import (
 from router.clock import Clock, id_number, id_text
 from router.config.schema import Config
 from router.delivery import Delivery, State
-from router.dispatcher import SinkStatus
 from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
 from router.journal.journal import Archive, DeliveryQuery, Judged, Upkeep
+from router.outlet import SinkStatus
 
 _MOST_IDS = 500
 

@@ -36,12 +36,12 @@ class Batch(msgspec.Struct, frozen=True):
     """What `claim` took, and what it left in the sinks with room in `free`.
 
     `next_due`: when their next pending delivery is due, past what was claimed and past suspects that are due;
-    None: nothing else is pending there. `suspects`: how many suspects are due.
+    None: nothing else is pending there. `suspects`: asked sinks, probed ones too, that have a suspect due.
     """
 
     claims: list[Claim]
     next_due: float | None
-    suspects: int
+    suspects: Sequence[str]
 
 
 class SinkMark(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,13 +77,15 @@ def _take(asked: Asked, rows: list[_Row], next_due: float | None, cursor: apsw.C
         cursor.execute(_SQL["take"], (row[0],))
         shift(moves, row[2], State.PENDING, State.IN_FLIGHT)
         claims.append(_claim_of(row, asked.recent, cursor))
-    suspects = 0
-    for sink in asked.free if asked.suspects else ():
+    suspects = []
+    for sink in (*asked.free, *asked.probe) if asked.suspects else ():
         (due, later) = cast(
             tuple[int, float | None], cursor.execute(_SQL["wait"], (sink, asked.now)).fetchall()[0]
         )
-        suspects += due
-        next_due = _earlier(next_due, later)
+        if due:
+            suspects.append(sink)
+        if sink in asked.free:
+            next_due = _earlier(next_due, later)
     undo = partial(give_back, [(row[0], row[7]) for row in rows]) if rows else None
     return Written(Batch(claims, next_due, suspects), moves, undo=undo)
 
@@ -183,7 +185,7 @@ class SqliteQueue(Side):
         }
         probed = [sink for sink in probe if free.get(sink, 1) > 0 and pending(sink)]
         if not room and not probed:
-            return Batch([], None, 0)
+            return Batch([], None, [])
         asked = Asked(room, probed, store.clock.now(), store.recent, store.suspects)
         return await store.writer.write(partial(_claim_suspect if suspect else _claim, asked))
 

@@ -1,0 +1,119 @@
+"""Outlet: a configured sink with its gate and its way out, and how it stands.
+
+Owns what was learnt about a sink, and which of it must outlive the process. Must not know deliveries or
+tasks.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from router.delivery import Dead, State
+from router.gate import Gate
+from router.journal.journal import SinkMark
+from router.sinks.sink import Result, Sink, Transport, fingerprint
+
+Counts = Mapping[tuple[str, State], int]
+
+_OPEN = (State.PENDING, State.IN_FLIGHT)
+
+
+class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a sink stands.
+
+    `state`: ready, held, open, paused, or `no sink` (deliveries wait for a name that is gone).
+    """
+
+    name: str
+    type: str
+    state: str
+    reason: str | None = None
+    until: float | None = None
+    in_flight: int = 0
+    pending: int = 0
+    dead: int = 0
+    last_error: str | None = None
+    last_error_at: float | None = None
+
+
+class Outlet:
+    """One sink of the configuration in force."""
+
+    def __init__(self, sink: Sink, transport: Transport, now: float) -> None:
+        self.sink = sink
+        self.transport = transport
+        self.fingerprint = fingerprint(sink)
+        self.gate = Gate(sink.concurrency, sink.rate, now)
+        self.last_error: str | None = None
+        self.last_error_at: float | None = None
+
+    def adopt(self, sink: Sink, transport: Transport, now: float) -> None:
+        """Take over changed settings; only an operator's pause is not forgotten."""
+        self.sink = sink
+        self.transport = transport
+        self.fingerprint = fingerprint(sink)
+        self.gate.adopt(sink.concurrency, sink.rate, now)
+
+    def recall(self, mark: SinkMark | None) -> None:
+        """Put the journal's memory into a new gate: what other settings taught does not count."""
+        if mark is None:
+            return
+        known = mark.fingerprint == self.fingerprint
+        if mark.paused is not None and (mark.by_operator or known):
+            self.gate.pause(mark.paused, by_operator=mark.by_operator)
+        if mark.held_until is not None and known:
+            self.gate.held_until = mark.held_until
+
+    def mark(self, now: float) -> SinkMark:
+        """What must outlive the process, as it holds now; empty if nothing does."""
+        held = self.gate.held_until
+        return SinkMark(
+            sink=self.sink.name,
+            paused=self.gate.paused,
+            by_operator=self.gate.by_operator,
+            fingerprint=self.fingerprint,
+            held_until=held if held > now else None,
+        )
+
+    def learn(self, result: Result, reason: str | None, now: float) -> bool:
+        """What an attempt taught; True if the sink works again after it was open."""
+        if reason is not None:
+            self.last_error, self.last_error_at = reason, now
+        if isinstance(result.outcome, Dead) and result.status is None:
+            # The text could not be rendered: nobody was asked, so nothing was learnt about the sink.
+            return False
+        return self.gate.learn(result.outcome, now)
+
+    def status(self, counts: Counts, now: float) -> SinkStatus:
+        """How the sink stands."""
+        gate, name = self.gate, self.sink.name
+        state = gate.state(now)
+        reasons = {"paused": gate.paused, "held": gate.held_because, "open": self.last_error}
+        return SinkStatus(
+            name=name,
+            type=type(self.sink).__name__.lower(),
+            state=state,
+            reason=reasons.get(state),
+            until=gate.changes_at(now) if state in ("held", "open") else None,
+            in_flight=gate.in_flight,
+            pending=counts.get((name, State.PENDING), 0),
+            dead=counts.get((name, State.DEAD), 0),
+            last_error=self.last_error,
+            last_error_at=self.last_error_at,
+        )
+
+
+def missing(counts: Counts, outlets: Mapping[str, Outlet]) -> list[SinkStatus]:
+    """The names that deliveries wait for and that no configuration has any more."""
+    waiting = {sink for (sink, state), count in counts.items() if count and state in _OPEN}
+    return [
+        SinkStatus(
+            name=name,
+            type="",
+            state="no sink",
+            reason="not in the configuration; its deliveries wait for the name to return",
+            pending=counts.get((name, State.PENDING), 0),
+            dead=counts.get((name, State.DEAD), 0),
+        )
+        for name in sorted(waiting - outlets.keys())
+    ]
