@@ -34,6 +34,8 @@ from router.transport import Transports
 
 log = structlog.get_logger(__name__)
 
+# Seconds between two tries to open a journal that had no room.
+_AGAIN = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -58,6 +60,27 @@ class App:
         await self.dispatcher.use(config.sinks, config.matcher.message)
         await self.intake.use(Routing(config.sources, config.matcher))
         self.config = config
+
+    async def begin(self) -> bool:
+        """Open the journal, put the configuration into force; False: impossible now, `unready` says why."""
+        async with self._reloading:
+            try:
+                await self.journal.open()
+                await self.apply(self.config)
+            except JournalUnavailable as error:
+                trouble = f"starting: {error}"
+                if trouble != self._phase:
+                    log.error("start_postponed", reason=str(error))
+                self._phase = trouble
+                return False
+        return True
+
+    async def keep_beginning(self) -> None:
+        """Begin as soon as there is room; until then every hook answers 503."""
+        while True:
+            await anyio.sleep(_AGAIN)
+            if await self.begin():
+                return self.ready()
 
     async def reload(self) -> Reload:
         """Validate, then swap; a file with problems, or a journal that cannot write, changes nothing."""
@@ -91,15 +114,20 @@ class App:
         """Why the program is not ready; empty: it is."""
         return [reason for reason in (self._phase, self.heartbeat.trouble) if reason is not None]
 
-    def ready(self, public: str, admin: str) -> None:
-        """Everything is up: tell the log, the supervisor, and a person what to try."""
-        self._phase = None
-        log.info("ready", version=__version__, public=public, admin=admin)
+    def up(self, public: str, admin: str) -> None:
+        """The listeners are up: tell the log, the supervisor, and a person what to try."""
+        log.info("listening", version=__version__, public=public, admin=admin)
         if sys.stderr.isatty() or not systemd.supervised():
             # Standard output belongs to the `log` sink.
             called = "visual-router" if shutil.which("visual-router") else sys.argv[0]
             print(welcome(self.config, public, admin, called), file=sys.stderr)  # noqa: T201  # for a person
+        # Also without room for the journal: a restart would not make any, and 503 is better than silence.
         systemd.notify("READY=1")
+
+    def ready(self) -> None:
+        """The journal can be written and the configuration is in force."""
+        self._phase = None
+        log.info("ready")
 
     async def until_stopped(self, signals: AsyncIterator[signal.Signals]) -> None:
         """Reload on SIGHUP; return on the first SIGTERM or SIGINT."""
@@ -128,7 +156,7 @@ async def serve(config: Config) -> None:
             anyio.create_task_group() as loops,
         ):
             app = App(config, journal, transports, clock)
-            await app.apply(config)
+            begun = await app.begin()
             for loop in (app.dispatcher.run, app.retention.run, app.heartbeat.run):
                 loops.start_soon(loop, name=loop.__qualname__)
             server = Server(app.intake, config.server, app.metrics)
@@ -137,7 +165,11 @@ async def serve(config: Config) -> None:
                 admin.listening(config.server, sockets.get("admin")) as admin_address,
                 server.listening(sockets.get("public")) as public_address,
             ):
-                app.ready(public_address, admin_address)
+                app.up(public_address, admin_address)
+                if begun:
+                    app.ready()
+                else:
+                    loops.start_soon(app.keep_beginning)
                 await app.until_stopped(signals)
                 # Closed first: a second signal means now.
                 ears.close()

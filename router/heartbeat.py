@@ -8,13 +8,15 @@ import anyio
 import structlog
 
 from router import systemd
-from router.errors import JournalUnavailable
+from router.errors import JournalBroken, JournalUnavailable
 from router.journal.journal import Upkeep
 from router.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
 _EVERY = 5.0
+# Nobody may be writing when the journal breaks, in a checkpoint for example: looked for more often than that.
+_LOOK = 1.0
 
 
 class Heartbeat:
@@ -30,10 +32,17 @@ class Heartbeat:
     async def run(self) -> None:
         """Beat for ever; a journal that broke ends it with its error."""
         while True:
-            due = anyio.current_time() + self._every
-            await anyio.sleep(self._every)
-            self._metrics.loop_lag(anyio.current_time() - due)
+            beat = anyio.current_time() + self._every
+            while (now := anyio.current_time()) < beat:
+                await self._pause(min(_LOOK, beat - now))
             await self._beat()
+
+    async def _pause(self, seconds: float) -> None:
+        due = anyio.current_time() + seconds
+        await anyio.sleep(seconds)
+        self._metrics.loop_lag(anyio.current_time() - due)
+        if self._journal.broken is not None:
+            raise JournalBroken(self._journal.broken)
 
     async def _beat(self) -> None:
         try:

@@ -19,6 +19,7 @@ class Pinged:
     def __init__(self, *answers: Exception | None) -> None:
         self.answers = list(answers)
         self.pings = 0
+        self.broken: str | None = None
 
     async def ping(self) -> None:
         """Succeed, fail or hang (an answer of TimeoutError)."""
@@ -92,6 +93,16 @@ async def test_a_broken_journal_ends_the_heartbeat_and_so_the_process() -> None:
     """After a failed sync only a restart knows what is on disk."""
     with pytest.raises(JournalBroken):
         await Heartbeat(Pinged(JournalBroken()), Metrics(), every=0.0).run()
+
+
+async def test_a_journal_that_broke_while_nobody_wrote_is_noticed_before_the_next_beat() -> None:
+    """A failed sync while the log was copied, for example: the process ends within a second or so."""
+    journal = Pinged(None)
+    journal.broken = "a sync of the journal failed"
+    with pytest.raises(JournalBroken, match=r"^a sync of the journal failed$"):
+        await Heartbeat(journal, Metrics(), every=3600.0).run()
+
+    assert journal.pings == 0
 
 
 async def test_the_watchdogs_limit_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,4 +28,4 @@ def open_journal(settings: JournalSettings, clock: Clock) -> JournalOpener:
     # Loaded by the URL that asks for it: a command that opens no journal does not pay for a driver.
     from router.journal.sqlite import open_sqlite  # noqa: PLC0415 # see above
 
-    return open_sqlite(path, clock)
+    return open_sqlite(path, clock, patient=True)

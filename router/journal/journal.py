@@ -241,5 +241,17 @@ class Journal(Inbox, Queue, Archive, Upkeep, Protocol):
         """Where new events get their ids: greater than all the journal holds. For the loop's thread only."""
         ...
 
+    async def open(self) -> None:
+        """Open what could not be opened yet (no room, database away); nothing if it is open.
 
+        Until this succeeded, whatever needs the disk raises `JournalUnavailable`, and there are no counts.
+
+        Raises:
+            JournalUnavailable: still not; ask again later.
+            JournalError: it never will; see the backend.
+        """
+        ...
+
+
+# Entered, the journal is open, or waits for its `open` if that is impossible now; left, it is closed.
 JournalOpener = AbstractAsyncContextManager[Journal]

@@ -3,6 +3,8 @@
 The one place that reads SQLite's error codes.
 """
 
+import errno
+
 import apsw
 
 from router.errors import JournalBroken, JournalError, JournalUnavailable
@@ -14,6 +16,11 @@ _MAY_HEAL = (
     apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.BusyError, apsw.LockedError, apsw.CantOpenError,
     apsw.NoMemError, apsw.PermissionsError, apsw.ProtocolError, apsw.InterruptError,
 )  # fmt: skip
+
+# The operating system's words for a disk without room and a process without memory or descriptors.
+_SCARCE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
+)
 
 # What one piece of work can be refused for without harm to the others in its transaction.
 ALONE = (
@@ -33,6 +40,15 @@ def fault(error: apsw.Error, what: str = "be written") -> JournalError:
     if isinstance(error, _MAY_HEAL):
         return JournalUnavailable(f"the journal cannot {what} now: {detail}")
     return JournalBroken(f"the journal cannot {what}: {detail}")
+
+
+def os_fault(error: OSError, what: str) -> JournalError:
+    """The journal's error for the operating system's: `JournalUnavailable` only for what can heal by itself.
+
+    A wrong path or missing rights cannot: who starts the program must see at once that it did not start.
+    """
+    kind = JournalUnavailable if error.errno in _SCARCE else JournalError
+    return kind(f"cannot {what}: {error.strerror}")
 
 
 def described(error: apsw.Error) -> str:

