@@ -85,6 +85,40 @@ class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 50
 
 
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to a known source that failed verification or decoding, kept to be verified again.
+
+    `received_at` is host time; `signature` the provider's own headers of the request, no others; `labels`
+    come from the URL's query; `verified`: its signature was right, its body did not decode. `reason` is for
+    operators. `size` in bytes stands also where the body is left out.
+    """
+
+    id: str
+    source: str
+    received_at: float
+    verified: bool
+    reason: str
+    signature: dict[str, str]
+    labels: dict[str, str]
+    size: int
+    body: bytes = b""
+
+
+class RefusedQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters for `quarantined`; newest first; `before` is the id of the last request of the page before."""
+
+    source: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class Stock(msgspec.Struct, frozen=True):
+    """What the quarantine holds of one source: requests, and the bytes of their bodies."""
+
+    count: int = 0
+    bytes: int = 0
+
+
 class Judged(msgspec.Struct, frozen=True):
     """An event and the digest of the rules that judged it."""
 
@@ -103,12 +137,25 @@ class Inbox(Protocol):
         window: float | None,
         ruleset: str,
         flag_reuse: bool = False,
+        released: str | None = None,
     ) -> Receipt:
         """Store the event, its body and one pending delivery per route, due at once, in one transaction.
 
         A duplicate (same source and subject, body digest equal to the subject's last, recorded within
         `window` seconds; None: ever; 0: never) stores nothing and returns the first id. With `flag_reuse`
-        an event whose subject is known with another body is stored with `reused` set.
+        an event whose subject is known with another body is stored with `reused` set. `released` is the
+        refused request that this event is made of: it leaves the quarantine with the same transaction.
+
+        Raises:
+            Unknown: no such request is in quarantine any more; nothing was stored.
+        """
+        ...
+
+    async def quarantine(self, refused: Refused, *, most: int, most_bytes: int) -> None:
+        """Keep a refused request; a source's oldest fall out beyond so many requests or bytes of bodies.
+
+        One that is larger by itself is not kept. Shares no transaction with anything else, and leaves the
+        last room on a disk to events.
         """
         ...
 
@@ -200,6 +247,18 @@ class Archive(Protocol):
         """
         ...
 
+    async def quarantined(self, query: RefusedQuery) -> list[Refused]:
+        """A page of refused requests, newest first, with empty bodies."""
+        ...
+
+    async def refused(self, refused_id: str) -> Refused | None:
+        """One refused request with its body, or None."""
+        ...
+
+    async def forget(self, *, ids: Sequence[str] = (), source: str | None = None) -> int:
+        """Delete refused requests: these, or all of a source. Returns how many."""
+        ...
+
 
 class Upkeep(Protocol):
     """The house-keeping side."""
@@ -213,6 +272,14 @@ class Upkeep(Protocol):
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
         """Pending deliveries created before that time, of sinks not among those named, go dead; how many."""
+        ...
+
+    async def prune_quarantine(self, before: float, limit: int) -> int:
+        """Delete at most `limit` requests refused before that time; returns how many: call again until 0."""
+        ...
+
+    def stock(self) -> Mapping[str, Stock]:
+        """What the quarantine holds by source, from memory; a source of which it holds nothing is absent."""
         ...
 
     async def ping(self) -> None:

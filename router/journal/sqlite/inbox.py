@@ -13,6 +13,7 @@ from router.clock import id_text
 from router.delivery import Route, State
 from router.event import Event
 from router.journal.journal import Receipt
+from router.journal.sqlite.quarantine import release
 from router.journal.sqlite.rows import EVENT, event_number, event_row
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Recent, Side
@@ -39,16 +40,18 @@ class Entry(msgspec.Struct, frozen=True):
     now: float
     since: float
     flag_reuse: bool
+    released: str | None
 
 
 def _record(entry: Entry, recent: Recent, cursor: apsw.Cursor) -> Written[Receipt]:
+    stock = {} if entry.released is None else release(entry.released, cursor)
     event = entry.event
     subject = (event.source, event.subject)
     known = cursor.execute(_SEEN, subject).fetchall() if entry.flag_reuse else []
     cursor.execute(_SEE, (*subject, entry.digest, entry.number, entry.now, entry.since))
     if not cursor.connection.changes():
         ((first, _),) = cursor.execute(_SEEN, subject).fetchall()
-        return Written(Receipt(id_text(EVENT, cast(int, first)), duplicate=True))
+        return Written(Receipt(id_text(EVENT, cast(int, first)), duplicate=True), stock=stock)
     if known and known[0][1] != entry.digest:
         event = msgspec.structs.replace(event, reused=True)
     cursor.execute(_EVENT, event_row(event, entry.number, entry.ruleset))
@@ -56,7 +59,7 @@ def _record(entry: Entry, recent: Recent, cursor: apsw.Cursor) -> Written[Receip
     moves = insert_deliveries(cursor, entry.number, event.thread, entry.owed, entry.now)
     if moves:
         recent.keep(entry.number, event)
-    return Written(Receipt(event.id, duplicate=False), moves, wake=bool(moves))
+    return Written(Receipt(event.id, duplicate=False), moves, stock, wake=bool(moves))
 
 
 def insert_deliveries(
@@ -86,6 +89,7 @@ class SqliteInbox(Side):
         window: float | None,
         ruleset: str,
         flag_reuse: bool = False,
+        released: str | None = None,
     ) -> Receipt:
         """See `Inbox.record`. `ValueError` if the event has no id of the right form."""
         number = event_number(event.id)
@@ -96,7 +100,7 @@ class SqliteInbox(Side):
         since = -inf if window is None else now - window if window > 0 else inf
         digest = hashlib.sha256(event.payload).digest()[:_DIGEST_BYTES]
         owed = [(store.ids.next(), route) for route in routes]
-        entry = Entry(event, number, digest, owed, ruleset, now, since, flag_reuse)
+        entry = Entry(event, number, digest, owed, ruleset, now, since, flag_reuse, released)
         return await store.writer.write(partial(_record, entry, store.recent))
 
     async def remember(self, digest: str, rules: str) -> None:

@@ -60,7 +60,7 @@ def revive_of(sink: str, after: int, now: float, cursor: apsw.Cursor) -> Written
     numbers = [cast(int, row[0]) for row in cursor.execute(_SQL["dead_of"], (sink, after, BITE)).fetchall()]
     revived = revive(numbers, now, cursor)
     rest = numbers[-1] if len(numbers) == BITE else None
-    return Written((revived.result, rest), revived.moves, revived.wake)
+    return Written((revived.result, rest), revived.moves, wake=revived.wake)
 
 
 def bury_of(

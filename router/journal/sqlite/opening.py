@@ -18,6 +18,7 @@ from router.journal.sqlite.files import make_file, make_folder
 from router.journal.sqlite.inbox import SqliteInbox
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.moves import bury
+from router.journal.sqlite.quarantine import SqliteQuarantine, stocks
 from router.journal.sqlite.queue import SqliteQueue
 from router.journal.sqlite.reader import open_reader
 from router.journal.sqlite.schema import migrate
@@ -35,7 +36,7 @@ _WAL_BYTES = 16 << 20
 _POISON = "in flight alone at 3 crashes"
 
 
-class SqliteJournal(SqliteInbox, SqliteQueue, SqliteArchive, SqliteUpkeep):
+class SqliteJournal(SqliteInbox, SqliteQueue, SqliteArchive, SqliteQuarantine, SqliteUpkeep):
     """The journal in one SQLite file."""
 
     @property
@@ -123,7 +124,8 @@ def _open(file: Path, now: float, vfs: str | None) -> Opened:
             # have reached the disk, whatever is appended behind it could not be read again.
             writing.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             newest, counts = _newest(writing), _counts(writing)
-            opened = Opened(lock, writing, open_reader(file, vfs), newest, counts, suspects)
+            stock = stocks(writing.cursor())
+            opened = Opened(lock, writing, open_reader(file, vfs), newest, counts, suspects, stock)
         except apsw.Error as error:
             raise fault(error, "be opened") from error
         except OSError as error:

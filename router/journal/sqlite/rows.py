@@ -15,6 +15,7 @@ Row = Sequence[object]
 
 EVENT = "evt"
 DELIVERY = "dlv"
+REQUEST = "req"
 
 _LABELS = msgspec.json.Decoder(dict[str, str])
 _WIDEST = 1 << 63
@@ -35,6 +36,11 @@ def event_number(event_id: str) -> int:
 def delivery_number(delivery_id: str) -> int:
     """The number behind a delivery's id; 0, which no delivery has, for a text that is no such id."""
     return id_number(DELIVERY, delivery_id) or 0
+
+
+def request_number(request_id: str) -> int:
+    """The number behind a refused request's id; 0, which none has, for a text that is no such id."""
+    return id_number(REQUEST, request_id) or 0
 
 
 def event_row(event: Event, number: int, ruleset: str) -> tuple[Value, ...]:

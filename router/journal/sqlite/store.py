@@ -10,6 +10,7 @@ from router.clock import Clock, Ids
 from router.delivery import State
 from router.errors import JournalUnavailable
 from router.event import Event
+from router.journal.journal import Stock
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.reader import Reader
 from router.journal.sqlite.tally import Tally
@@ -50,6 +51,7 @@ class Opened(msgspec.Struct):
     newest: int
     counts: list[tuple[str, State, int]]
     suspects: bool
+    stock: dict[str, Stock]
 
 
 class _Parts(msgspec.Struct, frozen=True):
@@ -73,6 +75,7 @@ class Store:
         self.clock = clock
         self.ids = Ids(clock)
         self.tally = Tally(())
+        self.stock: dict[str, Stock] = {}
         self.suspects = False
         self.alarm = asyncio.Event()
         self.recent = Recent()
@@ -83,6 +86,7 @@ class Store:
         """Go to work on what an opening found."""
         self.ids.follow(opened.newest)
         self.tally = Tally(opened.counts)
+        self.stock = opened.stock
         self.suspects = opened.suspects
         writer = Writer(opened.writing, self._applied, self._ended)
         self._parts = _Parts(Reader(opened.reading), writer, opened.lock)
@@ -118,6 +122,7 @@ class Store:
     def _applied(self, written: Written[object]) -> None:
         if written.moves:
             self.tally.apply(written.moves)
+        self.stock.update(written.stock)
         if written.wake:
             self.alarm.set()
 

@@ -16,6 +16,7 @@ import msgspec
 
 from router.delivery import State
 from router.errors import JournalBroken, JournalError, JournalUnavailable
+from router.journal.journal import Stock
 from router.journal.sqlite.faults import ALONE, fault, refusal
 
 # Pages in the WAL after which it is copied into the main file: 16 MiB.
@@ -29,12 +30,14 @@ T = TypeVar("T")
 class Written(msgspec.Struct, Generic[T_co], frozen=True):
     """What a piece of work came to; takes effect with the commit.
 
-    `moves` is how the counts change; `wake` says that something may be due; `undo` is work that takes it
-    back if its caller was cancelled and never learned of it.
+    `moves` is how the counts change; `stock` what the quarantine holds of a source now; `wake` says that
+    something may be due; `undo` is work that takes it back if its caller was cancelled and never learned of
+    it.
     """
 
     result: T_co
     moves: Mapping[tuple[str, State], int] = {}
+    stock: Mapping[str, Stock] = {}
     wake: bool = False
     undo: "Callable[[apsw.Cursor], Written[object]] | None" = None
 
@@ -45,10 +48,13 @@ Work = Callable[[apsw.Cursor], Written[T]]
 class _Item:
     """A piece of work on its way; `future` is None for work that nobody waits for."""
 
-    __slots__ = ("error", "future", "work", "written")
+    __slots__ = ("alone", "error", "future", "work", "written")
 
-    def __init__(self, work: Work[object], future: "asyncio.Future[object] | None") -> None:
+    def __init__(
+        self, work: Work[object], future: "asyncio.Future[object] | None", *, alone: bool = False
+    ) -> None:
         self.work = work
+        self.alone = alone
         self.future = future
         self.written: Written[object] | None = None
         self.error: JournalError | None = None
@@ -76,6 +82,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
+        self._next: _Item | None = None
         self._pages = 0
         self._copy_at = _CHECKPOINT
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -84,11 +91,12 @@ class Writer:
         connection.set_wal_hook(self._count_pages)
         self._thread.start()
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, alone: bool = False) -> T:
         """Run work in the next transaction; returns when it is on disk.
 
         A cancelled caller does not stop it: it is committed all the same, and taken back if the work says
-        how.
+        how. Work that runs `alone` shares its transaction with nobody: should it be the one that the disk has
+        no room for, nobody else fails with it.
 
         Raises:
             JournalUnavailable: nothing was changed.
@@ -97,7 +105,7 @@ class Writer:
         if self._over.done():
             raise self._reason()
         future: asyncio.Future[object] = self._loop.create_future()
-        item = _Item(work, future)
+        item = _Item(work, future, alone=alone)
         self._queue.put(item)
         try:
             return cast(T, await future)
@@ -130,6 +138,8 @@ class Writer:
         finally:
             # A fault of our own passes through, so that its traceback is seen; nobody may wait for ever for
             # it.
+            if self._next is not None:
+                batch.append(self._next)
             if batch:
                 self.broken = "the journal's thread failed; its traceback says where"
             try:
@@ -139,10 +149,18 @@ class Writer:
 
     def _gather(self) -> list[_Item]:
         batch: list[_Item] = []
+        if self._next is not None:
+            alone, self._next = self._next, None
+            return [alone]
         while not self._closing and len(batch) < _MOST and not (batch and self._queue.empty()):
             item = self._queue.get()
             if item is None:
                 self._closing = True
+            elif item.alone:
+                if not batch:
+                    return [item]
+                self._next = item
+                break
             else:
                 batch.append(item)
         return batch

@@ -7,7 +7,8 @@ SELECT EXISTS (SELECT 1 FROM open_deliveries WHERE state = 'pending' AND crashes
 -- name: newest
 SELECT max(ifnull((SELECT max(id) FROM events), 0),
            ifnull((SELECT max(id) FROM open_deliveries), 0),
-           ifnull((SELECT max(id) FROM settled_deliveries), 0))
+           ifnull((SELECT max(id) FROM settled_deliveries), 0),
+           ifnull((SELECT max(id) FROM quarantine), 0))
 
 -- name: counts
 SELECT sink, state, count(*) FROM open_deliveries GROUP BY sink, state
