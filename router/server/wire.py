@@ -6,8 +6,10 @@ Owns the limits of the parser and the form of every answer. Must not know what a
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from aiohttp import StreamReader, web
-from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import BadStatusLine
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy, RawRequestMessage
 
 from router.errors import RouterError
 
@@ -64,6 +66,10 @@ def require_c_parser() -> None:
         raise RouterError("aiohttp runs without its parser in C; unset AIOHTTP_NO_EXTENSIONS")
 
 
+class _Foreign(web.BaseRequest):
+    """A request in HTTP/0.9 or HTTP/2.0: no answer to it could be understood."""
+
+
 class Edge(web.Server):
     """Makes a `Connection` of each socket; knows which are open and which have a request being answered.
 
@@ -72,7 +78,7 @@ class Edge(web.Server):
     """
 
     def __init__(self, answer: Answer, failed: Failed, most: int, idle: float) -> None:
-        super().__init__(self._watched)
+        super().__init__(self._watched, request_factory=self._request)
         self._answer = answer
         self._empty = asyncio.Event()
         self._empty.set()
@@ -102,7 +108,24 @@ class Edge(web.Server):
         for connection in [each for each in self.open if each.idle]:
             connection.force_close()
 
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        """A request, of which the parser knows more versions than are spoken here."""
+        kind = web.BaseRequest
+        if message.version not in (HttpVersion10, HttpVersion11):
+            # Its answer would repeat that version.
+            kind, message = _Foreign, message._replace(version=HttpVersion10)
+        return kind(message, payload, protocol, writer, task, self._loop)
+
     async def _watched(self, request: web.BaseRequest) -> web.StreamResponse:
+        if isinstance(request, _Foreign):
+            return request.protocol.handle_error(request, 400, BadStatusLine())
         self.busy[request.protocol] = request.content
         try:
             return await self._answer(request)

@@ -46,6 +46,8 @@ HOSTILE = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/9.9": HEAD.replace(b"1.1", b"9.9") + HOST + LENGTH + END + BODY,
+    "HTTP/2.0 without its preface": HEAD.replace(b"1.1", b"2.0") + HOST + LENGTH + END + BODY,
+    "HTTP/0.9": HEAD.replace(b"1.1", b"0.9") + HOST + LENGTH + END + BODY,
     "a method of its own": HEAD.replace(b"POST", b"EVIL") + HOST + LENGTH + END + BODY,
     "an escape in the URL": HEAD.replace(b"open", b"o\x1b[31mpen") + HOST + LENGTH + END + BODY,
     "a URL that is not ASCII": HEAD.replace(b"open", b"op\xc3\xa9n") + HOST + LENGTH + END + BODY,
