@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test check format clean
+.PHONY: run test check fuzz format clean
 
 run: $(READY)        ## start on the example configuration
 	$(BIN)/visual-router --config config.example.yaml run
@@ -19,6 +19,9 @@ check: $(READY)      ## format, lint, types, layers, dependencies
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry router
+
+fuzz: $(READY)       ## attack the daemon a million times; ARGS="--count 100000 --seed 2"
+	$(BIN)/python -m tests.hostile.fuzzing $(ARGS)
 
 format: $(READY)     ## put the sources into shape
 	$(BIN)/ruff format .
