@@ -17,16 +17,18 @@ import structlog
 from router import __version__, logs, systemd
 from router.admin.admin import Admin, Reload
 from router.clock import Clock
-from router.config.changes import differences
+from router.config.changes import changes, needing_restart
 from router.config.load import load
 from router.config.schema import Config
 from router.dispatcher import Dispatcher
+from router.ending import Departure, named
 from router.errors import ConfigError, JournalUnavailable, RouterError
 from router.heartbeat import Heartbeat
 from router.intake import Intake, Routing
 from router.journal import open_journal
 from router.journal.journal import Journal
 from router.metrics import Metrics
+from router.quarantine import Quarantine
 from router.retention import Retention
 from router.server.server import Server
 from router.tables import welcome
@@ -44,16 +46,22 @@ class App:
 
     def __init__(self, config: Config, journal: Journal, transports: Transports, clock: Clock) -> None:
         self.config = config
+        self._started_with = config
         self.started_at = clock.now()
         self.metrics = Metrics()
         self.journal = journal
         self.dispatcher = Dispatcher(journal, transports, clock, self.metrics)
-        self.intake = Intake(journal, clock, journal.ids, self.metrics)
+        self.quarantine = Quarantine(journal, clock, journal.ids, self.metrics)
+        self.intake = Intake(journal, clock, journal.ids, self.metrics, quarantine=self.quarantine)
         self.retention = Retention(journal, clock, config.journal.keep, lambda: self.config.sinks)
         self.heartbeat = Heartbeat(journal, self.metrics)
         self._phase: str | None = "starting"
         self._reloading = anyio.Lock()
-        self.metrics.watch(journal.counts, self.dispatcher.states)
+        self.metrics.watch(
+            journal.counts,
+            self.dispatcher.states,
+            lambda: {source: stock.count for source, stock in journal.stock().items()},
+        )
 
     async def apply(self, config: Config) -> None:
         """Put sinks, then sources and rules, into force: a route never names a sink that is not there yet."""
@@ -105,7 +113,7 @@ class App:
             await self.dispatcher.use(old.sinks, old.matcher.message)
             self.metrics.reload(ok=False)
             raise
-        changed, restart = differences(old, config)
+        changed, restart = changes(old, config), needing_restart(self._started_with, config)
         self.metrics.reload(ok=True)
         log.info("config_reloaded", path=config.path, changed=changed, needs_restart=restart)
         return Reload(ok=True, problems=config.warnings, changed=changed, restart=restart)
@@ -147,7 +155,7 @@ async def serve(config: Config) -> None:
     """Open everything, run until SIGTERM or SIGINT, take everything down in reverse."""
     clock = Clock()
     sockets = {name: [one] for name, one in systemd.listen_sockets().items()}
-    with ExitStack() as ears:
+    with Departure(), ExitStack() as ears:
         # Opened first: whoever is told READY may send SIGHUP at once.
         signals = ears.enter_context(anyio.open_signal_receiver(*_SIGNALS))
         async with (
@@ -157,8 +165,8 @@ async def serve(config: Config) -> None:
         ):
             app = App(config, journal, transports, clock)
             begun = await app.begin()
-            for loop in (app.dispatcher.run, app.retention.run, app.heartbeat.run):
-                loops.start_soon(loop, name=loop.__qualname__)
+            for loop in (app.dispatcher.run, app.retention.run, app.heartbeat.run, app.quarantine.run):
+                loops.start_soon(named, loop)
             server = Server(app.intake, config.server, app.metrics)
             admin = Admin(journal, app.dispatcher, app.metrics, app, clock)
             async with (
@@ -171,9 +179,11 @@ async def serve(config: Config) -> None:
                 else:
                     loops.start_soon(app.keep_beginning)
                 await app.until_stopped(signals)
-                # Closed first: a second signal means now.
+                # Closed first: a second signal means now; but a late SIGHUP means nothing any more.
                 ears.close()
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
                 await server.drain()
+                await app.quarantine.drain()
                 await app.dispatcher.stop(config.server.grace)
             loops.cancel_scope.cancel()
     log.info("stopped")

@@ -27,7 +27,7 @@ class Heartbeat:
         self._journal = journal
         self._metrics = metrics
         watched = systemd.watchdog_interval()
-        self._every = every or min(_EVERY, watched / 3 if watched else _EVERY)
+        self._every = min(_EVERY, watched / 3 if watched else _EVERY) if every is None else every
 
     async def run(self) -> None:
         """Beat for ever; a journal that broke ends it with its error."""

@@ -3,8 +3,8 @@
 from router.config.schema import Config
 
 
-def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
-    """What a reload changed, and what of it takes effect only after a restart, in the words of the YAML."""
+def changes(old: Config, new: Config) -> list[str]:
+    """What a reload puts into force: `sources.<name>`, `sinks.<name>`, `rules`."""
     changed = [
         f"{section}.{name}"
         for section, before, after in (
@@ -16,13 +16,21 @@ def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
     ]
     if old.matcher.digest != new.matcher.digest:
         changed.append("rules")
-    restart = [
+    return changed
+
+
+def needing_restart(started_with: Config, new: Config) -> list[str]:
+    """What takes effect only after a restart: `server.<key>`, `journal.<key>`.
+
+    Compared is what the process runs with, not what was loaded last: a pending restart is not forgotten, and
+    one that was taken back is not asked for.
+    """
+    return [
         f"{section}.{field}"
-        for section, before, after in (
-            ("server", old.server, new.server),
-            ("journal", old.journal, new.journal),
+        for section, running, wanted in (
+            ("server", started_with.server, new.server),
+            ("journal", started_with.journal, new.journal),
         )
-        for field in before.__struct_fields__
-        if getattr(before, field) != getattr(after, field)
+        for field in running.__struct_fields__
+        if getattr(running, field) != getattr(wanted, field)
     ]
-    return changed, restart

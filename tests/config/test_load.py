@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import trustme
 
-from router.config.changes import differences
+from router.config.changes import changes, needing_restart
 from router.config.load import load, load_server
 from router.config.schema import Config
 from router.errors import ConfigError
@@ -299,11 +299,11 @@ def test_differences_are_told_in_the_words_of_the_file(path: Path) -> None:
     text = WHOLE.replace("team: design", "team: web").replace("grace: 5s", "grace: 6s")
     text = text.replace("keep: 7d", "keep: 8d").replace("  chat:", "  talk:").replace("[chat,", "[talk,")
 
-    assert differences(old, old) == ([], [])
-    assert differences(old, loaded(path, text)) == (
-        ["sources.web", "sinks.chat", "sinks.talk", "rules"],
-        ["server.grace", "journal.keep"],
-    )
+    new = loaded(path, text)
+
+    assert (changes(old, old), needing_restart(old, old)) == ([], [])
+    assert changes(old, new) == ["sources.web", "sinks.chat", "sinks.talk", "rules"]
+    assert needing_restart(old, new) == ["server.grace", "journal.keep"]
 
 
 def many_rules(count: int) -> str:

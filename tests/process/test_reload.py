@@ -72,3 +72,19 @@ async def test_sighup_reloads_too(
     await destination.until(lambda: len(destination.ids) == 1)
 
     assert await router.stop() == 0
+
+
+async def test_a_pending_restart_is_neither_forgotten_nor_invented(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """Compared is what runs, whatever was loaded in between."""
+    router = await daemon(routed(destination.url, "main")).start()
+    router.write(routed(destination.url, "main"), grace="6s")
+
+    assert (await router.ask("reload"))["restart"] == ["server.grace"]
+    assert (await router.ask("reload"))["restart"] == ["server.grace"]
+
+    router.write(routed(destination.url, "main"))
+
+    assert (await router.ask("reload"))["restart"] == []
+    assert await router.stop() == 0

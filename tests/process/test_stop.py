@@ -1,0 +1,80 @@
+"""The process ends when it is told, whatever hangs."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import anyio
+
+from tests.process.harness import START_LIMIT, Daemon, Destination, post
+
+BUILD = b'{"event": "build", "build": {"number": %d, "branch": "main", "status": "PENDING", "x": "%s"}}'
+
+
+def unread(router: Daemon) -> int:
+    """Start with a standard output that nobody reads; returns its far end."""
+    reading, writing = os.pipe()
+    with (router.folder / "stderr").open("ab") as err:
+        router.process = subprocess.Popen(
+            [sys.executable, "-m", "router", "run", "--config", str(router.config)],
+            cwd=router.folder,
+            env=router.env,
+            stdout=writing,
+            stderr=err,
+        )
+    os.close(writing)
+    return reading
+
+
+async def test_an_unread_standard_output_does_not_keep_the_process(daemon: Callable[..., Daemon]) -> None:
+    """A `log` sink into a pipe that nobody reads fails its own deliveries, and the process still ends."""
+    router = daemon("""
+sources:
+  web: {type: chromatic, unsigned: true}
+sinks:
+  log: {type: log, format: json, timeout: 200ms, retry: {schedule: []}}
+rules:
+  - {name: everything, to: log}
+""")
+    router.write(router.config.read_text("utf-8").split("\n", 2)[2], grace="100ms")
+    reading = unread(router)
+    async with asyncio.timeout(START_LIMIT):
+        while '"ready"' not in router.log:
+            await anyio.lowlevel.checkpoint()
+    for number in range(40):
+        assert (await post(f"{router.url}/hooks/web", BUILD % (number, b"x" * 4096)))[0] == 202
+
+    assert await router.stop() == 0
+
+    os.close(reading)
+
+
+async def test_a_late_hangup_does_not_end_a_shutdown(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """SIGHUP after SIGTERM is nothing; the deliveries in flight still get their grace."""
+    destination.hang = asyncio.Event()
+    router = await daemon(f"""
+sources:
+  web: {{type: chromatic, unsigned: true}}
+sinks:
+  out: {{type: webhook, url: "{destination.url}"}}
+rules:
+  - {{name: everything, to: out}}
+""").start()
+    await post(f"{router.url}/hooks/web", BUILD % (1, b""))
+    await destination.until(lambda: destination.asked == 1)
+    router.signal(signal.SIGTERM)
+    async with asyncio.timeout(START_LIMIT):
+        while "stopping" not in router.log:
+            await anyio.lowlevel.checkpoint()
+    # The receiver of signals is closed right after that line; the answer of the sink is what ends the wait.
+    for _ in range(20):
+        await anyio.to_thread.run_sync(router.signal, signal.SIGHUP)
+    destination.hang.set()
+
+    assert await router.wait() == 0
+    assert len(destination.ids) == 1

@@ -1,0 +1,62 @@
+"""Ending: a loop that fails is named, and no thread keeps the process."""
+
+import asyncio
+import threading
+
+import pytest
+from structlog.testing import capture_logs
+
+from router.ending import Departure, named
+
+LIMIT = 20.0
+
+
+class Loop:
+    """A loop that fails, or ends."""
+
+    async def fail(self) -> None:
+        """A bug."""
+        raise KeyError("why")
+
+    async def end(self) -> None:
+        """As told."""
+
+
+async def test_a_loop_that_fails_is_named_and_goes_on_failing() -> None:
+    """Who reads the log knows which one it was."""
+    with capture_logs() as lines, pytest.raises(KeyError):
+        await named(Loop().fail)
+
+    assert [(line["event"], line["loop"]) for line in lines] == [("loop_failed", "Loop.fail")]
+
+
+async def test_a_loop_that_ends_or_is_cancelled_says_nothing() -> None:
+    """Stopping is no failure."""
+    with capture_logs() as lines:
+        await named(Loop().end)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await named(asyncio.Event().wait)
+
+    assert lines == []
+
+
+@pytest.mark.parametrize(("error", "code"), [(None, 0), (OSError("why"), 1)])
+def test_the_process_ends_whatever_its_threads_do(error: Exception | None, code: int) -> None:
+    """The last resort gets the code that the end deserves."""
+    left: list[int] = []
+    gone = threading.Event()
+
+    def leave(with_code: int) -> None:
+        left.append(with_code)
+        gone.set()
+
+    try:
+        with Departure(0.0, leave):
+            if error is not None:
+                raise error
+    except OSError:
+        pass
+
+    assert gone.wait(LIMIT)
+    assert left == [code]
