@@ -1,6 +1,7 @@
 """Intake: the accept path without HTTP: verify, decode, match, record.
 
-Owns the order of these steps, the sources and rules in force, and how many requests a source may still make.
+Owns the order of these steps, the sources and rules in force, and how many requests a source may still make;
+what is refused is left to the quarantine, and may come back from there.
 Must not know how a request arrived.
 """
 
@@ -15,10 +16,19 @@ import structlog
 from router.bucket import Bucket
 from router.clock import Clock, Ids, id_text
 from router.delivery import Route
-from router.errors import JournalError, RateLimited, Unavailable, UnknownSource
+from router.errors import (
+    BadSignature,
+    JournalError,
+    RateLimited,
+    Unavailable,
+    Undecodable,
+    Unknown,
+    UnknownSource,
+)
 from router.event import Event
-from router.journal.journal import Inbox, Receipt
+from router.journal.journal import Inbox, Receipt, Refused
 from router.metrics import Metrics
+from router.quarantine import Quarantine
 from router.rules.matcher import Matcher
 from router.sources.source import Source
 
@@ -42,13 +52,21 @@ class Intake:
     """Takes verified facts in: whoever gets a receipt may forget the event."""
 
     def __init__(
-        self, journal: Inbox, clock: Clock, ids: Ids, metrics: Metrics, commit_limit: float = COMMIT_LIMIT
+        self,
+        journal: Inbox,
+        clock: Clock,
+        ids: Ids,
+        metrics: Metrics,
+        commit_limit: float = COMMIT_LIMIT,
+        quarantine: Quarantine | None = None,
     ) -> None:
+        """`quarantine` None: what is refused is gone."""
         self._journal = journal
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
         self._commit_limit = commit_limit
+        self._quarantine = quarantine
         self._routing: Routing | None = None
         self._buckets: dict[str, Bucket] = {}
 
@@ -97,16 +115,52 @@ class Intake:
         """
         routing = self._in_force()
         now = self._clock.wall()
-        source.verify(headers, body, now)
-        self._spend(source)
-        decoded = source.decode(body, now)
-        event = msgspec.structs.replace(
-            decoded,
-            id=id_text("evt", self._ids.next()),
-            labels=labels_of(query) | decoded.labels,
+        labels = labels_of(query)
+        try:
+            source.verify(headers, body, now)
+            self._spend(source)
+            decoded = source.decode(body, now)
+        except (BadSignature, Undecodable) as error:
+            if self._quarantine is not None:
+                self._quarantine.keep(source, headers, body, labels, now, error)
+            raise
+        return await self._take(source, decoded, labels, routing.matcher)
+
+    async def release(self, refused: Refused, *, named: bool) -> Receipt:
+        """Take a refused request in, judged as of its receipt by today's secrets, decoders and rules.
+
+        It leaves the quarantine in the same transaction. Its source's rate does not count: an operator asked.
+        `named`: for this very request, which is as good as a signature where the source wants none any more.
+
+        Raises:
+            BadSignature, Undecodable: it is still refused, and stays.
+            UnknownSource: no source has its name.
+            Unknown: it is not in quarantine any more.
+            Unavailable: the journal did not say in time that it is recorded.
+        """
+        source = self.source(refused.source)
+        if source.unsigned and not refused.verified and not named:
+            raise BadSignature("nothing proves who sent it, as the source is unsigned now; name it by its id")
+        source.verify(refused.signature, refused.body, refused.received_at)
+        decoded = source.decode(refused.body, refused.received_at)
+        return await self._take(
+            source, decoded, refused.labels, self._in_force().matcher, released=refused.id
         )
-        routes = routing.matcher.match(event)
-        receipt = await self._record(event, routes, source, routing.matcher.digest)
+
+    async def _take(
+        self,
+        source: Source,
+        decoded: Event,
+        labels: dict[str, str],
+        matcher: Matcher,
+        released: str | None = None,
+    ) -> Receipt:
+        """Match and record what was verified and decoded."""
+        event = msgspec.structs.replace(
+            decoded, id=id_text("evt", self._ids.next()), labels=labels | decoded.labels
+        )
+        routes = matcher.match(event)
+        receipt = await self._record(event, routes, source, matcher.digest, released)
         self._metrics.event(source.name, event.kind, event.status, duplicate=receipt.duplicate)
         log.info(
             "event_accepted",
@@ -115,6 +169,7 @@ class Intake:
             type=event.type,
             duplicate=receipt.duplicate,
             sinks=[route.sink for route in routes],
+            **({} if released is None else {"released": released}),
         )
         return receipt
 
@@ -133,12 +188,21 @@ class Intake:
             raise RateLimited(max(1, math.ceil(bucket.wait(now))))
         bucket.take(now)
 
-    async def _record(self, event: Event, routes: list[Route], source: Source, ruleset: str) -> Receipt:
+    async def _record(
+        self, event: Event, routes: list[Route], source: Source, ruleset: str, released: str | None
+    ) -> Receipt:
         try:
             async with asyncio.timeout(self._commit_limit):
                 return await self._journal.record(
-                    event, routes, window=source.window, ruleset=ruleset, flag_reuse=source.subject_is_id
+                    event,
+                    routes,
+                    window=source.window,
+                    ruleset=ruleset,
+                    flag_reuse=source.subject_is_id,
+                    released=released,
                 )
+        except Unknown:
+            raise
         except JournalError as error:
             self._metrics.commit_error()
             raise Unavailable(f"the journal cannot write: {error}") from None

@@ -64,10 +64,12 @@ class _Scrape(Collector):
     def __init__(self) -> None:
         self.deliveries: Callable[[], Mapping[tuple[str, str], int]] = dict
         self.sinks: Callable[[], Mapping[str, str]] = dict
+        self.quarantined: Callable[[], Mapping[str, int]] = dict
+        self._sources: set[str] = set()
         self._states: set[str] = set()
 
     def collect(self) -> Iterator[Metric]:
-        """Both families, as they are now."""
+        """All families, as they are now."""
         kept = GaugeMetricFamily(
             "visual_router_deliveries",
             "Deliveries in the journal by sink and state; settled ones as far as they are kept",
@@ -88,6 +90,16 @@ class _Scrape(Collector):
             for state in sorted(self._states):
                 standing.add_metric((sink, state), float(state == current))
         yield standing
+        refused = self.quarantined()
+        self._sources.update(refused)
+        cells = GaugeMetricFamily(
+            "visual_router_quarantined",
+            "Refused requests that are kept, by source: visual-router quarantine lists them",
+            labels=("source",),
+        )
+        for source in sorted(self._sources):
+            cells.add_metric((source,), refused.get(source, 0))
+        yield cells
 
 
 class Metrics:
@@ -139,6 +151,14 @@ class Metrics:
                 "How long an attempt took, whatever its outcome",
                 ("sink",),
                 buckets=_ATTEMPT,
+                registry=registry,
+            )
+        )
+        self._not_kept = _Series(
+            Counter(
+                "visual_router_quarantine_not_kept",
+                "Refused requests that were not kept, by source and why: rate, full, size, memory or journal",
+                ("source", "why"),
                 registry=registry,
             )
         )
@@ -202,6 +222,10 @@ class Metrics:
         self._attempts[sink, outcome].inc()
         self._durations[(sink,)].observe(seconds)
 
+    def not_kept(self, source: str, why: str) -> None:
+        """Count a refused request that was not kept; `why` is a word of `quarantine.py`."""
+        self._not_kept[source, why].inc()
+
     def commit_error(self) -> None:
         """Count a write that the journal could not commit."""
         self._commit_errors.inc()
@@ -222,9 +246,16 @@ class Metrics:
             self._reloaded_at.set(self._wall())
 
     def watch(
-        self, counts: Callable[[], Mapping[tuple[str, _Word], int]], sinks: Callable[[], Mapping[str, str]]
+        self,
+        counts: Callable[[], Mapping[tuple[str, _Word], int]],
+        sinks: Callable[[], Mapping[str, str]],
+        quarantined: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """Say where to read deliveries by (sink, state), and each sink's state, at every scrape."""
+        """Say where to read deliveries by (sink, state), each sink's state, and refused requests by source.
+
+        They are read at every scrape.
+        """
+        self._scrape.quarantined = quarantined
         self._scrape.deliveries = lambda: {(sink, str(state)): n for (sink, state), n in counts().items()}
         self._scrape.sinks = sinks
 

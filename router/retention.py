@@ -39,20 +39,29 @@ class Retention:
         """Sweep every so many seconds, for ever; a journal that cannot write waits for the next sweep."""
         while True:
             try:
-                pruned, expired = await self.sweep()
+                pruned, expired, refused = await self.sweep()
             except JournalUnavailable as error:
                 log.warning("retention_postponed", reason=str(error))
             else:
-                if pruned or expired:
-                    log.info("retention_swept", events=pruned, expired_deliveries=expired)
+                if pruned or expired or refused:
+                    log.info(
+                        "retention_swept",
+                        events=pruned,
+                        expired_deliveries=expired,
+                        refused_requests=refused,
+                    )
             await anyio.sleep(self._every)
 
-    async def sweep(self) -> tuple[int, int]:
-        """Forget all that is due to be forgotten now; returns events deleted and deliveries expired."""
+    async def sweep(self) -> tuple[int, int, int]:
+        """Forget all that is due to be forgotten now.
+
+        Returns events deleted, deliveries expired, and refused requests deleted.
+        """
         before = self._clock.now() - self._keep
         expired = await self._bites(lambda: self._journal.expire(self._sinks(), before, _BITE))
         pruned = await self._bites(lambda: self._journal.prune(before, _BITE))
-        return pruned, expired
+        refused = await self._bites(lambda: self._journal.prune_quarantine(before, _BITE))
+        return pruned, expired, refused
 
     async def _bites(self, bite: Callable[[], Awaitable[int]]) -> int:
         total = 0

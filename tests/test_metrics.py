@@ -161,7 +161,7 @@ def test_every_metric_says_what_it_means() -> None:
     metrics.watch(lambda: {("s", State.PENDING): 1}, lambda: {"s": "ready"})
     families = list(text_string_to_metric_families(metrics.text().decode()))
 
-    assert len([family for family in families if family.name.startswith("visual_router_")]) == 14
+    assert len([family for family in families if family.name.startswith("visual_router_")]) == 16
     for family in families:
         assert family.documentation
         assert re.fullmatch(r"(visual_router|process)_[a-z_]+", family.name)
@@ -176,3 +176,18 @@ def test_the_text_is_what_prometheus_parses(source: str) -> None:
 
     assert figures(metrics)[f"visual_router_requests_total{{source={source},status=202}}"] == 1
     assert metrics.content_type.startswith("text/plain; version=0.0.4")
+
+
+def test_refused_requests_are_told_by_source() -> None:
+    """How many are kept is read at every scrape, and falls to 0; those that were not kept are counted."""
+    metrics = Metrics()
+    kept = {"web": 3}
+    metrics.watch(dict, dict, lambda: kept)
+    metrics.not_kept("web", "rate")
+    metrics.not_kept("web", "rate")
+    first = metrics.text()
+    del kept["web"]
+
+    assert b'visual_router_quarantined{source="web"} 3.0' in first
+    assert b'visual_router_quarantined{source="web"} 0.0' in metrics.text()
+    assert b'visual_router_quarantine_not_kept_total{source="web",why="rate"} 2.0' in first

@@ -9,7 +9,7 @@ from router.clock import Clock, id_text
 from router.delivery import Route, State
 from router.errors import JournalUnavailable
 from router.event import Event
-from router.journal.journal import EventQuery
+from router.journal.journal import EventQuery, Refused, RefusedQuery
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.opening import SqliteJournal
 from router.retention import Retention
@@ -41,7 +41,7 @@ async def test_a_sweep_forgets_old_events_in_bites_and_keeps_what_is_open_or_you
         swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
         left = [event.id for event in await journal.events(EventQuery())]
 
-    assert swept == (500, 0)
+    assert swept == (500, 0, 0)
     assert left == [young, waiting]
 
 
@@ -54,8 +54,27 @@ async def test_deliveries_to_a_name_that_never_returned_end_at_keep(tmp_path: Pa
         time[0] += 31 * DAY
         swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
 
-        assert swept == (0, 1)
+        assert swept == (0, 1, 0)
         assert journal.counts()["gone", State.DEAD] == 1
+
+
+async def test_refused_requests_end_at_keep(tmp_path: Path) -> None:
+    """Older ones go, younger ones stay."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        for _ in range(2):
+            refused = Refused(
+                id=id_text("req", journal.ids.next()), source="web", received_at=clock.now(), verified=False,
+                reason="no", signature={}, labels={}, size=0,
+            )  # fmt: skip
+            await journal.quarantine(refused, most=9, most_bytes=9)
+            time[0] += 31 * DAY
+        time[0] -= 31 * DAY
+        swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
+
+        assert swept == (0, 0, 1)
+        assert [one.id for one in await journal.quarantined(RefusedQuery())] == [refused.id]
 
 
 class Sweeping:
@@ -71,6 +90,10 @@ class Sweeping:
         if self.calls == 1:
             raise JournalUnavailable("the disk is full")
         return 1 if self.calls == 2 else 0
+
+    async def prune_quarantine(self, before: float, limit: int) -> int:
+        """Find none."""
+        return 0
 
     async def prune(self, before: float, limit: int) -> int:
         """Find none."""

@@ -28,6 +28,7 @@ KEYS: dict[str, dict[str, str]] = {
         "rate": "verified requests; over it the answer is 429",
         "defaults": "for what the provider left out",
         "labels": "for rules (labels.<name>) and templates; the query of the hook's URL adds more",
+        "quarantine": "bodies of refused requests kept for reverify; 0B: none; default 32MiB",
     },
     "Defaults": {
         "branch": "the branch of events that name none",

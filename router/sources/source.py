@@ -29,6 +29,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `secret` signs: one or, while rotating, several. Without one `unsigned: true` must be written, and then a
     `token` may guard the URL. `dedupe` None means the provider's default. `rate` counts what is verified.
+    `quarantine` bounds the bodies of refused requests that are kept; 0: none is.
     """
 
     name: str = ""
@@ -41,8 +42,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rate: Rate | None = None
     defaults: Defaults = Defaults()
     labels: dict[str, str] = {}
+    quarantine: Size = Size(32 << 20)
 
     provider: ClassVar[str] = ""
+    # What the provider signs with: kept of a refused request, so that it can be verified again.
+    signature_headers: ClassVar[tuple[str, ...]] = ()
     # Seconds within which the same body for the same subject is a resend; None: as long as events are kept.
     default_dedupe: ClassVar[float | None] = 300.0
     # Whether `Event.subject` is the provider's own delivery id: another body under it is worth a flag.

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from router.clock import Clock, Ids
 from router.delivery import Route
+from router.errors import Unknown
 from router.event import Event
 from router.intake import Intake, Routing
-from router.journal.journal import Receipt
+from router.journal.journal import Receipt, Refused, Stock
 from router.metrics import Metrics
 from router.rules.matcher import Matcher
 from router.rules.rule import Rule
@@ -35,6 +36,9 @@ class Memory:
         self.events: list[Event] = []
         self.calls: list[tuple[list[Route], float | None, str, bool]] = []
         self.rulesets: dict[str, str] = {}
+        self.quarantined: dict[str, Refused] = {}
+        self.bounds: list[tuple[int, int]] = []
+        self.kept = asyncio.Event()
         self.failure: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.asked = asyncio.Event()
@@ -47,6 +51,7 @@ class Memory:
         window: float | None,
         ruleset: str,
         flag_reuse: bool = False,
+        released: str | None = None,
     ) -> Receipt:
         """Keep the event; the second with the same subject and body is a duplicate of the first."""
         self.asked.set()
@@ -54,6 +59,10 @@ class Memory:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
+        if released is not None:
+            if released not in self.quarantined:
+                raise Unknown(f"no refused request '{released}'")
+            del self.quarantined[released]
         self.calls.append((list(routes), window, ruleset, flag_reuse))
         for known in self.events:
             same = (known.source, known.subject, known.payload) == (
@@ -65,6 +74,22 @@ class Memory:
                 return Receipt(known.id, duplicate=True)
         self.events.append(event)
         return Receipt(event.id, duplicate=False)
+
+    async def quarantine(self, refused: Refused, *, most: int, most_bytes: int) -> None:
+        """Keep a refused request."""
+        if self.failure is not None:
+            raise self.failure
+        self.quarantined[refused.id] = refused
+        self.bounds.append((most, most_bytes))
+        self.kept.set()
+
+    def stock(self) -> dict[str, Stock]:
+        """What is kept by source."""
+        found: dict[str, Stock] = {}
+        for one in self.quarantined.values():
+            known = found.get(one.source, Stock())
+            found[one.source] = Stock(known.count + 1, known.bytes + one.size)
+        return found
 
     async def remember(self, digest: str, rules: str) -> None:
         """Keep the ruleset."""
