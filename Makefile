@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test check fuzz format clean
+.PHONY: run test torture check fuzz format clean
 
 run: $(READY)        ## start on the example configuration
 	$(BIN)/visual-router --config config.example.yaml run
@@ -12,6 +12,9 @@ run: $(READY)        ## start on the example configuration
 test: $(READY)       ## the whole suite, on both cores, in random order
 	$(BIN)/python -m pytest -n auto --dist worksteal -rs --cov --cov-report=
 	$(BIN)/python -m tests.coverage_bounds
+
+torture: $(READY)    ## crashes, restarts, faults, as long as you like: make torture ARGS="--crashes 10000"
+	$(BIN)/python -m tests.torture $(ARGS)
 
 check: $(READY)      ## format, lint, types, layers, dependencies
 	$(BIN)/ruff format --check .

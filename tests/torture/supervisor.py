@@ -1,0 +1,228 @@
+"""The supervisor: starts and kills the router as systemd would, and holds its sockets meanwhile.
+
+Knows the program by its outside only: command line, environment, configuration, signals, admin API. Nothing
+here shares a loop with sender or sinks: they are processes of their own.
+"""
+
+import http.client
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.torture.rules import RULES, SINKS
+from tests.torture.workload import PROVIDERS, SECRETS, SINK_SECRET
+
+ROOT = Path(__file__).parents[2]
+START_LIMIT = 60.0
+_BACKLOG = 4096
+# What systemd does between fork and exec: descriptors from 3 on, and whom they are for.
+_ACTIVATE = """
+import fcntl, os, sys
+public, admin = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 16) for fd in sys.argv[1:3])
+os.dup2(public, 3); os.dup2(admin, 4)
+os.environ.update(LISTEN_FDS="2", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES="public:admin")
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Ended(Exception):
+    """The router ended by itself: no scenario asks for that."""
+
+
+class Companion:
+    """Sender, sinks or proxy: a process that takes orders on its standard input until that ends."""
+
+    def __init__(self, module: str, orders: Mapping[str, object], *, talks: bool = False) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"tests.torture.{module}", json.dumps(orders)],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if talks else None,
+            text=True,
+        )
+        self.port = int(self._process.stdout.readline()) if self._process.stdout else 0
+
+    def order(self, line: str) -> None:
+        """Send one line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def end(self) -> None:
+        """End its input, and wait until it has written its journal."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        if self._process.stdout:
+            self._process.stdout.close()
+        if self._process.wait(2 * START_LIMIT) != 0:
+            raise Ended(f"a companion ended with {self._process.returncode}")
+
+    def kill(self) -> None:
+        """End it at once, if it still runs."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def environment() -> dict[str, str]:
+    """The environment without what would measure coverage in killed children."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+
+
+class Router:
+    """The program under test in a folder of its own, from start to start."""
+
+    def __init__(self, folder: Path, sink_port: int, package: Path | None = None) -> None:
+        self.folder = folder
+        self.generation = 0
+        self.stray: list[str] = []
+        self.starts: list[float] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config = folder / "config.yaml"
+        self._config.write_text(_config(folder, sink_port), "utf-8")
+        self._public = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+        self._admin = socket.socket(socket.AF_UNIX)
+        self._admin.bind(str(folder / "admin.sock"))
+        self._admin.listen(64)
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(folder / "notify.sock"))
+        self._env = environment() | {"NOTIFY_SOCKET": str(folder / "notify.sock"), "WHSEC": SINK_SECRET}
+        self._env |= {provider.upper(): secret for provider, secret in SECRETS.items()}
+        self._env["PYTHONPATH"] = str(package or ROOT)
+
+    @property
+    def port(self) -> int:
+        """Where providers post, whether or not anybody runs."""
+        return int(self._public.getsockname()[1])
+
+    def launch(self) -> None:
+        """Start without waiting."""
+        while select.select([self._notify], [], [], 0)[0]:
+            self._notify.recv(4096)
+        self.generation += 1
+        fds = (self._public.fileno(), self._admin.fileno())
+        run = [sys.executable, "-m", "router", "run", "--config", str(self._config)]
+        with (self.folder / "stderr").open("wb") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _ACTIVATE, *map(str, fds), *run],
+                pass_fds=fds,
+                cwd=self.folder,
+                env=self._env | {"GENERATION": str(self.generation)},
+                stdout=err,
+                stderr=err,
+            )
+
+    def start(self) -> None:
+        """Start, and return when it says that it is ready."""
+        began = time.monotonic()
+        self.launch()
+        assert self._process is not None
+        while time.monotonic() < began + START_LIMIT:
+            # Short looks: a router that dies before it is ready says nothing here.
+            if select.select([self._notify], [], [], 0.5)[0] and b"READY=1" in self._notify.recv(4096):
+                self.starts.append(time.monotonic() - began)
+                return
+            if self._process.poll() is not None:
+                raise self._ended()
+        raise Ended(f"the router was not ready within {START_LIMIT:g} s")
+
+    def run_for(self, seconds: float) -> None:
+        """Let it run; raises `Ended` if it does not."""
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+        raise self._ended()
+
+    def kill(self) -> None:
+        """The power switch, as far as the process is concerned."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise self._ended()
+        self._process.kill()
+        self._process.wait()
+        self._read_log()
+
+    def stop(self) -> None:
+        """SIGTERM, and an orderly end; raises `Ended` if it is none."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        if self._process.wait(START_LIMIT) != 0:
+            raise self._ended()
+        self._read_log()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        for held in (self._public, self._admin, self._notify):
+            held.close()
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """The admin API's answer."""
+        connection = http.client.HTTPConnection("router", timeout=START_LIMIT)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(START_LIMIT)
+        connection.sock.connect(str(self.folder / "admin.sock"))
+        try:
+            connection.request(method, f"/api/v1{path}")
+            answer = connection.getresponse()
+            document = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise Ended(f"the admin API answered {answer.status} to {path}: {document}")
+        return document
+
+    def _ended(self) -> Ended:
+        self._read_log()
+        assert self._process is not None
+        said = (self.folder / "stderr").read_text("utf-8", "replace")[-2000:]
+        return Ended(f"the router ended by itself with {self._process.returncode}: {said}")
+
+    def _read_log(self) -> None:
+        """Keep the lines of this run's log that nothing in a scenario accounts for."""
+        for line in (self.folder / "stderr").read_text("utf-8", "replace").splitlines():
+            # The last line of a killed process may be torn.
+            record = _json(line) if line.endswith("}") else {}
+            if record is None or "traceback" in line.lower() or record.get("level") == "critical":
+                self.stray.append(line[:500])
+
+
+def _json(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _config(folder: Path, sink_port: int) -> str:
+    sources = "".join(
+        f"  {provider}: {{type: {provider}, secret: 'env:{provider.upper()}'}}\n" for provider in PROVIDERS
+    )
+    # A schedule that outlasts every scenario: what dies of it would hide what dies of a fault.
+    schedule = ", ".join(["1s"] * 100)
+    sinks = "".join(
+        f"  {name}: {{type: webhook, url: 'http://127.0.0.1:{sink_port}/{name}', secret: 'env:WHSEC', "
+        f"headers: {{x-generation: 'env:GENERATION'}}, timeout: 5s, retry: {{schedule: [{schedule}]}}}}\n"
+        for name in SINKS
+    )
+    return (
+        f"server: {{admin: 'unix:{folder}/admin.sock', grace: 20s}}\n"
+        f"journal: {{url: 'sqlite:{folder}/journal.db'}}\n"
+        f"sources:\n{sources}sinks:\n{sinks}{RULES}"
+    )

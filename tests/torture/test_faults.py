@@ -1,0 +1,16 @@
+"""Faults between router and sinks, the short level: `make torture ARGS="--faults 500"` is the long one."""
+
+import pytest
+
+from tests.torture.report import table
+from tests.torture.scenarios import Plan, faults
+
+
+@pytest.mark.timeout(300)
+def test_a_way_to_the_sinks_that_breaks_loses_nothing() -> None:
+    """Latency, cut connections, half answers: everything arrives whole, under one id, none dies."""
+    report = faults(Plan(rounds=15, seconds=20), lambda _: None)
+
+    assert not report.violations, table(report)
+    assert report.rounds
+    assert report.counts["repeated by a fault"]
