@@ -1,0 +1,116 @@
+"""Destinations that hang, drip, reset, lie and bomb: the others get everything, and nothing grows."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.hostile.level import level
+from tests.hostile.senders import BODY, ask, post
+from tests.hostile.sinks import BAD, Sinks, answering
+from tests.hostile.target import RSS_LIMIT, Target
+
+GOOD = [f"good{number}" for number in range(9)]
+EVENTS = level(40, 1000)
+BACKLOG = level(250, 5000)
+IN_BACKLOG = GOOD[:4]
+
+
+def config(sinks: Sinks, names: list[str]) -> str:
+    """Everything goes to all of them."""
+    lines = [
+        f'  {name}: {{type: webhook, url: "{sinks.url(name)}", timeout: 1s, concurrency: 4}}'
+        for name in names
+    ]
+    return "\n".join(
+        [
+            "sources:",
+            "  web: {type: chromatic, unsigned: true}",
+            "sinks:",
+            *lines,
+            "rules:",
+            f"  - {{name: everything, to: [{', '.join(names)}]}}",
+        ]
+    )
+
+
+async def send(daemon: Target, count: int) -> set[str]:
+    """Post that many events over a few connections; returns their ids."""
+    ids: set[str] = set()
+    for first in range(0, count, 50):
+        batch = b"".join(
+            post("/hooks/web", BODY % number).replace(b"Connection: close\r\n", b"")
+            for number in range(first, min(first + 50, count))
+        )
+        answers = await ask(daemon.port, batch + post("/", b""))
+        ids |= {json.loads(answer.body)["id"] for answer in answers if answer.status == 202}
+    return ids
+
+
+async def counts(daemon: Target, sink: str) -> dict[str, float]:
+    """How many deliveries of a sink are in each state."""
+    found = {}
+    for name, value in (await daemon.metrics()).items():
+        if name.startswith("visual_router_deliveries{") and f'sink="{sink}"' in name:
+            found[name.partition('state="')[2].partition('"')[0]] = value
+    return found
+
+
+async def owed_and_done(daemon: Target, sink: str, done: int) -> None:
+    """Return when the journal, too, says that so many were delivered to a sink."""
+    async with asyncio.timeout(30):
+        while (await counts(daemon, sink)).get("delivered", 0) < done:
+            pass
+
+
+@pytest.mark.timeout(300)
+async def test_sinks_of_every_bad_kind_take_nothing_from_nine_good_ones(
+    target: Callable[..., Target],
+) -> None:
+    """Each good one gets each event once; what the bad ones did not take is still owed to them."""
+    async with answering() as sinks:
+        daemon = await target(config(sinks, [*GOOD, *BAD])).start()
+
+        ids = await send(daemon, EVENTS)
+        await sinks.until(lambda: all(len(sinks.seen.get(name, ())) == EVENTS for name in GOOD))
+        await sinks.until(lambda: all(sinks.asked[name] >= 4 for name in BAD))
+        for name in GOOD:
+            await owed_and_done(daemon, name, EVENTS)
+
+        assert len(ids) == EVENTS
+        assert all(set(sinks.seen[name].values()) == {1} for name in GOOD)
+        assert daemon.peak <= RSS_LIMIT, f"{daemon.peak >> 20} MiB"
+        for name in BAD:
+            states = await counts(daemon, name)
+            assert sum(states.values()) == EVENTS, (name, states)
+            assert states.get("dead", 0) == 0, (name, states)
+            assert name == "ok_then_reset" or states.get("delivered", 0) == 0, (name, states)
+        assert await daemon.stop() == 0
+        assert not [record for record in daemon.records() if "exception" in record]
+
+
+@pytest.mark.timeout(300)
+async def test_a_backlog_is_drained_once_and_without_growth(target: Callable[..., Target]) -> None:
+    """Thousands of deliveries wait over a restart; when the sinks are back each goes out exactly once."""
+    async with answering() as sinks:
+        daemon = await target(config(sinks, IN_BACKLOG)).start()
+        for name in IN_BACKLOG:
+            await daemon.admin(f"/api/v1/sinks/{name}/pause", "POST")
+        ids = await send(daemon, BACKLOG)
+        assert len(ids) == BACKLOG
+        assert not sinks.seen
+        assert await daemon.stop() == 0
+        await daemon.start()
+        before, files = daemon.peak, daemon.open_files
+
+        for name in IN_BACKLOG:
+            await daemon.admin(f"/api/v1/sinks/{name}/resume", "POST")
+        await sinks.until(lambda: all(len(sinks.seen.get(name, ())) == BACKLOG for name in IN_BACKLOG), 240)
+        for name in IN_BACKLOG:
+            await owed_and_done(daemon, name, BACKLOG)
+
+        assert all(set(sinks.seen[name].values()) == {1} for name in IN_BACKLOG)
+        assert daemon.peak - before <= 32 << 20, f"{before >> 20} to {daemon.peak >> 20} MiB"
+        assert daemon.open_files <= files + 4 * len(IN_BACKLOG) + 2
+        assert await daemon.stop() == 0

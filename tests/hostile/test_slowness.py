@@ -1,0 +1,53 @@
+"""Connections that never finish: all end by themselves, and honest senders do not notice."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tests.hostile.level import level
+from tests.hostile.senders import honest, slow_ones, statuses_of
+from tests.hostile.target import RSS_LIMIT, Target
+
+EACH = level(50, 1000)
+
+CONFIG = """
+sources:
+  web: {type: chromatic, unsigned: true}
+sinks:
+  out: {type: log}
+rules:
+  - {name: everything, to: out}
+"""
+
+
+@pytest.mark.timeout(120)
+async def test_slow_connections_end_and_honest_ones_are_served_meanwhile(
+    target: Callable[..., Target],
+) -> None:
+    """Idle, half a head, half a body, all of them also in drips: none stays, none takes a place for good."""
+    daemon = await target(CONFIG, server="body_timeout: 2s").start()
+    before = daemon.open_files
+    attackers = slow_ones(daemon.port, EACH)
+
+    async with honest(daemon.port) as statuses, asyncio.TaskGroup() as tasks:
+        for one in (one for kind in attackers.values() for one in kind):
+            tasks.create_task(one.run())
+
+    assert set(statuses) == {202}
+    assert len(statuses) > 50
+    ends = {name: statuses_of(kind) for name, kind in attackers.items()}
+    assert ends == {
+        "idle": set(),
+        "idle after a request": {404},
+        "partial head": set(),
+        "trickled head": ends["trickled head"],
+        "partial body": {408},
+        "trickled body": {408},
+        "trickled chunks": {408},
+    }
+    assert ends["trickled head"] <= {400}
+    assert daemon.open_files <= before + 1
+    assert daemon.peak <= RSS_LIMIT
+    assert await daemon.stop() == 0
+    assert not [record for record in daemon.records() if record["level"] in ("error", "critical")]
