@@ -1,4 +1,4 @@
-"""Columns: text for a terminal. Grids that fit it, times a person can read, strangers' text made harmless.
+"""Columns: text for a terminal. Grids that fit it, times a person can read.
 
 Pure: the width and the time are arguments. Must not know what is shown.
 """
@@ -7,30 +7,10 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-import msgspec
+from router.text import visible
 
 _GAP = "  "
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-
-def plain(text: str) -> str:
-    """One line that cannot move the cursor, hide or reorder what follows: such characters are written out."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def document(raw: bytes) -> list[str]:
-    """JSON as a person reads it, line by line, and still JSON; its numbers stay as they came."""
-    try:
-        text = msgspec.json.format(raw, indent=2).decode()
-    except (msgspec.DecodeError, RecursionError):
-        # What one parser takes for JSON (half a surrogate pair, say) another does not.
-        text = raw.decode("utf-8", "replace")
-    return [
-        "".join(char if char.isprintable() else _json_escape(char) for char in line)
-        for line in text.split("\n")
-    ]
 
 
 def width(text: str) -> int:
@@ -62,7 +42,7 @@ def grid(
     many cells each; if that is not enough the last columns are left out: an id that is cut is of no use. None
     (a pipe) changes nothing.
     """
-    lines = [list(head), *([plain(value) if value else "-" for value in row] for row in rows)]
+    lines = [list(head), *([visible(value) if value else "-" for value in row] for row in rows)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     if cells is not None:
         bounds = elastic or {}
@@ -73,7 +53,7 @@ def grid(
 
 def listing(pairs: Sequence[tuple[str, str | None]], indent: str = "") -> str:
     """`name   value` lines, values aligned; absent values are left out."""
-    shown = [(name, plain(value)) for name, value in pairs if value is not None]
+    shown = [(name, visible(value)) for name, value in pairs if value is not None]
     longest = max((width(name) for name, _ in shown), default=0)
     return "\n".join(f"{indent}{name:<{longest}}{_GAP}{value}".rstrip() for name, value in shown)
 
@@ -121,11 +101,6 @@ def _fitted(widths: Sequence[int], least: list[int], cells: int) -> list[int]:
 
 def _total(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
-
-
-def _json_escape(char: str) -> str:
-    units = char.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _line(values: Sequence[str], widths: Sequence[int]) -> str:

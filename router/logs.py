@@ -20,6 +20,7 @@ import structlog
 
 from router.bucket import Bucket
 from router.secret import Secret, masked
+from router.text import visible
 from router.units import Rate
 
 _FIELD_LIMIT = 4096
@@ -106,10 +107,8 @@ class _Lines:
             with self._lock:
                 self._stream.write(line + "\n")
                 self._stream.flush()
-        except (
-            OSError,
-            ValueError,
-        ):  # nobody reads, or the stream is closed: there is nowhere left to say so
+        # Nobody reads, or the stream is closed: there is nowhere left to say so.
+        except (OSError, ValueError):
             pass
 
     debug = info = warning = error = critical = msg
@@ -126,8 +125,7 @@ class _Libraries(logging.Handler):
             message = str(record.msg)
         trace = record.exc_info or None
         kind = trace[0] if trace else None
-        # A stranger's malformed HTTP is no fault of ours: where in the parser it failed tells nobody
-        # anything.
+        # A stranger's malformed HTTP is no fault of ours: where in the parser it failed tells nobody much.
         if kind is not None and kind.__module__ == "aiohttp.http_exceptions":
             trace, message = None, kind.__name__
         structlog.get_logger().log(
@@ -160,11 +158,11 @@ def plain(value: object, limit: int = _FIELD_LIMIT, depth: int = _DEPTH) -> obje
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, Secret):
         return str(value)
-    if isinstance(value, (str, BaseException, PurePath, IPv4Address, IPv6Address)):
+    if isinstance(value, str | BaseException | PurePath | IPv4Address | IPv6Address):
         return _text(str(value), limit)
     if isinstance(value, bytes):
         return _text(value[: limit + 1].decode("utf-8", "backslashreplace"), limit)
-    if isinstance(value, (Mapping, list, tuple, set, frozenset)) and depth > 0:
+    if isinstance(value, Mapping | list | tuple | set | frozenset) and depth > 0:
         return _collection(value, depth - 1)
     return f"<{type(value).__name__}>"
 
@@ -212,22 +210,15 @@ def _console(*, colors: bool) -> Callable[[object, str, Fields], str]:
 
     def line(logger: object, method: str, fields: Fields) -> str:
         trace = fields.pop("exception", None)
-        text = render(logger, method, {name: _visible(value) for name, value in fields.items()})
-        below = [f"    {_visible(part)}" for part in str(trace).splitlines()] if trace else []
+        text = render(logger, method, {name: _shown(value) for name, value in fields.items()})
+        below = [f"    {visible(part)}" for part in str(trace).splitlines()] if trace else []
         return "\n".join([text, *below])
 
     return line
 
 
-def _visible(value: object) -> object:
-    """The value as a terminal may show it: no character that moves the cursor, hides or reverses text."""
-    text = value if isinstance(value, str) else None
-    if text is None:
-        return (
-            value if value is None or isinstance(value, (bool, int, float)) else _visible(json.dumps(value))
-        )
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
-    )
+def _shown(value: object) -> object:
+    """The value as a terminal may show it."""
+    if isinstance(value, str):
+        return visible(value)
+    return value if value is None or isinstance(value, bool | int | float) else visible(json.dumps(value))

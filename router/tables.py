@@ -30,11 +30,12 @@ from router.admin.answers import (
     Status,
     VerdictRow,
 )
-from router.columns import ago, document, exact, grid, listing, plain, plural, span, width
+from router.columns import ago, exact, grid, listing, plural, span, width
 from router.config.schema import Config
 from router.sinks.log import Log
 from router.sources import samples
 from router.sources.source import Source
+from router.text import readable_json, visible
 
 # What an event's page shows, in this order; what is absent is left out.
 _FACTS = (
@@ -148,7 +149,7 @@ def event(report: EventReport, view: View) -> str:
         "deliveries" + "".join(f"\n\n{_indented(delivery(one, view))}" for one in report.deliveries)
         if report.deliveries
         else "deliveries: none",
-        "payload\n" + "\n".join(f"  {line}" for line in document(bytes(report.payload))),
+        "payload\n" + _indented(readable_json(bytes(report.payload))),
     ]
     return "\n\n".join(parts)
 
@@ -189,7 +190,7 @@ def verdicts(rows: Sequence[VerdictRow], view: View) -> str:
 
 def trial(row: EventRow, rows: Sequence[VerdictRow], routes: Sequence[str], view: View) -> str:
     """An event that was only tried: its fields, what every rule says, and where it would go."""
-    going = ", ".join(plain(sink) for sink in routes) or "nowhere"
+    going = ", ".join(visible(sink) for sink in routes) or "nowhere"
     return f"{listing(_facts(row))}\n\n{verdicts(rows, view)}\n\ngoes to: {going}"
 
 
@@ -209,7 +210,7 @@ def status(document: Status, view: View) -> str:
         [[row.name, row.hook, row.type, "yes" if row.signed else "no"] for row in document.sources],
         view.cells,
     )
-    warnings = "\n".join(plain(warning) for warning in document.warnings)
+    warnings = "\n".join(visible(warning) for warning in document.warnings)
     return "\n\n".join(
         part for part in (head, sources, sinks(SinkPage(document.sinks), view), warnings) if part
     )
@@ -228,7 +229,8 @@ def sinks(page: SinkPage, view: View) -> str:
 
 def sink(row: SinkRow, view: View) -> str:
     """How one sink stands, on one line."""
-    return _note(row, view) or f"{plain(row.name)} is {row.state}, {plural(row.pending, 'delivery')} pending"
+    waiting = plural(row.pending, "delivery")
+    return _note(row, view) or f"{visible(row.name)} is {row.state}, {waiting} pending"
 
 
 def changed(document: Changed, verb: str) -> str:
@@ -255,17 +257,17 @@ def reload(document: Reload) -> str:
     """What a reload changed."""
     if not document.ok:
         return "refused; the configuration in force is unchanged"
-    lines = ["reloaded: " + (", ".join(plain(name) for name in document.changed) or "nothing changed")]
+    lines = ["reloaded: " + (", ".join(visible(name) for name in document.changed) or "nothing changed")]
     if document.restart:
         lines.append(
-            "takes effect only after a restart: " + ", ".join(plain(name) for name in document.restart)
+            "takes effect only after a restart: " + ", ".join(visible(name) for name in document.restart)
         )
     return "\n".join(lines)
 
 
 def copied(document: Copied) -> str:
     """Where a backup is."""
-    return f"{plain(document.path)} written by the daemon, {document.bytes:,} bytes"
+    return f"{visible(document.path)} written by the daemon, {document.bytes:,} bytes"
 
 
 def kind_of(row: EventRow) -> str:
@@ -304,19 +306,19 @@ def _facts(row: EventRow) -> list[tuple[str, str | None]]:
 def _verdict(number: int, row: VerdictRow, view: View) -> str:
     targets = ", ".join(f"{name} (has it already)" if name in row.repeated else name for name in row.to)
     if row.matched:
-        title = view.paint("matched", "green") + plain(f" -> {targets or 'nowhere'}")
+        title = view.paint("matched", "green") + visible(f" -> {targets or 'nowhere'}")
         title += "; final" if row.final else ""
     elif row.ended_by is not None:
-        title = plain(f"not reached: '{row.ended_by}' is final")
+        title = visible(f"not reached: '{row.ended_by}' is final")
     else:
         title = "no match"
     lines = [*_conditions("when", row.when), *_conditions("unless", row.unless)]
     longest = max((width(label) for label, _, _ in lines), default=0)
     told = [
-        f"{'':7}{label}{'':{longest - width(label)}}  {_HELD[held]}  {plain(said)}"
+        f"{'':7}{label}{'':{longest - width(label)}}  {_HELD[held]}  {visible(said)}"
         for label, held, said in lines
     ]
-    return "\n".join([f"  {number}. {plain(row.rule)}: {title}", *told])
+    return "\n".join([f"  {number}. {visible(row.rule)}: {title}", *told])
 
 
 def _conditions(clause: str, conditions: Sequence[CheckedRow]) -> Iterator[tuple[str, bool, str]]:
@@ -325,7 +327,7 @@ def _conditions(clause: str, conditions: Sequence[CheckedRow]) -> Iterator[tuple
         for place, finding in enumerate(checked.findings):
             word = "and" if place else "or" if number else clause
             said = f"wanted {finding.wanted}; saw {_seen(finding.seen)}"
-            yield f"{word} {plain(finding.field)}", finding.held, said
+            yield f"{word} {visible(finding.field)}", finding.held, said
 
 
 def _seen(value: object) -> str:
@@ -340,7 +342,7 @@ def _attempt(row: AttemptRow, view: View) -> str:
     line = (
         f"#{row.number} {view.exact(row.started_at)} {row.outcome} after {span(row.seconds)}{answered}{why}"
     )
-    return plain(line) + ("" if not row.excerpt else f"\n     {plain(row.excerpt)}")
+    return visible(line) + ("" if not row.excerpt else f"\n     {visible(row.excerpt)}")
 
 
 def _why(row: DeliveryRow, view: View) -> str | None:
@@ -355,7 +357,7 @@ def _note(row: SinkRow, view: View) -> str | None:
         return None
     until = "" if row.until is None else f" until {view.ago(row.until)}"
     advice = f"; visual-router resume {row.name}" if row.state == "paused" else ""
-    return plain(f"{row.name} is {row.state}{until}: {row.reason or 'no reason known'}{advice}")
+    return visible(f"{row.name} is {row.state}{until}: {row.reason or 'no reason known'}{advice}")
 
 
 def _with_next(table: str, following: str | None) -> str:
@@ -371,4 +373,4 @@ def _count(value: int) -> str:
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+    return "\n".join(f"  {line}" for line in text.split("\n"))

@@ -44,7 +44,6 @@ from router.admin.parameters import (
     event_query,
     flag,
     identifier,
-    near,
     since,
 )
 from router.clock import Clock, id_number, id_text
@@ -53,6 +52,7 @@ from router.delivery import Delivery, State
 from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
 from router.journal.journal import Archive, DeliveryQuery, Judged, Upkeep
 from router.outlet import SinkStatus
+from router.spelling import near
 
 _MOST_IDS = 500
 
@@ -287,7 +287,7 @@ class Api:
         """A sink of the configuration; any other name is `Rejected`."""
         sinks = self._controls.config.sinks
         if sink not in sinks:
-            raise Rejected(f"no sink is called '{sink}'", near(sink, tuple(sinks), "sinks"), 404)
+            raise Rejected(f"no sink is called '{sink}'", near(sink, sinks, "sinks"), 404)
         return sink
 
     def _known(self, sink: str) -> None:

@@ -5,7 +5,6 @@ Pure. Everything wrong is `Rejected` with the fix: a misspelt filter must not be
 
 from collections.abc import Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +14,7 @@ from router.delivery import State
 from router.errors import Rejected
 from router.event import KINDS, STATUSES
 from router.journal.journal import DeliveryQuery, EventQuery
+from router.spelling import near
 from router.units import Duration
 
 LARGEST_PAGE = 500
@@ -112,14 +112,6 @@ def identifier(text: str, *prefixes: str) -> int:
             return number
     forms = " or ".join(f"{prefix}_ and 13 letters and digits" for prefix in prefixes)
     raise Rejected(f"'{text}' is no id", f"an id here is {forms}")
-
-
-def near(name: str, names: Mapping[str, object] | tuple[str, ...], noun: str) -> str:
-    """The fix for a name that is not there: the one that was meant, or all there are."""
-    close = get_close_matches(name, names, 1)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"{noun} are {', '.join(names)}" if names else f"no {noun} are configured"
 
 
 def check(query: Mapping[str, str], names: tuple[str, ...]) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from router.admin.parameters import near
 from router.errors import Rejected, Undecodable
 from router.event import Event
 from router.sources import samples
 from router.sources.source import Source
+from router.spelling import near
 
 _FILES = "write a file, - for standard input, or a sample (visual-router send --list)"
 
@@ -52,7 +52,7 @@ def source_for(sources: Mapping[str, Source], name: str | None, body: Body) -> S
     """
     if name is not None:
         if name not in sources:
-            raise Rejected(f"no source is called '{name}'", near(name, tuple(sources), "sources"))
+            raise Rejected(f"no source is called '{name}'", near(name, sources, "sources"))
         return sources[name]
     able = [each for each in sources.values() if body.provider in (None, each.provider)]
     if len(able) > 1 and body.provider is None:

@@ -16,9 +16,9 @@ from typing import TypeVar
 import click
 import msgspec
 
-from router.columns import document
 from router.errors import Rejected
 from router.tables import View
+from router.text import readable_json
 
 _EVERY = 0.2
 
@@ -56,7 +56,7 @@ def read(raw: bytes, shape: type[_Document]) -> _Document:
 
 def print_json(raw: bytes) -> None:
     """One JSON document, readable; its numbers stay as they came, digit by digit."""
-    click.echo("\n".join(document(raw)))
+    click.echo(readable_json(raw))
 
 
 @contextmanager

@@ -8,13 +8,13 @@ import msgspec
 from router import tables
 from router.admin.answers import EventRow
 from router.admin.hindsight import verdict_rows
-from router.admin.parameters import near
 from router.commands.bodies import decode, read_body, source_for
 from router.commands.options import config_option, config_path, json_option
 from router.commands.terminal import print_json, view
 from router.config.load import load
 from router.delivery import Delivery, State
 from router.errors import Rejected, Unrenderable
+from router.spelling import near
 
 # An id as it would be given, for what prints it: nothing is recorded.
 _ID = "evt_0000000000000"
@@ -58,7 +58,7 @@ def render(ctx: click.Context, sink: str, source: str | None, body: str, *, as_j
     """
     config = load(config_path(ctx))
     if sink not in config.sinks:
-        raise Rejected(f"no sink is called '{sink}'", near(sink, tuple(config.sinks), "sinks"))
+        raise Rejected(f"no sink is called '{sink}'", near(sink, config.sinks, "sinks"))
     raw = read_body(body, config.sources, source)
     now = time.time()
     event = decode(source_for(config.sources, source, raw), raw.raw, now)

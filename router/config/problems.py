@@ -5,10 +5,11 @@ what is checked.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Protocol
 
 from router.errors import ConfigError, Problem
+from router.spelling import closest
+from router.text import visible
 
 _MOST_PROBLEMS = 1_000
 _MOST_GUESSES = 100  # each guess compares a word with up to _MOST_WORDS others
@@ -74,10 +75,8 @@ class Problems:
             return None
         candidates = list(words)[:_MOST_WORDS]
         folded = {candidate.lower(): candidate for candidate in reversed(candidates)}
-        near = get_close_matches(word.lower().replace("-", "_"), folded, 1) or get_close_matches(
-            word.lower(), folded, 1
-        )
-        return folded[near[0]] if near else None
+        found = closest(word.lower().replace("-", "_"), folded) or closest(word.lower(), folded)
+        return None if found is None else folded[found]
 
     def unknown(self, place: Place, what: str, word: str, words: Iterable[str], *, plural: str) -> None:
         """Note that `word` is none of `words`, and the one that was probably meant, or all of them if few."""
@@ -122,6 +121,4 @@ def clip(text: str, longest: int = 80) -> str:
 
 def one_line(message: str) -> str:
     """The message without line breaks and control characters, and not endless."""
-    if not message.isprintable():
-        message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
-    return clip(message, _LONGEST_MESSAGE)
+    return clip(visible(message), _LONGEST_MESSAGE)

@@ -4,10 +4,10 @@ Owns the dotted paths. Must not know patterns.
 """
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from operator import attrgetter
 
 from router.event import FIELDS, Event
+from router.spelling import closest
 
 # An event's values under one name: one value, or one per element where the path has a `*`. None: absent.
 Read = Callable[[Event], Sequence[object]]
@@ -36,10 +36,10 @@ def check_field(field: str) -> None:
 def _nearest(head: str, rest: str) -> str:
     """What was probably meant, or what there is."""
     dotted = {"labels": f"labels.{rest or '<name>'}", "payload": f"payload.{rest or '<path>'}"}
-    near = get_close_matches(head, dotted if rest else (*FIELDS, *dotted), 1)
-    if not near:
+    found = closest(head, dotted if rest else (*FIELDS, *dotted))
+    if found is None:
         return f"write one of {', '.join(FIELDS)}, labels.<name>, payload.<path>"
-    return f"did you mean '{dotted.get(near[0], near[0])}'?"
+    return f"did you mean '{dotted.get(found, found)}'?"
 
 
 def is_payload(field: str) -> bool:

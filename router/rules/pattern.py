@@ -9,13 +9,13 @@ import math
 import re
 from collections.abc import Collection, Iterable
 from decimal import Decimal
-from difflib import get_close_matches
 
 import msgspec
 
 from router.event import KINDS, STATUSES
 from router.rules.glob import Glob, PathGlob, compile_glob, literal_prefix
 from router.rules.regex import Regex
+from router.spelling import meant
 
 _WORDS: dict[str, Collection[str]] = {"kind": KINDS, "status": STATUSES}
 _NEVER_ABSENT = ("kind", "provider", "source")
@@ -203,8 +203,7 @@ def _word(field: str, text: str, words: Collection[str]) -> Exact:
     """One of a closed list of words."""
     if text in words:
         return Exact(text)
-    near = get_close_matches(text.lower(), words, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"write one of {', '.join(words)}"
+    hint = meant(text.lower(), words, f"write one of {', '.join(words)}")
     raise ValueError(f"'{text}' is not a {field}; {hint}")
 
 

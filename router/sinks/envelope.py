@@ -47,29 +47,3 @@ def line_of(event: Event, delivery: Delivery, template: Template | None) -> byte
     In valid JSON a line break can only stand between tokens: taking all of them out changes nothing else.
     """
     return envelope(event, delivery, template).translate(None, b"\r\n") + b"\n"
-
-
-def pretty(body: bytes) -> str:
-    """JSON for people: indented, and nothing in it that a terminal would act on."""
-    try:
-        text = msgspec.json.format(body, indent=2).decode()
-    except (msgspec.DecodeError, RecursionError):
-        text = body.decode(
-            "utf-8", "replace"
-        )  # half a surrogate pair is JSON to its sender, but not to msgspec
-    return inert_json(text)
-
-
-def inert_json(text: str) -> str:
-    """JSON without a character that a terminal would act on: in its strings they are escaped."""
-    return "\n".join(line if line.isprintable() else _inert(line) for line in text.split("\n"))
-
-
-def _inert(line: str) -> str:
-    return "".join(c if c.isprintable() or c == "\t" else _escaped(c) for c in line)
-
-
-def _escaped(character: str) -> str:
-    """A character as JSON may write it: by its UTF-16 units."""
-    units = character.encode("utf-16-be").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -15,10 +15,11 @@ import anyio.to_thread
 
 from router.delivery import Delivered, Delivery, Outcome, Pause, Retry
 from router.event import Event
-from router.sinks.envelope import envelope, line_of, pretty
+from router.sinks.envelope import envelope, line_of
 from router.sinks.message import remark
 from router.sinks.sink import Flaw, Result, Sink, Transport
 from router.template.template import Template
+from router.text import readable_json
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 # An operator has to act; every other error may pass by itself.
@@ -58,7 +59,7 @@ class File(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ) -> str:
         """See `Sink.preview`."""
         template = message or self.template
-        body = pretty(envelope(event, delivery, template))
+        body = readable_json(envelope(event, delivery, template))
         return f"{remark(template, event, delivery)}{self.path}\n\n{body}"
 
     async def send(

@@ -12,10 +12,11 @@ import anyio.to_thread
 from router.delivery import Delivered, Delivery, Outcome, Retry
 from router.errors import Unrenderable
 from router.event import Event
-from router.sinks.envelope import inert_json, line_of
+from router.sinks.envelope import line_of
 from router.sinks.message import message_of, remark, rendered
-from router.sinks.sink import Result, Sink, Transport, visible
+from router.sinks.sink import Result, Sink, Transport
 from router.template.template import Template, rfc3339
+from router.text import inert_json, visible
 
 # Seconds that a line waits for the one before it: nobody reads, and more threads would not help.
 PATIENCE = 10.0

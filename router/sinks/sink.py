@@ -19,6 +19,7 @@ from router.event import Event
 from router.retry import RetryPolicy
 from router.secret import Secret, Url, check_url
 from router.template.template import Template, trial
+from router.text import visible
 from router.units import Duration, Network, Rate
 
 
@@ -56,15 +57,20 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Flaw(str):
-    """What is wrong with a sink's settings, for its operator; `key` says at which of them."""
+    """What is wrong with a sink's settings, for its operator; `key` says at which of them.
 
-    __slots__ = ("key",)
+    `item` is the name of the entry, where the setting is a map.
+    """
+
+    __slots__ = ("item", "key")
     key: str
+    item: str | None
 
-    def __new__(cls, key: str, message: str) -> Self:
-        """A message that knows its key."""
+    def __new__(cls, key: str, message: str, item: str | None = None) -> Self:
+        """A message that knows its place."""
         flaw = super().__new__(cls, message)
         flaw.key = key
+        flaw.item = item
         return flaw
 
 
@@ -206,13 +212,6 @@ def excerpt(body: bytes, limit: int = 500) -> str | None:
     text = " ".join(body[: 8 * limit].decode("utf-8", "replace").split())
     line = visible(text[: limit + 1])
     return (line if len(line) <= limit else f"{line[: limit - 1]}…") or None
-
-
-def visible(text: str) -> str:
-    """The text on one line, fit for a terminal: what moves the cursor, hides or reverses text is escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def fingerprint(sink: Sink) -> str:

@@ -12,10 +12,10 @@ from router.delivery import Dead, Delivered, Delivery, Outcome, Pause, Retry
 from router.errors import Unrenderable
 from router.event import Event
 from router.secret import Secret
-from router.sinks.envelope import pretty
 from router.sinks.message import Message, message_of, remark, rendered
 from router.sinks.sink import Reply, Request, Sink, excerpt, judge_status
 from router.template.template import Template
+from router.text import readable_json
 from router.units import Rate
 
 _HEADERS = {"content-type": "application/json", "user-agent": f"visual-router/{__version__}"}
@@ -93,7 +93,7 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ) -> str:
         """See `Sink.preview`."""
         head = "".join(f"{name}: {value}\n" for name, value in _HEADERS.items())
-        body = pretty(self._compose(event, delivery, message))
+        body = readable_json(self._compose(event, delivery, message))
         return f"{remark(message or self.template, event, delivery)}POST {self.url.reference}\n{head}\n{body}"
 
     def judge(self, reply: Reply, now: float) -> Outcome:

@@ -16,11 +16,12 @@ from router.delivery import Delivery
 from router.errors import Unrenderable
 from router.event import Event
 from router.secret import Secret, Url, masked
-from router.sinks.envelope import envelope, pretty, said
+from router.sinks.envelope import envelope, said
 from router.sinks.message import remark
 from router.sinks.sink import Flaw, Request, Sink
 from router.template.jinja import json_escape
 from router.template.template import Template, trial, variables_of
+from router.text import readable_json
 
 _PREFIX = "whsec_"
 _HOW = "write whsec_ and the base64 of 24 to 64 bytes, as `openssl rand -base64 32` makes it"
@@ -103,7 +104,7 @@ class Webhook(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
         plain = self.url.resolved and self.url.reveal() == self.url.reference
         lines = [f"{self.method} {masked(self.url.reveal()) if plain else self.url.reference}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        body = pretty(self._compose(event, delivery, message))
+        body = readable_json(self._compose(event, delivery, message))
         return remark(message or self.template, event, delivery) + "\n".join([*lines, "", body])
 
     def _headers(self, delivery: Delivery, now: float) -> dict[str, str]:
@@ -154,7 +155,7 @@ def _check_headers(headers: dict[str, str | Secret]) -> list[Flaw]:
         if reason is None and name.lower() in known:
             reason = "it stands there twice; names of headers have no case"
         if reason is not None:
-            flaws.append(Flaw("headers", f"header '{name}' cannot be sent: {reason}"))
+            flaws.append(Flaw("headers", f"header '{name}' cannot be sent: {reason}", name))
         known.add(name.lower())
     return flaws
 

@@ -4,12 +4,12 @@ Owns the folder `samples/`. Must not know how a sample is sent.
 """
 
 import json
-from difflib import get_close_matches
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from router.event import decode_object
 from router.sources import SOURCES
+from router.spelling import meant
 
 
 def names() -> list[str]:
@@ -31,8 +31,7 @@ def load(provider: str, name: str) -> bytes:
     of_event = _of_event(provider, name)
     if of_event is not None:
         return of_event
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+    hint = meant(name, known, f"there are {', '.join(known)}")
     raise ValueError(f"'{name}' is not a sample of {provider}; {hint}")
 
 

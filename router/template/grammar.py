@@ -6,7 +6,8 @@ words that fill the memory, or stop the process, given a large number. Must not 
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from difflib import get_close_matches
+
+from router.spelling import near
 
 FILTERS = (
     "abs", "capitalize", "count", "d", "default", "first", "float", "groupby", "int", "items", "join",
@@ -81,9 +82,7 @@ def _expressions(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _unknown(kind: str, name: str, known: Sequence[str], place: str) -> str:
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"{kind}s are {', '.join(known)}"
-    return f"the template names an unknown {kind} '{name}'{place}; {hint}"
+    return f"the template names an unknown {kind} '{name}'{place}; {near(name, known, f'{kind}s')}"
 
 
 def _at(line: int) -> str:

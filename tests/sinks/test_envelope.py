@@ -5,7 +5,7 @@ import json
 import pytest
 
 from router.event import FIELDS
-from router.sinks.envelope import envelope, inert_json, line_of, pretty, said
+from router.sinks.envelope import envelope, line_of, said
 from router.template.template import Template
 from tests.sinks.samples import HOSTILE, bare, delivery, sample, strange
 
@@ -99,11 +99,3 @@ def test_the_operators_text_is_the_message() -> None:
     assert written["data"]["message"] == "web-app: 14"
     assert failed["data"]["message"] == "web-app: 14 changes to review on feature/calmer"
     assert said(sample(), delivery(), None) == "web-app: 14 changes to review on feature/calmer"
-
-
-def test_json_for_people_is_indented_and_safe_to_print() -> None:
-    """Half a surrogate pair is JSON to its sender: then it is shown as it came."""
-    assert pretty(b'{"a":[1.10,"\xc2\x9b"]}') == '{\n  "a": [\n    1.10,\n    "\\u009b"\n  ]\n}'
-    assert pretty(b'{"a":\t"\\ud800"}') == '{"a":\t"\\ud800"}'
-    assert json.loads(inert_json('"\U000e0001\u202e"')) == "\U000e0001\u202e"
-    assert inert_json('"\U000e0001"') == '"\\udb40\\udc01"'

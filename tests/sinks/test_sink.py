@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from router.delivery import Delivered
 from router.secret import Secret
-from router.sinks.sink import Flaw, Reply, Sink, excerpt, fingerprint, judge_status, retry_after, visible
+from router.sinks.sink import Flaw, Reply, Sink, excerpt, fingerprint, judge_status, retry_after
 from router.sinks.slack import Slack
 from router.sinks.webhook import Webhook
 from router.template.template import Template
@@ -88,12 +88,6 @@ def test_any_answer_has_an_excerpt_within_its_limit(body: bytes, limit: int) -> 
     line = excerpt(body, limit)
 
     assert line is None or (0 < len(line) <= limit and line.isprintable())
-
-
-def test_printable_text_stays_as_it_is() -> None:
-    """Escapes are for what a terminal would act on."""
-    assert visible("schöne Knöpfe ✅") == "schöne Knöpfe ✅"
-    assert visible("a\nb") == "a\\nb"
 
 
 def test_a_flaw_is_a_message_that_knows_its_key() -> None:

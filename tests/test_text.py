@@ -1,0 +1,64 @@
+"""Text: no stranger moves the cursor, and JSON stays JSON."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.text import inert_json, readable_json, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("main", "main"),
+        ("schöne Knöpfe ✅ 設計", "schöne Knöpfe ✅ 設計"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("safe\u202etxt.exe", "safe\\u202etxt.exe"),
+        ("\u200b", "\\u200b"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_strangers_cannot_move_the_cursor_or_hide_text(text: str, shown: str) -> None:
+    """Control characters, and those that reorder or hide, are written out; all others stay."""
+    assert shown == visible(text)
+
+
+@settings(max_examples=100)
+@given(st.text())
+def test_visible_text_is_one_printable_line(text: str) -> None:
+    """Whatever a stranger sends."""
+    assert visible(text).isprintable()
+
+
+@settings(max_examples=100)
+@given(st.text())
+def test_inert_json_says_the_same(text: str) -> None:
+    """Every line of it is printable, and whoever reads it gets what was written."""
+    shown = inert_json(json.dumps([text], ensure_ascii=False, indent=2))
+
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert [text] == json.loads(shown)
+
+
+def test_a_character_beyond_the_first_plane_is_escaped_as_json_has_it() -> None:
+    """By its two UTF-16 units; half of one alone by itself."""
+    assert inert_json('"\U000e0001\u202e"') == '"\\udb40\\udc01\\u202e"'
+    assert inert_json('"\ud800\x7f"') == '"\\ud800\\u007f"'
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b'{"a":[1.10,"\xc2\x9b"]}', '{\n  "a": [\n    1.10,\n    "\\u009b"\n  ]\n}'),
+        (b'{"a":\t"\\ud800"}', '{"a":\t"\\ud800"}'),
+        (b"no \x1b json", "no \\u001b json"),
+        (b"[" * 100_000, "[" * 100_000),
+    ],
+    ids=["json", "half a pair", "none", "deep"],
+)
+def test_json_for_people_is_indented_and_safe_to_print(raw: bytes, shown: str) -> None:
+    """Numbers stay as they came; what cannot be read is shown as it came."""
+    assert shown == readable_json(raw)
