@@ -22,6 +22,14 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _LISTEN_FORMS = "write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/path"
 
 
+class Reasons(ValueError):
+    """Several things are wrong with one written form; `reasons` tells each as a message of its own."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
+
+
 class Written(Protocol):
     """What the configuration loader asks of a class whose values are written as one scalar."""
 

@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from router.addresses import HostKind, canonical_host, permit
-from router.config.draft import Draft, texts_of
-from router.config.nodes import Map, Text
+from router.config.draft import Draft, entries_of, texts_of
+from router.config.nodes import Map, Node, Text
 from router.config.problems import Problems, clip
 from router.config.rules import title
 from router.config.secrets import reason_of
 from router.secret import Secret
 from router.sinks import SINKS
-from router.sinks.sink import Sink
+from router.sinks.sink import Flaw, Sink
 from router.template.template import trial
 
 # Settings of which zero would mean that nothing works.
@@ -53,7 +53,8 @@ def _check_server(draft: Draft, problems: Problems) -> None:
             draft.place("server", "admin"),
             f"'{server.admin}' is open to other hosts; add admin_token: env:NAME, or listen on 127.0.0.1",
         )
-    if server.listen == server.admin and server.listen.port != 0:
+    both = draft.sound("server", "listen") and draft.sound("server", "admin")
+    if both and server.listen == server.admin and server.listen.port != 0:
         place = draft.place("server", "admin" if "admin" in draft.entries("server") else "listen")
         problems.add(place, f"'{server.admin}' is both listen and admin; give admin a port of its own")
 
@@ -122,7 +123,8 @@ def _check_sources(draft: Draft, problems: Problems) -> None:
             )
     for name, source in draft.sources.items():
         _check_positive(draft, source, ("sources", name), problems)
-        if source.max_body > draft.server.in_flight > 0:
+        both = draft.sound("sources", name, "max_body") and draft.sound("server", "in_flight")
+        if both and source.max_body > draft.server.in_flight > 0:
             problems.add(
                 draft.place("sources", name, "max_body"),
                 f"source '{name}' takes bodies of {source.max_body} bytes, more than server.in_flight "
@@ -140,7 +142,7 @@ def _check_sink(draft: Draft, name: str, problems: Problems, *, resolved: bool) 
         )
     flaws = sink.problems()
     for flaw in flaws:
-        problems.add(draft.place("sinks", name, flaw.key), flaw)
+        problems.add(_place_of(draft, name, flaw), flaw)
     if "url" not in {flaw.key for flaw in flaws}:
         _check_host(draft, sink, problems)
     if sink.ca is not None and resolved:
@@ -155,6 +157,15 @@ def _check_sink(draft: Draft, name: str, problems: Problems, *, resolved: bool) 
         except OSError as error:
             place = draft.place("sinks", name, "ca")
             problems.add(place, f"'{clip(sink.ca)}' cannot be read: {reason_of(error)}")
+
+
+def _place_of(draft: Draft, name: str, flaw: Flaw) -> Node:
+    """Where a flaw stands: at the name of an item, or else at the value of the setting."""
+    if flaw.item is not None:
+        items = entries_of(draft.entries("sinks")[name].value, flaw.key)
+        if flaw.item in items:
+            return items[flaw.item].key
+    return draft.place("sinks", name, flaw.key)
 
 
 def _check_host(draft: Draft, sink: Sink, problems: Problems) -> None:
@@ -173,7 +184,8 @@ def _check_host(draft: Draft, sink: Sink, problems: Problems) -> None:
         problems.add(draft.place("sinks", sink.name, "url"), message)
         return
     refused = permit(ip_address(host), kind, sink.allow_networks) if kind is HostKind.LITERAL else None
-    if refused is not None:
+    known = draft.sound("allow_networks") and draft.sound("sinks", sink.name, "allow_networks")
+    if refused is not None and known:
         problems.add(draft.place("sinks", sink.name, "url"), refused)
 
 
@@ -194,19 +206,13 @@ def _check_destinations(draft: Draft, problems: Problems) -> None:
 
 def _check_messages(draft: Draft, problems: Problems) -> None:
     """A rule's text can be rendered for each kind of sink it goes to."""
-    places = {
-        name.text: rule.entries["message"].value
-        for rule in draft.rule_nodes
-        if "message" in rule.entries
-        for name in texts_of(rule, "name")
-    }
     types = {name: texts_of(entry.value, "type") for name, entry in draft.entries("sinks").items()}
     kinds = {name: SINKS[texts[0].text] for name, texts in types.items() if texts and texts[0].text in SINKS}
-    for rule in draft.rules:
+    for rule, node in zip(draft.rules, draft.rule_nodes, strict=True):
         if rule.message is None or _CANNOT_FAIL.fullmatch(rule.message.text):
             continue
         for kind in {kinds[name] for name in rule.to if name in kinds}:
             try:
                 trial(rule.message, kind.escape)
             except ValueError as error:
-                problems.add(places[rule.name], str(error))
+                problems.add(node.entries["message"].value, str(error))

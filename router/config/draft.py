@@ -3,9 +3,12 @@
 For the checks that look at more than one field. Must not judge anything.
 """
 
+from typing import TypeVar
+
 import msgspec
 
 from router.config.nodes import Entry, Items, Map, Node, Text
+from router.config.reader import Part
 from router.journal.journal import JournalSettings
 from router.rules.rule import Rule
 from router.server.settings import ServerSettings
@@ -13,9 +16,14 @@ from router.sinks.sink import Sink
 from router.sources.source import Source
 from router.units import Network
 
+S = TypeVar("S", bound=msgspec.Struct)
+
 
 class Draft(msgspec.Struct):
-    """A configuration in the making: what had a problem is missing, the nodes tell where things stand."""
+    """A configuration in the making, and the nodes that tell where things stand.
+
+    A section with a problem is there as far as it could be read: `sound` says what of it can be trusted.
+    """
 
     root: Map
     server: ServerSettings = ServerSettings()
@@ -24,6 +32,18 @@ class Draft(msgspec.Struct):
     sinks: dict[str, Sink] = {}
     rules: list[Rule] = []
     allow_networks: tuple[Network, ...] = ()
+    broken: set[tuple[str, ...]] = set()
+
+    def take(self, part: Part[S] | None, *path: str) -> S | None:
+        """What could be read of the section at a path; what could not is remembered."""
+        if part is None:
+            return None
+        self.broken |= {(*path, key) for key in part.broken}
+        return part.made
+
+    def sound(self, *path: str) -> bool:
+        """Whether the value at a path is what the file says, or the default if it says nothing."""
+        return path not in self.broken
 
     def entries(self, section: str) -> dict[str, Entry]:
         """The entries of a section, by name; those with problems too."""

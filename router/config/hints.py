@@ -51,7 +51,8 @@ def _hint_open(draft: Draft, problems: Problems) -> None:
     if draft.server.listen.loopback:
         return
     for name, source in draft.sources.items():
-        if source.unsigned and source.token is None and not source.allow_from:
+        guarded = not all(draft.sound("sources", name, key) for key in ("token", "allow_from"))
+        if source.unsigned and source.token is None and not source.allow_from and not guarded:
             message = (
                 f"anyone who reaches '{draft.server.listen}' can post to source '{name}': it is unsigned"
             )

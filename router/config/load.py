@@ -6,6 +6,7 @@ Owns the order of reading. Must not know single fields: the structs do.
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -15,7 +16,7 @@ from router.config.draft import Draft
 from router.config.hints import hint
 from router.config.nodes import Map
 from router.config.problems import Problems
-from router.config.reader import Reader
+from router.config.reader import Part, Reader
 from router.config.rules import parse_rules, read_rules, rules_text
 from router.config.schema import Config
 from router.config.secrets import reason_of, value_of
@@ -30,6 +31,8 @@ from router.sources import SOURCES
 from router.units import Network
 
 __all__ = ["load", "load_server", "parse_rules"]
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 _REQUIRED = {
     "sources": "name the providers' webhooks in it",
@@ -114,20 +117,29 @@ def _draft(root: Map, reader: Reader) -> Draft:
         node = entry.value
         match key:
             case "server":
-                draft.server = reader.struct(ServerSettings, node, "'server'") or draft.server
+                server = draft.take(reader.part(ServerSettings, node, "'server'"), key)
+                draft.server = server or draft.server
             case "journal":
-                draft.journal = reader.struct(JournalSettings, node, "'journal'") or draft.journal
+                journal = draft.take(reader.part(JournalSettings, node, "'journal'"), key)
+                draft.journal = journal or draft.journal
             case "sources":
-                draft.sources = read_named(node, SOURCES, "source", reader)
+                draft.sources = _taken(draft, key, read_named(node, SOURCES, "source", reader))
             case "sinks":
-                draft.sinks = read_named(node, SINKS, "sink", reader)
+                draft.sinks = _taken(draft, key, read_named(node, SINKS, "sink", reader))
             case "rules":
                 draft.rules = read_rules(node, reader)
             case "allow_networks":
                 networks = reader.value(tuple[Network, ...], node, key)
                 draft.allow_networks = networks if isinstance(networks, tuple) else ()
+                draft.broken |= set() if isinstance(networks, tuple) else {(key,)}
     draft.sinks = {
         name: msgspec.structs.replace(sink, allow_networks=sink.allow_networks + draft.allow_networks)
         for name, sink in draft.sinks.items()
     }
     return draft
+
+
+def _taken(draft: Draft, section: str, parts: dict[str, Part[S]]) -> dict[str, S]:
+    """The parts of a section; what is broken in them is remembered."""
+    taken = {name: draft.take(part, section, name) for name, part in parts.items()}
+    return {name: made for name, made in taken.items() if made is not None}

@@ -1,30 +1,46 @@
 """Reader: located nodes to typed settings, field by field, by the annotations of the struct that they become.
 
 Owns what a value may look like for a type. Knows no section by name: a written form is asked to `parse`, a
-struct says its keys. All that is wrong is collected; nothing here raises for it.
+struct says its keys. All that is wrong is collected; nothing here raises for it. What could not be read
+leaves a `Part`, so that what it has nothing to do with is still checked.
 """
 
 import re
 from collections.abc import Callable, Collection
-from difflib import get_close_matches
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from router.config.nodes import Entry, Items, Map, Node, Text
 from router.config.problems import Place, Problems, clip
 from router.secret import Secret, is_reference
+from router.spelling import meant
+from router.units import Reasons
 
 
 class _Broken:
-    """What stands for a value that could not be read: its problem is noted already."""
+    """What stands for a value that could not be read: its problem is noted already.
+
+    `rest`, if there is any, is what was good of it.
+    """
+
+    def __init__(self, rest: object = msgspec.NODEFAULT) -> None:
+        self.rest = rest
 
 
 BROKEN: Final = _Broken()
 Resolve = Callable[[Secret], str]
 S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Part(msgspec.Struct, Generic[S], frozen=True):
+    """What could be read of a section: under the keys in `broken` stand defaults or what was good of them."""
+
+    made: S
+    broken: frozenset[str] = frozenset()
+
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -49,7 +65,21 @@ class Reader:
         skip: Collection[str] = (),
         given: dict[str, object] | None = None,
     ) -> S | None:
-        """A struct from a map, or None.
+        """A struct from a map, or None if anything in it is wrong; see `part`."""
+        part = self.part(kind, node, what, place=place, skip=skip, given=given)
+        return None if part is None or part.broken else part.made
+
+    def part(
+        self,
+        kind: type[S],
+        node: Node,
+        what: str,
+        *,
+        place: Place | None = None,
+        skip: Collection[str] = (),
+        given: dict[str, object] | None = None,
+    ) -> Part[S] | None:
+        """A struct from a map, as far as it can be read; None if nothing of it can.
 
         `what` it is called in messages; problems of the whole stand at `place`. Keys in `skip` belong to the
         caller; fields in `given` are none of the file's business.
@@ -69,10 +99,11 @@ class Reader:
         for key, field in fields.items():
             if field.required and key not in section.entries:
                 self.problems.add(place, f"{what} has no '{key}'; add {_wanted(field.type, key)}")
-                values[key] = BROKEN
-        if any(value is BROKEN for value in values.values()):
-            return None
-        return kind(**values)
+                values[field.name] = BROKEN
+        broken = {key for key, value in values.items() if isinstance(value, _Broken)}
+        if not broken:
+            return Part(kind(**values))
+        return _partly(kind, values, broken)
 
     def _field(self, field: msgspec.structs.FieldInfo, entry: Entry) -> object:
         """The value of one field."""
@@ -136,6 +167,10 @@ class Reader:
             return BROKEN
         try:
             return self._scalar(wanted, node, text)
+        except Reasons as error:
+            for reason in error.reasons:
+                self.problems.add(node, reason)
+            return BROKEN
         except ValueError as error:
             self.problems.add(node, str(error))
             return BROKEN
@@ -144,9 +179,7 @@ class Reader:
         """One text as a value; `ValueError` if it is none."""
         if hasattr(wanted, "parse"):
             made = wanted.parse(text)
-            if isinstance(made, Secret) and self._resolve is not None and not made.resolved:
-                return made.resolve(self._resolve(made))
-            return made
+            return self._with_value(made, node) if isinstance(made, Secret) else made
         if get_origin(wanted) is Literal:
             return _word(text, get_args(wanted))
         if wanted is bool:
@@ -158,6 +191,16 @@ class Reader:
         if wanted is str:
             return text
         raise TypeError(f"no way to read {wanted}")
+
+    def _with_value(self, secret: Secret, node: Text) -> object:
+        """A secret with what is behind it, where that is wanted."""
+        if self._resolve is None or secret.resolved:
+            return secret
+        try:
+            return secret.resolve(self._resolve(secret))
+        except ValueError as error:
+            self.problems.add(node, str(error))
+            return _Broken(secret)
 
     def _one_of(self, members: tuple[Any, ...], node: Node, key: str) -> object:
         """A value of a union: null, a secret where it looks like one, or the one other member."""
@@ -174,7 +217,8 @@ class Reader:
         """A list of values, or one that stands for a list of one."""
         nodes = node.items if isinstance(node, Items) else [node]
         values = [self.value(wanted, each, key) for each in nodes]
-        return BROKEN if BROKEN in values else container(values)
+        made = container(rest for rest in map(_rest, values) if rest is not msgspec.NODEFAULT)
+        return _Broken(made) if any(isinstance(value, _Broken) for value in values) else made
 
     def _dict(self, wanted: Any, node: Node, key: str) -> object:
         """A map of values under names of the operator's own."""
@@ -182,7 +226,35 @@ class Reader:
         if section is None:
             return BROKEN
         values = {name: self.value(wanted, entry.value, name) for name, entry in section.entries.items()}
-        return BROKEN if any(value is BROKEN for value in values.values()) else values
+        made = {name: _rest(value) for name, value in values.items()}
+        made = {name: value for name, value in made.items() if value is not msgspec.NODEFAULT}
+        return _Broken(made) if any(isinstance(value, _Broken) for value in values.values()) else made
+
+
+def _rest(value: object) -> object:
+    """What is good of a value: all of it, some, or `msgspec.NODEFAULT`."""
+    return value.rest if isinstance(value, _Broken) else value
+
+
+def _partly(kind: type[S], values: dict[str, object], broken: set[str]) -> Part[S] | None:
+    """A struct with defaults for what could not be read; None if there is nothing to stand for it."""
+    by_name = {field.name: field for field in msgspec.structs.fields(kind)}
+    made = {key: _rest(value) for key, value in values.items()}
+    for key in broken:
+        if made[key] is msgspec.NODEFAULT:
+            made[key] = _stand_in(by_name[key])
+    if msgspec.NODEFAULT in made.values():
+        return None
+    return Part(kind(**made), frozenset(by_name[key].encode_name for key in broken))
+
+
+def _stand_in(field: msgspec.structs.FieldInfo) -> object:
+    """What is checked in place of a value that is not known: its default, or what no check complains of."""
+    if not field.required:
+        return default_of(field)
+    if isinstance(field.type, type) and issubclass(field.type, Secret):
+        return field.type("env:…")
+    return "…" if field.type is str else msgspec.NODEFAULT
 
 
 @lru_cache(maxsize=64)
@@ -209,8 +281,7 @@ def _wanted(wanted: Any, key: str) -> str:
 def _word(text: str, words: tuple[str, ...]) -> str:
     if text in words:
         return text
-    near = get_close_matches(text.lower(), words, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"write one of {', '.join(words)}"
+    hint = meant(text.lower(), words, f"write one of {', '.join(words)}")
     raise ValueError(f"'{clip(text)}' is not possible here; {hint}")
 
 

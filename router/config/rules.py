@@ -22,7 +22,7 @@ _CONDITIONS = ("when", "unless")
 
 
 def read_rules(node: Node, reader: Reader) -> list[Rule]:
-    """The rules of a section, in order; those with problems are left out."""
+    """The rules of a section, in order, as far as they can be read."""
     if not isinstance(node, Items):
         reader.problems.add(node, "'rules' is a list; begin each rule with '- name:'")
         return []
@@ -82,17 +82,17 @@ def _check_names(node: Items, problems: Problems) -> None:
 
 
 def _rule(node: Node, reader: Reader) -> Rule | None:
-    """One rule, or None with its problems noted."""
+    """One rule with its problems noted, or None if it is none."""
     what = title(node)
     given: dict[str, object] = dict.fromkeys(_CONDITIONS, ())
     for key in _CONDITIONS:
         entry = entry_of(node, key)
         if entry is not None:
             given[key] = _conditions(entry, reader.problems)
-    rule = reader.struct(Rule, node, what, skip=_CONDITIONS, given=given)
+    part = reader.part(Rule, node, what, skip=_CONDITIONS, given=given)
     if isinstance(node, Map):
         _check_end(node, what, reader.problems)
-    return rule
+    return None if part is None else part.made
 
 
 def _check_end(node: Map, what: str, problems: Problems) -> None:

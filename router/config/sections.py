@@ -11,7 +11,7 @@ import msgspec
 
 from router.config.nodes import Entry, Node, Text
 from router.config.problems import Problems, clip
-from router.config.reader import Reader
+from router.config.reader import Part, Reader
 
 # Names stand in URLs, metrics and log lines.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -19,8 +19,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def read_named(node: Node, kinds: Mapping[str, type[S]], what: str, reader: Reader) -> dict[str, S]:
-    """The sources or sinks of a section by name; those with problems are left out.
+def read_named(node: Node, kinds: Mapping[str, type[S]], what: str, reader: Reader) -> dict[str, Part[S]]:
+    """The sources or sinks of a section by name, as far as they can be read.
 
     `what` one of them is called: "source" or "sink".
     """
@@ -29,14 +29,14 @@ def read_named(node: Node, kinds: Mapping[str, type[S]], what: str, reader: Read
         return {}
     if not section.entries:
         reader.problems.add(node, f"'{what}s' is empty; write at least one")
-    found: dict[str, S] = {}
+    found: dict[str, Part[S]] = {}
     for name, entry in section.entries.items():
         _check_name(entry.key, what, reader.problems)
         kind = _kind(entry, kinds, what, reader)
         if kind is None:
             continue
         called = f"{what} '{clip(name)}'"
-        made = reader.struct(kind, entry.value, called, place=entry.key, skip=("type",), given={"name": name})
+        made = reader.part(kind, entry.value, called, place=entry.key, skip=("type",), given={"name": name})
         if made is not None:
             found[name] = made
     return found

@@ -116,6 +116,33 @@ def test_every_missing_secret_is_told_in_one_run(path: Path) -> None:
     ]
 
 
+def test_a_missing_secret_hides_nothing_else(path: Path) -> None:
+    """Not another secret of the same sink, and not its certificate."""
+    hook = "{type: webhook, url: https://a.example, ca: /none.pem, secret: [env:NONE, env:SIGN]"
+    text = f"""
+sources: {{web: {{type: percy, secret: env:NONE, max_body: 0B}}}}
+sinks:
+  hook: {hook}, headers: {{X: env:NONE, Y: env:LINES}}}}
+  chat: {{type: slack, url: env:SLACK, timeout: 0s}}
+rules: [{{name: all, when: {{status: broken}}, to: [hook, chat]}}]
+"""
+    none = "the environment variable 'NONE' is not set; set it, or use file:/path"
+
+    assert told(path, text, {"SIGN": "hunter2", "LINES": "a\nb", "SLACK": "hunter2"}) == [
+        f"2:38: {none}",
+        "2:58: 'max_body: 0B' would stop everything; write more than 0",
+        "4:53: '/none.pem' cannot be read: no such file or directory",
+        "4:72: env:SIGN holds no secret of Standard Webhooks; write whsec_ and the base64 of 24 to 64 bytes, "
+        "as `openssl rand -base64 32` makes it",
+        f"4:73: {none}",
+        f"4:107: {none}",
+        "4:117: header 'Y' cannot be sent: env:LINES holds more than one line of printable ASCII",
+        "5:28: env:SLACK holds no URL that can be used: not an http:// or https:// URL; "
+        "write https://host/path",
+        "5:48: 'timeout: 0s' would stop everything; write more than 0",
+    ]
+
+
 @pytest.mark.parametrize("value", ["hunter2", "ftp://hunter2/", "https://hunter2 .com/", "//hunter2"])
 def test_a_secret_that_should_be_a_url_is_checked_and_not_repeated(value: str, path: Path) -> None:
     """For a URL of one's own and for Slack's."""

@@ -9,7 +9,7 @@ from router.config.document import read
 from router.config.nodes import Node
 from router.config.problems import Problems
 from router.config.reader import Reader
-from router.secret import Secret
+from router.secret import Secret, Url
 from router.units import Duration, Network
 
 
@@ -174,3 +174,45 @@ def test_what_the_caller_gives_is_not_read_from_the_file() -> None:
         "f:2:1: unknown key 'name'; keys are "
         "flag, count, share, word, wait, rate, nets, waits, labels, mixed, inner, type"
     ]
+
+
+def test_what_could_be_read_of_a_section_is_kept_for_the_checks() -> None:
+    """The good of a list or a map, a secret without its value; defaults stand for the rest."""
+
+    def resolve(_: Secret) -> str:
+        raise ValueError("the variable is not set")
+
+    problems = Problems("f")
+    text = "name: a\nflag: no\nnets: [10.0.0.0/8, x]\nlabels: {a: b, c: [d]}\nmixed: env:NAME\ncount: 3\n"
+    node = read(text.encode(), problems)
+    assert node is not None
+    part = Reader(problems, resolve).part(Outer, node, "it")
+
+    assert part is not None
+    assert part.broken == {"flag", "nets", "labels", "mixed"}
+    assert part.made == Outer(
+        name="a", nets=(Network.parse("10.0.0.0/8"),), labels={"a": "b"}, mixed=Secret("env:NAME"), count=3
+    )
+    assert len(problems.errors) == 4
+
+
+def test_a_missing_key_leaves_a_part_if_anything_can_stand_for_it() -> None:
+    """Text and secrets have a stand-in that no check complains of; a number has none."""
+
+    class Texts(msgspec.Struct):
+        name: str
+        url: Url
+        flag: bool = False
+
+    class Number(msgspec.Struct):
+        number: int
+        flag: bool = False
+
+    problems = Problems("f")
+    node = read(b"flag: true\n", problems)
+    assert node is not None
+    part = Reader(problems).part(Texts, node, "it")
+
+    assert part is not None
+    assert (part.made.flag, part.made.url.resolved, part.broken) == (True, False, {"name", "url"})
+    assert Reader(problems).part(Number, node, "it") is None
