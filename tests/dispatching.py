@@ -20,6 +20,8 @@ from router.sinks.sink import Reply, Request, Sink, Transport
 from router.template.template import Template
 
 LIMIT = 20.0
+# Seconds that a process must have lived before it tries a suspect.
+TRIAL_AFTER = 30.0
 
 
 class Posts(Sink, frozen=True):
@@ -123,6 +125,7 @@ class Bench:
             loops.start_soon(self.dispatcher.run)
             yield
             await self.dispatcher.stop(grace)
+            loops.cancel_scope.cancel()
 
 
 def out(name: str = "out", **settings: object) -> Posts:
@@ -169,11 +172,14 @@ class Flaky:
 
 async def crash_with(path: Path, clock: Clock, *events: str, times: int) -> None:
     """Die `times` times with all deliveries of sink `out` in flight; first make events for those sinks."""
+    time = [clock.now()]
+    moving = Clock(lambda: time[0], lambda: time[0])
     for crash in range(times):
-        async with open_sqlite(path, clock) as journal:
-            bench = Bench(journal, clock, [])
+        async with open_sqlite(path, moving) as journal:
+            bench = Bench(journal, moving, time)
             for sink in events if crash == 0 else ():
                 await bench.record(sink)
             await journal.claim({"out": 9, "other": 0})
             if crash > 1:
+                time[0] += TRIAL_AFTER
                 await journal.claim({"out": 9}, suspect=True)

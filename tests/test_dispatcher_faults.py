@@ -12,7 +12,7 @@ from router.dispatcher import Dispatcher
 from router.journal.journal import DeliveryQuery
 from router.journal.sqlite import open_sqlite
 from router.metrics import Metrics
-from tests.dispatching import Bench, Flaky, Posts, crash_with, out
+from tests.dispatching import TRIAL_AFTER, Bench, Flaky, Posts, crash_with, out
 
 
 @pytest.fixture
@@ -83,6 +83,7 @@ async def test_a_suspect_is_tried_alone(tmp_path: Path) -> None:
         other = bench.lines["other"]
         other.open.clear()
         await bench.record("other")
+        bench.later(TRIAL_AFTER)
         async with bench.running():
             await other.asked(1)
             await bench.chance()

@@ -173,9 +173,11 @@ class Queue(Protocol):
         """Take at most `free[sink]` due deliveries of each sink, oldest due first, with new claim numbers.
 
         For sinks in `probe` exactly one delivery is taken, the one due earliest, due or not; they need not
-        be in `free`. Suspects (in flight at two crashes or more) are passed over, unless `suspect`: then
-        exactly one due suspect of any sink in `free`, and nothing else. `superseded` is looked up from the
-        second claim on. A claim whose caller is cancelled is given back uncounted.
+        be in `free`. Suspects (in flight at two crashes or more, and no attempt came to its end since) are
+        passed over, unless `suspect`: then exactly one due suspect of any sink in `free`, and nothing else.
+        None is due before this opening is 30 s old: a process killed in a loop blames nobody.
+        `superseded` is looked up from the second claim on. A claim whose caller is cancelled is given back
+        uncounted.
         """
         ...
 

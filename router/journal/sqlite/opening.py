@@ -34,6 +34,9 @@ _PATIENCE_MS = 1000
 _CACHE_KIB = 8192
 _WAL_BYTES = 16 << 20
 _POISON = "in flight alone at 3 crashes"
+# Seconds that a process must live before a suspect is tried in it: longer than an attempt usually may take
+# (15 s), so that what dies of another cause all the time, or is killed in a loop, blames nobody.
+_TRIAL_AFTER = 30.0
 
 
 class SqliteJournal(SqliteInbox, SqliteQueue, SqliteArchive, SqliteQuarantine, SqliteUpkeep):
@@ -163,7 +166,10 @@ def _recover(connection: apsw.Connection, now: float) -> bool:
         crashed = cast(list[tuple[int, int]], cursor.execute(_SQL["crashed"]).fetchall())
         if len(crashed) == 1 and crashed[0][1] >= 3:
             bury([crashed[0][0]], _POISON, now, cursor)
-    return bool(connection.execute(_SQL["suspects"]).get)
+        suspects = bool(cursor.execute(_SQL["suspects"]).get)
+        if suspects:
+            cursor.execute(_SQL["postpone"], (now + _TRIAL_AFTER,))
+    return suspects
 
 
 def _newest(connection: apsw.Connection) -> int:

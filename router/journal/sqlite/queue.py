@@ -121,7 +121,9 @@ def _settle(settlements: Sequence[Settlement], now: float, cursor: apsw.Cursor) 
 
 
 def _put_back(number: int, settlement: Settlement, moves: Moves, cursor: apsw.Cursor) -> bool:
-    values = (settlement.due, settlement.failures, settlement.reason, number, settlement.claim)
+    # An attempt that came to its end killed nobody.
+    harmless = settlement.attempt is not None
+    values = (settlement.due, settlement.failures, settlement.reason, harmless, number, settlement.claim)
     found = cursor.execute(_SQL["put_back"], values).fetchall()
     for (sink,) in found:
         shift(moves, cast(str, sink), State.IN_FLIGHT, State.PENDING)

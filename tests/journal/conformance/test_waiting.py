@@ -4,7 +4,10 @@ import asyncio
 
 from router.delivery import State
 from router.journal.journal import DeliveryQuery, Journal, SinkMark
-from tests.journal.backends import Place, Time, an_event, claimed, recorded, settled, settlement
+from tests.journal.backends import Place, Time, an_event, attempt_of, claimed, recorded, settled, settlement
+
+# Seconds that a process must have lived before it tries a suspect.
+TRIAL_AFTER = 30.0
 
 
 async def _woken(journal: Journal) -> bool:
@@ -99,6 +102,7 @@ async def test_a_suspect_is_passed_over_and_tried_alone(place: Place, time: Time
         current = await _crash_in_flight(current, journal, 2)
     async with current.open() as journal:
         innocent = await recorded(journal, time, "slack")
+        time.pass_by(TRIAL_AFTER)
 
         usual = await journal.claim({"slack": 9, "hook": 9}, probe=["hook"])
         alone = await journal.claim({"slack": 9, "hook": 9}, suspect=True)
@@ -130,6 +134,7 @@ async def test_a_suspect_waits_for_its_time_like_any_other(place: Place, time: T
     current = await _suspect(place, time)
     due = time.wall + 60
     async with current.open() as journal:
+        time.pass_by(TRIAL_AFTER)
         claim = (await journal.claim({"slack": 1}, suspect=True)).claims[0]
         await journal.settle([settlement(claim, State.PENDING, due=due, failures=1)])
         later = await recorded(journal, time, "slack")
@@ -150,6 +155,7 @@ async def test_the_only_one_in_flight_at_three_crashes_is_set_aside(place: Place
     current = await _suspect(place, time)
     async with current.open() as journal:
         await recorded(journal, time, "slack")
+        time.pass_by(TRIAL_AFTER)
         await journal.claim({"slack": 1}, suspect=True)
         current = await _crash(current, journal, 3)
     async with current.open() as journal:
@@ -164,6 +170,33 @@ async def test_the_only_one_in_flight_at_three_crashes_is_set_aside(place: Place
         assert [claim.delivery.crashes for claim in batch.claims] == [0, 0]
 
 
+async def test_a_suspect_waits_until_its_process_has_lived_for_a_while(place: Place, time: Time) -> None:
+    """Whoever is killed again and again within half a minute blames nobody, however often."""
+    current = await _suspect(place, time)
+    for number in range(3, 9):
+        async with current.open() as journal:
+            time.pass_by(TRIAL_AFTER - 1)
+            batch = await journal.claim({"slack": 9}, suspect=True)
+            assert (batch.claims, batch.next_due, batch.suspects) == ([], time.wall + 1, [])
+            current = await _crash(current, journal, number)
+    async with current.open() as journal:
+        time.pass_by(TRIAL_AFTER)
+        (claim,) = (await journal.claim({"slack": 9}, suspect=True)).claims
+        assert claim.delivery.crashes == 2
+
+
+async def test_an_attempt_that_came_to_its_end_clears_a_suspect(place: Place, time: Time) -> None:
+    """It failed, but it killed nobody: the crashes are forgotten, and it is claimed like any other."""
+    current = await _suspect(place, time)
+    async with current.open() as journal:
+        time.pass_by(TRIAL_AFTER)
+        (claim,) = (await journal.claim({"slack": 9}, suspect=True)).claims
+        tried = attempt_of(claim, "retry")
+        await journal.settle([settlement(claim, State.PENDING, due=time.wall, failures=1, attempt=tried)])
+
+        assert (await claimed(journal, "slack")).delivery.crashes == 0
+
+
 async def test_three_crashes_in_company_do_not_kill_a_delivery(place: Place, time: Time) -> None:
     """Only the one that was alone is to blame."""
     current = place
@@ -174,6 +207,7 @@ async def test_three_crashes_in_company_do_not_kill_a_delivery(place: Place, tim
             await recorded(journal, time, "slack")
             await journal.claim({"slack": 9})
             if number == 3:
+                time.pass_by(TRIAL_AFTER)
                 await journal.claim({"slack": 9}, suspect=True)
             current = await _crash(current, journal, number)
     async with current.open() as journal:

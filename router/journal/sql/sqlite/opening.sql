@@ -4,6 +4,9 @@ UPDATE open_deliveries SET state = 'pending', crashes = crashes + 1 WHERE state 
 -- name: suspects
 SELECT EXISTS (SELECT 1 FROM open_deliveries WHERE state = 'pending' AND crashes >= 2)
 
+-- name: postpone
+UPDATE open_deliveries SET due = max(due, ?) WHERE state = 'pending' AND crashes >= 2
+
 -- name: newest
 SELECT max(ifnull((SELECT max(id) FROM events), 0),
            ifnull((SELECT max(id) FROM open_deliveries), 0),

@@ -30,7 +30,7 @@ RETURNING event, sink, rule, due, created_at, crashes, thread
 INSERT INTO settled_deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: put_back
-UPDATE open_deliveries SET state = 'pending', due = ?, failures = ?, reason = ?
+UPDATE open_deliveries SET state = 'pending', due = ?, failures = ?, reason = ?, crashes = iif(?, 0, crashes)
 WHERE id = ? AND claim = ? AND state = 'in_flight' RETURNING sink
 
 -- name: known
