@@ -186,17 +186,16 @@ class Dispatcher:
     async def _claim(self, now: float) -> Batch:
         """One claim of the journal: whatever the gates let through, or one suspect with nothing beside it.
 
-        A sink known to have a due suspect gets nothing else until that one was tried: it must not starve.
+        A sink known to have a due suspect gets it before anything else: it must not starve.
         """
         free = {name: slots for name, outlet in self._outlets.items() if (slots := outlet.gate.free(now)) > 0}
         probe = {name for name, outlet in self._outlets.items() if outlet.gate.probing(now)}
         suspected = {name: 1 for name in self._suspected if name in free or name in probe}
         if suspected:
             return await self._claim_suspect(suspected, probe, now)
-        ordinary = {name: slots for name, slots in free.items() if name not in self._suspected}
-        if not ordinary and not probe:
+        if not free and not probe:
             return Batch([], None, [])
-        batch = await self._journal.claim(ordinary, probe=probe)
+        batch = await self._journal.claim(free, probe=probe)
         for name in probe - {*batch.suspects}:
             self._probed(name, now)
         if batch.suspects:

@@ -168,3 +168,17 @@ def test_a_pause_and_a_hold_hide_an_open_breaker() -> None:
     gate.learn(Pause("answered 403"), NOW)
 
     assert (gate.state(NOW + 60), gate.probing(NOW + 60)) == ("paused", False)
+
+
+def test_changed_settings_do_not_end_an_operators_pause() -> None:
+    """It was not learnt from the old destination: a person said it."""
+    gate = Gate(4, None, NOW)
+    gate.learn(Pause("answered 410"), NOW)
+    gate.adopt(4, None, NOW)
+
+    assert gate.paused is None
+
+    gate.pause("maintenance", by_operator=True)
+    gate.adopt(4, None, NOW)
+
+    assert gate.paused == "maintenance"
