@@ -23,15 +23,14 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import AddrInfoType, Connection
 from yarl import URL
 
-from router import __version__
 from router.addresses import HostKind, canonical_host, permit
 from router.errors import DeliveryError, Refused, Unreachable
-from router.sinks.sink import Reply, Request
+from router.sinks.sink import USER_AGENT, Reply, Request
+from router.text import continued
 from router.units import Network
 
 REPLY_BYTES = 64 << 10
 
-_USER_AGENT = {"User-Agent": f"visual-router/{__version__}"}
 # Nothing is added to the sink's headers: no compression is asked for, since nothing unpacks it.
 _OMITTED = ("Accept", "Accept-Encoding", "Content-Type")
 _ONE_WRITE = 1 << 20
@@ -159,7 +158,7 @@ class Pool:
         )
         return aiohttp.ClientSession(
             connector=connector,
-            headers=_USER_AGENT,
+            headers={"User-Agent": USER_AGENT},
             skip_auto_headers=_OMITTED,
             cookie_jar=aiohttp.DummyCookieJar(),
             response_class=_Answer,
@@ -325,9 +324,7 @@ def _lost(error: aiohttp.ClientError) -> DeliveryError:
 
 def _untrusted(error: Exception) -> Unreachable:
     why = str(getattr(error, "verify_message", "") or "unknown reason").rstrip(".")
-    if why[1].islower():  # not "IP address mismatch"
-        why = why[0].lower() + why[1:]
-    return Unreachable(f"the certificate is not trusted: {why}", tls=True)
+    return Unreachable(f"the certificate is not trusted: {continued(why)}", tls=True)
 
 
 def _tls_failed(error: ssl.SSLError) -> Unreachable:

@@ -13,6 +13,11 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def continued(sentence: str) -> str:
+    """A sentence of somebody else's as the rest of one of ours: in lower case, but not `IP address`."""
+    return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
+
+
 def readable_json(raw: bytes) -> str:
     """JSON as a person reads it, and still JSON; its numbers stay as they came, and so does what is no JSON.
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from router.secret import Secret, Url, check_url, is_reference, masked
+from router.secret import Secret, Url, check_url, is_reference, masked, same
 
 HOW = "use env:NAME, file:/path or credential:NAME"
 
@@ -171,3 +171,17 @@ def test_every_form_describes_itself(form: type[Secret]) -> None:
     """For the JSON Schema, and for what is missing."""
     assert form.schema["type"] == "string"
     assert form.schema["description"]
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [("token", True), ("Token", False), ("toke", False), ("tokens", False), ("", False), ("\udcff", False)],
+)
+def test_only_the_very_text_is_the_secret(given: str, right: bool) -> None:
+    """Bytes that are no UTF-8 compare too."""
+    assert same(given, "token") is right
+
+
+def test_nothing_is_never_the_secret() -> None:
+    """Not even where the secret is empty."""
+    assert not same("", "")

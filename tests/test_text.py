@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.text import inert_json, readable_json, visible
+from router.text import continued, inert_json, readable_json, visible
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,20 @@ def test_strangers_cannot_move_the_cursor_or_hide_text(text: str, shown: str) ->
 def test_visible_text_is_one_printable_line(text: str) -> None:
     """Whatever a stranger sends."""
     assert visible(text).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "rest"),
+    [
+        ("Hostname mismatch", "hostname mismatch"),
+        ("IP address mismatch", "IP address mismatch"),
+        ("X", "X"),
+        ("", ""),
+    ],
+)
+def test_anothers_sentence_goes_on_in_lower_case(sentence: str, rest: str) -> None:
+    """Abbreviations, and what is shorter than a word, stay."""
+    assert rest == continued(sentence)
 
 
 @settings(max_examples=100)

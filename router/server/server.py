@@ -1,12 +1,10 @@
-"""The HTTP edge: what strangers reach.
+"""Server: the HTTP edge, what strangers reach.
 
-Owns sockets, limits, the order of checks and the status codes. Must not know what an event is or where it is
-kept.
+Owns the order of checks, their limits and the status codes; sockets are `listener.py`'s. Must not know what
+an event is or where it is kept.
 """
 
 import base64
-import hashlib
-import hmac
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,6 +20,7 @@ from router.intake import Intake
 from router.journal.journal import Receipt
 from router.logs import Sparing
 from router.metrics import Metrics
+from router.secret import same
 from router.server.body import Budget, read
 from router.server.listener import PATIENCE, Listener
 from router.server.peer import Address, allowed, origin
@@ -125,7 +124,7 @@ class Server:
             raise TooLarge
         if not allowed(self._origin(request), source.allow_from):
             raise BadToken("the sender is not in allow_from")
-        if source.token is not None and not _same(token or _password(request), source.token.reveal()):
+        if source.token is not None and not same(token or _password(request), source.token.reveal()):
             raise BadToken
         with self._budget.share() as share:
             body = await read(request, share, source.max_body, self._settings.body_timeout)
@@ -178,12 +177,3 @@ def _password(request: web.BaseRequest) -> str:
         return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
     except ValueError:
         return ""
-
-
-def _same(given: str, known: str) -> bool:
-    """Compare in a time that depends on neither text; nothing is never right."""
-    return bool(given) and hmac.compare_digest(_digest(given), _digest(known))
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()

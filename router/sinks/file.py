@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import anyio.to_thread
 
 from router.delivery import Delivered, Delivery, Outcome, Pause, Retry
+from router.disk import sync_folder
 from router.event import Event
 from router.sinks.envelope import envelope, line_of
 from router.sinks.message import remark
@@ -149,13 +150,4 @@ def _write(path: Path, block: bytes) -> None:
     finally:
         os.close(file)
     if found.st_size == 0:
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a new name in a directory durable."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        sync_folder(path.parent)

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 
 import msgspec
 
+from router import __version__
 from router.delivery import Dead, Delivered, Delivery, Hold, Outcome, Pause, Retry
 from router.event import Event
 from router.retry import RetryPolicy
@@ -21,6 +22,9 @@ from router.secret import Secret, Url, check_url
 from router.template.template import Template, trial
 from router.text import visible
 from router.units import Duration, Network, Rate
+
+# How every request names its sender.
+USER_AGENT = f"visual-router/{__version__}"
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -7,18 +7,17 @@ from typing import Any
 
 import msgspec
 
-from router import __version__
 from router.delivery import Dead, Delivered, Delivery, Outcome, Pause, Retry
 from router.errors import Unrenderable
 from router.event import Event
 from router.secret import Secret
 from router.sinks.message import Message, message_of, remark, rendered
-from router.sinks.sink import Reply, Request, Sink, excerpt, judge_status
+from router.sinks.sink import USER_AGENT, Reply, Request, Sink, excerpt, judge_status
 from router.template.template import Template
 from router.text import readable_json
 from router.units import Rate
 
-_HEADERS = {"content-type": "application/json", "user-agent": f"visual-router/{__version__}"}
+_HEADERS = {"content-type": "application/json", "user-agent": USER_AGENT}
 # Source: the types of Slack's SDK (block-kit). The text beside blocks may be longer; nobody would read it.
 _SECTION = 3000
 _CONTEXT = 2000

@@ -11,14 +11,13 @@ from typing import Literal
 
 import msgspec
 
-from router import __version__
 from router.delivery import Delivery
 from router.errors import Unrenderable
 from router.event import Event
 from router.secret import Secret, Url, masked
 from router.sinks.envelope import envelope, said
 from router.sinks.message import remark
-from router.sinks.sink import Flaw, Request, Sink
+from router.sinks.sink import USER_AGENT, Flaw, Request, Sink
 from router.template.jinja import json_escape
 from router.template.template import Template, trial, variables_of
 from router.text import readable_json
@@ -110,7 +109,7 @@ class Webhook(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def _headers(self, delivery: Delivery, now: float) -> dict[str, str]:
         return {
             "content-type": "application/json",
-            "user-agent": f"visual-router/{__version__}",
+            "user-agent": USER_AGENT,
             "webhook-id": delivery.id,
             "webhook-timestamp": str(int(now)),
             "visual-router-attempt": str(delivery.claim),

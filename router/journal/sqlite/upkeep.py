@@ -11,9 +11,9 @@ import apsw
 
 from router.clock import first_id_at
 from router.delivery import State
+from router.disk import sync_file, sync_folder
 from router.errors import JournalError
 from router.journal.sqlite.faults import described
-from router.journal.sqlite.files import sync_file, sync_folder
 from router.journal.sqlite.moves import bury_of
 from router.journal.sqlite.reader import open_reader
 from router.journal.sqlite.rows import event_of
