@@ -140,6 +140,7 @@ class Flaky:
         self.journal = journal
         self.failures: dict[str, int] = {}
         self.held: dict[str, asyncio.Event] = {}
+        self.let_go = False
 
     def __getattr__(self, name: str) -> object:
         """Everything else is the journal's."""
@@ -158,6 +159,20 @@ class Flaky:
         if "claim" in self.held:
             await self.held["claim"].wait()
         return batch
+
+    def wake(self) -> None:
+        """Wake; what is held back is let go a few turns of the loop later if `let_go`."""
+        self.journal.wake()
+        if self.let_go:
+            asyncio.get_running_loop().call_soon(self.turn, 20)
+
+    def turn(self, more: int) -> None:
+        """Let so many turns of the loop pass, then let go."""
+        if more:
+            asyncio.get_running_loop().call_soon(self.turn, more - 1)
+        else:
+            for event in self.held.values():
+                event.set()
 
     async def settle(self, *args: object) -> object:
         """Settle, or fail."""

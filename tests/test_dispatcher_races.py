@@ -50,7 +50,7 @@ async def test_a_stop_while_a_claim_is_committed_gives_it_back(bench: Bench) -> 
     event_id = await bench.record("out")
     async with bench.running():
         await bench.until("out", State.IN_FLIGHT)
-        flaky.held["claim"].set()
+        flaky.let_go = True
     (delivery,) = await bench.journal.deliveries(DeliveryQuery(event_id=event_id))
 
     assert (delivery.state, delivery.crashes, delivery.failures) == (State.PENDING, 0, 0)
