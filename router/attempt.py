@@ -1,4 +1,4 @@
-"""One try: from a claim to an outcome, whatever the sink does.
+"""Attempt: one try, from a claim to an outcome, whatever the sink does.
 
 Holds the package's only broad `except`: a bug in a sink is a failed attempt with a traceback in the log,
 never the end of the process. Must not know the journal or what happens next.

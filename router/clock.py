@@ -1,4 +1,4 @@
-"""Time that a stepping wall clock cannot move, and ids that never go back.
+"""Clock: time that a stepping wall clock cannot move, and ids that never go back.
 
 Owns both because an id is a time. Must not know what the ids are for.
 """

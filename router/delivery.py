@@ -1,4 +1,4 @@
-"""Route, Delivery, Attempt, and the states of a delivery as one table.
+"""Delivery: why it exists, how it was attempted, and its states as one table.
 
 Owns the words of the deliver path. Must not know how a delivery is stored or sent.
 """

@@ -1,4 +1,4 @@
-"""Every error the package raises on purpose, in one tree.
+"""Errors: all that the package raises on purpose, in one tree.
 
     RouterError
     ├── ConfigError              the configuration is wrong: .problems, each with its place and its fix

@@ -1,4 +1,4 @@
-"""What becomes of a delivery: before an attempt (too old, superseded) and after one.
+"""Settlement: what becomes of a delivery, before an attempt (too old, superseded) and after one.
 
 Pure: a claim and a result in, a settlement out. The only place that decides between pending and dead.
 """

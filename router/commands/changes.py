@@ -1,4 +1,4 @@
-"""Changes that the running router makes: requeue, discard, replay, pause, resume, reload, backup."""
+"""Changes: what the running router is told to do: requeue, discard, replay, pause, resume, reload, backup."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Configuration files, looked at without a daemon and without any secret: check, schema."""
+"""Check: configuration files, looked at without a daemon and without any secret: check, schema."""
 
 import click
 import msgspec

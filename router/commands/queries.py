@@ -1,4 +1,4 @@
-"""Questions to the running router: status, events, show, deliveries, dead."""
+"""Queries: what the running router is asked: status, events, show, deliveries, dead."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""`run`: the daemon itself."""
+"""Run: the daemon itself."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`send`: a provider's event, as that provider would post it, to the running router."""
+"""Send: a provider's event, as that provider would post it, to the running router."""
 
 import random
 import sys

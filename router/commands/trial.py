@@ -1,4 +1,4 @@
-"""Rules and sinks, tried on a body without a daemon, without sending anything and without any secret."""
+"""Trial: rules and sinks on a body, without a daemon, without sending anything and without any secret."""
 
 import time
 

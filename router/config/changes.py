@@ -1,4 +1,4 @@
-"""What tells two configurations apart, in the words of the YAML."""
+"""Changes: what tells two configurations apart, in the words of the YAML."""
 
 from router.config.schema import Config
 

@@ -1,4 +1,4 @@
-"""Rules as written: the `rules` section to a Matcher, every pattern at its place.
+"""Rules: as written; the `rules` section to a Matcher, every pattern at its place.
 
 Owns the shape of the section and the text under which the journal keeps it. Must not know sinks: whether a
 rule's destinations exist is checked by `checks.py`, since old rules may name sinks of their time.

@@ -1,4 +1,4 @@
-"""The journal's four protocols: Inbox, Queue, Archive, Upkeep; and its settings.
+"""Journal: its four protocols, Inbox, Queue, Archive, Upkeep; and its settings.
 
 What every backend promises, whatever it stores in. The conformance suite (`tests/journal/`) is written
 against this file and runs on every backend. Every method may raise `JournalUnavailable`; one that writes

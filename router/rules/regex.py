@@ -1,4 +1,4 @@
-"""Regular expressions that run in linear time.
+"""Regex: regular expressions that run in linear time.
 
 The only module that knows the engine (pyre2). Branch names and titles come from strangers, so an expression
 that needs backtracking is refused when the configuration loads, and the value's length is bounded.

@@ -1,4 +1,4 @@
-"""Settings of both listeners.
+"""Settings: of both listeners.
 
 Apart from `server.py`, whose code they tune, because every command reads where the daemon listens: loading an
 HTTP server takes longer than most commands do.

@@ -1,4 +1,4 @@
-"""The providers whose webhooks are understood: the `type` of a source, and the class behind it."""
+"""Sources: the providers whose webhooks are understood, each by the `type` of its section."""
 
 from router.sources.chromatic import Chromatic
 from router.sources.happo import Happo

@@ -1,4 +1,4 @@
-"""Readers of single JSON values: the right type, or None.
+"""Field: readers of single JSON values: the right type, or None.
 
 Vendors add and change fields without notice, so a wrong type costs its own field and nothing else. Must not
 know any field's name.

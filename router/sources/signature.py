@@ -1,4 +1,4 @@
-"""Signatures over raw bytes: keyed digests and Chromatic's token.
+"""Signature: over raw bytes. Keyed digests and Chromatic's token.
 
 Total: whatever a stranger sends, the only exception is `BadSignature`. Digests are compared in constant time.
 Must not know what a body means.

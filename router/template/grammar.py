@@ -1,4 +1,4 @@
-"""What a template may say: its words, checked before the first event.
+"""Grammar: what a template may say. Its words, checked before the first event.
 
 minijinja finds an unknown filter only while it renders, and only where a branch comes to it. It also knows
 words that fill the memory, or stop the process, given a large number. Must not know what an event is.

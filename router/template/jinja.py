@@ -1,4 +1,4 @@
-"""The template language: minijinja, cut down to what can neither reach Python nor fill the memory.
+"""Jinja: the template language, minijinja, cut down to what can neither reach Python nor fill the memory.
 
 The only module that knows minijinja. There are fields, `if`, `for`, `set x = …`, some filters and `range`;
 no methods, no macros, no repeated text. Loops end by fuel, output by a bound. Whatever an expression came to

@@ -1,4 +1,4 @@
-"""The journal in one SQLite file: for one host, with nothing to run beside it."""
+"""SQLite: the journal in one file, for one host, with nothing to run beside it."""
 
 from router.journal.sqlite.opening import SqliteJournal, open_sqlite
 

@@ -1,4 +1,4 @@
-"""What an error of SQLite means: a thing that may heal, or the end of this process.
+"""Faults: what an error of SQLite means: a thing that may heal, or the end of this process.
 
 The one place that reads SQLite's error codes.
 """

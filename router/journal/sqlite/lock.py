@@ -1,4 +1,4 @@
-"""The lock that keeps a second daemon off a journal.
+"""Lock: keeps a second daemon off a journal.
 
 Owns `<path>.lock`: the owner's pid, and the mark that a sync failed under the last owner. The kernel lets
 go of the lock with the process, however it ends; the file stays, because removing it would open a race.

@@ -1,4 +1,4 @@
-"""Deliveries that change their state without an attempt: given back, set aside, brought back."""
+"""Moves: deliveries that change their state without an attempt, given back, set aside, brought back."""
 
 from collections.abc import Sequence
 from typing import cast

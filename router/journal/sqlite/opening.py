@@ -1,4 +1,4 @@
-"""Opening a journal: lock, check, migrate, recover what a crash left, count. Closing it is the reverse."""
+"""Opening: lock, check, migrate, recover what a crash left, count. Closing it is the reverse."""
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager

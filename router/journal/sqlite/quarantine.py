@@ -1,4 +1,4 @@
-"""The quarantine on SQLite: refused requests, bounded per source, the oldest falling out first."""
+"""Quarantine on SQLite: refused requests, bounded per source, the oldest falling out first."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

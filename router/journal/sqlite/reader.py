@@ -1,4 +1,4 @@
-"""The read-only connection: queries in short transactions, one at a time, off the loop's thread."""
+"""Reader: the read-only connection. Queries in short transactions, one at a time, off the loop's thread."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rows to structs and back. Owns the order of columns; must not run a statement."""
+"""Rows: to structs and back. Owns the order of columns; must not run a statement."""
 
 from collections.abc import Sequence
 from typing import cast

@@ -1,4 +1,4 @@
-"""The schema's version: numbered migrations, each one a transaction."""
+"""Schema: its version. Numbered migrations, each one a transaction."""
 
 from collections.abc import Sequence
 from pathlib import Path

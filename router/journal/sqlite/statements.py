@@ -1,4 +1,4 @@
-"""The SQL of this backend, read from `sql/sqlite/`: migrations by number, statements by name.
+"""Statements: the SQL of this backend, read from `sql/sqlite/`: migrations by number, statements by name.
 
 Must not know what a statement is for.
 """

@@ -1,4 +1,4 @@
-"""What the four sides of the journal share, and the memory of recent events."""
+"""Store: what the four sides of the journal share, and the memory of recent events."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Deliveries by sink and state, in memory after one count at start. For the loop's thread only."""
+"""Tally: deliveries by sink and state, in memory after one count at start. For the loop's thread only."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""The one thread that writes, over the one connection that does: group commit.
+"""Writer: the one thread that writes, over the one connection that does. Group commit.
 
 Owns the order: all work that waits goes into one transaction, the commit is synced, and only then the
 callers learn of it. Must not know what the work is.
