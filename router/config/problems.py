@@ -120,5 +120,5 @@ def clip(text: str, longest: int = 80) -> str:
 
 
 def one_line(message: str) -> str:
-    """The message without line breaks and control characters, and not endless."""
-    return clip(visible(message), _LONGEST_MESSAGE)
+    """The message without line breaks and control characters, not endless, and plain: JSON takes no other."""
+    return str(clip(visible(message), _LONGEST_MESSAGE))

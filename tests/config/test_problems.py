@@ -1,10 +1,12 @@
 """Problems: collected, bounded, told by place."""
 
+import msgspec
 import pytest
 
 from router.config.problems import Problems, clip, one_line
 from router.config.syntax import Spot
 from router.errors import ConfigError, Problem
+from router.sinks.sink import Flaw
 
 
 def test_problems_are_told_by_place_and_each_once() -> None:
@@ -15,6 +17,14 @@ def test_problems_are_told_by_place_and_each_once() -> None:
     problems.add(Spot(2, 1), "b")
 
     assert problems.errors == [Problem("f", 1, 9, "a"), Problem("f", 2, 1, "b")]
+
+
+def test_a_flaw_of_a_sink_can_be_told_as_json() -> None:
+    """A message that knows its place is a kind of text that JSON does not take."""
+    problems = Problems("f")
+    problems.add(Spot(1, 1), Flaw("url", "no URL"))
+
+    assert msgspec.json.encode(problems.errors[0].message) == b'"no URL"'
 
 
 def test_warnings_alone_raise_nothing() -> None:
