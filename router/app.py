@@ -26,7 +26,7 @@ from router.errors import ConfigError, JournalUnavailable, RouterError
 from router.heartbeat import Heartbeat
 from router.intake import Intake, Routing
 from router.journal import open_journal
-from router.journal.journal import Journal
+from router.journal.journal import Journal, Receipt, Refused
 from router.metrics import Metrics
 from router.quarantine import Quarantine
 from router.retention import Retention
@@ -117,6 +117,10 @@ class App:
         self.metrics.reload(ok=True)
         log.info("config_reloaded", path=config.path, changed=changed, needs_restart=restart)
         return Reload(ok=True, problems=config.warnings, changed=changed, restart=restart)
+
+    async def release(self, refused: Refused, *, named: bool) -> Receipt:
+        """Take a refused request in; see `Intake.release`."""
+        return await self.intake.release(refused, named=named)
 
     def unready(self) -> list[str]:
         """Why the program is not ready; empty: it is."""

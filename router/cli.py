@@ -49,6 +49,13 @@ COMMANDS = (
     ("Events and deliveries", "requeue", "changes", "Try dead deliveries again, now."),
     ("Events and deliveries", "discard", "changes", "Give pending deliveries up."),
     ("Events and deliveries", "replay", "changes", "Send old events through the rules in force."),
+    (
+        "Refused requests",
+        "quarantine",
+        "quarantine",
+        "List requests that were refused and are kept, newest first.",
+    ),
+    ("Refused requests", "reverify", "quarantine", "Verify refused requests again, and accept what passes."),
     ("Sinks", "pause", "changes", "Hold all deliveries to a sink."),
     ("Sinks", "resume", "changes", "Let deliveries to a sink go on."),
 )

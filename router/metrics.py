@@ -137,6 +137,21 @@ class Metrics:
                 registry=registry,
             )
         )
+        self._not_kept = _Series(
+            Counter(
+                "visual_router_quarantine_not_kept",
+                "Refused requests that were not kept, by source and why: rate, full, size, memory or journal",
+                ("source", "why"),
+                registry=registry,
+            )
+        )
+        self._about_deliveries(registry)
+        self._about_the_process(registry)
+        self._scrape = _Scrape()
+        registry.register(self._scrape)
+
+    def _about_deliveries(self, registry: CollectorRegistry) -> None:
+        """What has a sink."""
         self._attempts = _Series(
             Counter(
                 "visual_router_attempts",
@@ -154,17 +169,6 @@ class Metrics:
                 registry=registry,
             )
         )
-        self._not_kept = _Series(
-            Counter(
-                "visual_router_quarantine_not_kept",
-                "Refused requests that were not kept, by source and why: rate, full, size, memory or journal",
-                ("source", "why"),
-                registry=registry,
-            )
-        )
-        self._about_the_process(registry)
-        self._scrape = _Scrape()
-        registry.register(self._scrape)
 
     def _about_the_process(self, registry: CollectorRegistry) -> None:
         """What has no source and no sink."""

@@ -62,11 +62,15 @@ class _Gauge:
 class Quarantine:
     """Takes refused requests at once, and writes them while `run` runs."""
 
-    def __init__(self, journal: Shelf, clock: Clock, ids: Ids, metrics: Metrics) -> None:
+    def __init__(
+        self, journal: Shelf, clock: Clock, ids: Ids, metrics: Metrics, again: float = _AGAIN
+    ) -> None:
+        """`again`: seconds until a journal that could not write is asked again."""
         self._journal = journal
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
+        self._again = again
         self._gauges: dict[str, _Gauge] = {}
         self._waiting: deque[tuple[Refused, int]] = deque()
         self._held = 0
@@ -142,7 +146,7 @@ class Quarantine:
                 self._metrics.not_kept(refused.source, "journal")
                 log.warning("quarantine_failed", source=refused.source, reason=str(error))
                 return None
-            await anyio.sleep(_AGAIN)
+            await anyio.sleep(self._again)
 
     def _obstacle(self, source: Source, size: int) -> str | None:
         """Why a request is not kept, in a word of a closed vocabulary; else it is counted."""

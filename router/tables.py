@@ -3,7 +3,7 @@
 Pure: width and time are arguments. Must not know how a document was fetched or where the text goes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from shlex import quote
 
@@ -203,6 +203,7 @@ def status(document: Status, view: View) -> str:
             ("started", view.exact(document.started_at)),
             ("configuration", document.config),
             ("rules", document.rules[:12]),
+            ("quarantine", _kept(document.quarantined)),
         ]
     )
     sources = grid(
@@ -358,6 +359,13 @@ def _note(row: SinkRow, view: View) -> str | None:
     until = "" if row.until is None else f" until {view.ago(row.until)}"
     advice = f"; visual-router resume {row.name}" if row.state == "paused" else ""
     return visible(f"{row.name} is {row.state}{until}: {row.reason or 'no reason known'}{advice}")
+
+
+def _kept(quarantined: Mapping[str, int]) -> str | None:
+    if not quarantined:
+        return None
+    each = ", ".join(f"{name} {_count(count)}" for name, count in sorted(quarantined.items()))
+    return f"{plural(sum(quarantined.values()), 'refused request')} ({each}); visual-router quarantine"
 
 
 def _with_next(table: str, following: str | None) -> str:

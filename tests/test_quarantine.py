@@ -1,9 +1,5 @@
 """Quarantine: what is kept of a refused request, how much, and that nobody waits for it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
 from hypothesis import given
@@ -11,7 +7,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
-from router.clock import Ids, id_number
+from router.clock import id_number
 from router.errors import (
     BadSignature,
     JournalBroken,
@@ -19,69 +15,17 @@ from router.errors import (
     JournalUnavailable,
     RateLimited,
     Unavailable,
-    Undecodable,
-    Unknown,
-    UnknownSource,
 )
-from router.intake import Intake, Routing
 from router.journal.journal import Refused
-from router.metrics import Metrics
-from router.quarantine import MOST, Quarantine
-from router.rules.matcher import Matcher
+from router.quarantine import MOST
 from router.secret import Secret
 from router.sources.chromatic import Chromatic
 from router.sources.happo import Happo
 from router.sources.percy import Percy
 from router.sources.source import Source
 from router.units import Rate, Size
-from tests.server.edge import BODY, EVERYTHING, OPEN, SIGNED, Memory, Time
-
-OTHER = Happo(name="signed", secret=(Secret("env:HAPPO", "another"),))
-NOTHING = BadSignature()
-
-
-class Desk:
-    """A quarantine and the intake before it, over an inbox in memory, at a time that stands still."""
-
-    def __init__(self) -> None:
-        self.inbox = Memory()
-        self.time = Time()
-        self.metrics = Metrics()
-        clock = self.time.clock()
-        ids = Ids(clock)
-        self.quarantine = Quarantine(self.inbox, clock, ids, self.metrics)
-        self.intake = Intake(self.inbox, clock, ids, self.metrics, quarantine=self.quarantine)
-
-    async def use(self, *sources: Source) -> None:
-        """Put sources into force."""
-        routing = Routing({source.name: source for source in sources}, Matcher((EVERYTHING,), "text"))
-        await self.intake.use(routing)
-
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[None]:
-        """The quarantine's loop at work, and everything written at the end."""
-        async with anyio.create_task_group() as loops:
-            loops.start_soon(self.quarantine.run)
-            yield
-            await self.quarantine.drain()
-            loops.cancel_scope.cancel()
-
-    async def refuse(
-        self, source: Source, headers: dict[str, str], body: bytes = BODY, query: dict[str, str] | None = None
-    ) -> None:
-        """Post what is refused."""
-        with pytest.raises((BadSignature, Undecodable)):
-            await self.intake.accept(source, CIMultiDict(headers), body, query or {})
-
-    def not_kept(self, why: str, source: str = "signed") -> int:
-        """How many were not kept for a reason."""
-        sample = f'visual_router_quarantine_not_kept_total{{source="{source}",why="{why}"}} '
-        found = [line for line in self.metrics.text().decode().splitlines() if line.startswith(sample)]
-        return int(float(found[0].removeprefix(sample))) if found else 0
-
-    def keep(self, source: Source = SIGNED, body: bytes = BODY) -> None:
-        """Have one kept."""
-        self.quarantine.keep(source, {}, body, {}, self.time.wall, NOTHING)
+from tests.keeping import Desk
+from tests.server.edge import BODY, SIGNED
 
 
 async def test_what_is_needed_to_verify_it_again_is_kept_and_nothing_else() -> None:
@@ -265,24 +209,18 @@ async def test_a_full_count_turns_over_as_slowly() -> None:
     assert desk.not_kept("full") == 97
 
 
-async def test_a_journal_without_room_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_journal_without_room_is_asked_again() -> None:
     """It says so once, and what waits is written when there is room."""
-    desk = Desk()
+    desk = Desk(again=0.0)
     desk.inbox.failure = JournalUnavailable("the disk is full")
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) == 3:
-            desk.inbox.failure = None
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr("router.quarantine.anyio.sleep", sleep)
     with capture_logs() as lines:
         async with desk.writing():
             desk.keep()
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            assert desk.inbox.quarantined == {}
+            desk.inbox.failure = None
 
-    assert slept == [5.0, 5.0, 5.0]
     assert [line["event"] for line in lines] == ["quarantine_postponed"]
     assert len(desk.inbox.quarantined) == 1
 
@@ -318,91 +256,6 @@ async def test_draining_waits_no_longer_than_it_is_told() -> None:
     await desk.quarantine.drain(0.0)
 
     assert desk.inbox.quarantined == {}
-
-
-async def refused_by(desk: Desk, source: Source, headers: dict[str, str], body: bytes = BODY) -> Refused:
-    """A request that a source refused."""
-    async with desk.writing():
-        await desk.refuse(source, headers, body)
-    return list(desk.inbox.quarantined.values())[-1]
-
-
-async def test_a_wrong_secret_costs_nothing_once_it_is_right() -> None:
-    """The event is received when it was received, and leaves the quarantine."""
-    desk = Desk()
-    await desk.use(OTHER)
-    began = desk.time.wall
-    refused = await refused_by(desk, OTHER, SIGNED.sign(BODY, began))
-    desk.time.pass_by(5000)
-    with pytest.raises(BadSignature):
-        await desk.intake.release(refused, named=True)
-    await desk.use(SIGNED)
-
-    receipt = await desk.intake.release(refused, named=False)
-
-    (event,) = desk.inbox.events
-    assert (receipt.id, event.received_at, event.payload) == (event.id, began, BODY)
-    assert desk.inbox.quarantined == {}
-    with pytest.raises(Unknown):
-        await desk.intake.release(refused, named=False)
-    assert len(desk.inbox.events) == 1
-
-
-async def test_a_token_is_judged_as_of_its_receipt() -> None:
-    """Five minutes are long over when the operator has found the secret."""
-    right = Chromatic(name="web", secret=(Secret("env:A", "right"),))
-    wrong = Chromatic(name="web", secret=(Secret("env:A", "wrong"),))
-    desk = Desk()
-    await desk.use(wrong)
-    headers = right.sign(b"{}", desk.time.wall)
-    refused = await refused_by(desk, wrong, headers, b"{}")
-    desk.time.pass_by(86_400)
-    late = await refused_by(desk, wrong, headers, b"{}")
-    await desk.use(right)
-
-    await desk.intake.release(refused, named=False)
-    with pytest.raises(BadSignature, match="too old or too new"):
-        await desk.intake.release(late, named=False)
-    assert len(desk.inbox.events) == 1
-
-
-async def test_no_stranger_gets_in_because_a_source_became_unsigned() -> None:
-    """What nobody signed wants to be named; what was verified and did not decode does not."""
-    desk = Desk()
-    await desk.use(SIGNED)
-    forged = await refused_by(desk, SIGNED, {"X-Happo-Signature": "forged"})
-    await desk.use(Happo(name="signed", unsigned=True))
-
-    with pytest.raises(BadSignature) as caught:
-        await desk.intake.release(forged, named=False)
-    assert str(caught.value) == (
-        "nothing proves who sent it, as the source is unsigned now; name it by its id"
-    )
-    await desk.intake.release(forged, named=True)
-    assert len(desk.inbox.events) == 1
-
-    undecodable = await refused_by(desk, OPEN, {}, b"[")
-    with pytest.raises(UnknownSource):
-        await desk.intake.release(undecodable, named=False)
-    await desk.use(OPEN)
-    with pytest.raises(Undecodable):
-        await desk.intake.release(undecodable, named=False)
-
-
-async def test_the_rate_does_not_hold_up_an_operator() -> None:
-    """The bucket is the senders'."""
-    limited = Happo(name="signed", secret=SIGNED.secret, rate=Rate(1, 3600.0))
-    desk = Desk()
-    await desk.use(OTHER)
-    requests = []
-    for number in range(3):
-        body = b'{"n": %d}' % number
-        requests.append(await refused_by(desk, OTHER, SIGNED.sign(body, 0.0), body))
-    await desk.use(limited)
-    for refused in requests:
-        await desk.intake.release(refused, named=False)
-
-    assert len(desk.inbox.events) == 3
 
 
 @pytest.mark.parametrize("kind", [Chromatic, Percy, Happo])

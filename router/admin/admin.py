@@ -5,8 +5,6 @@ calls of the API mean: `api.py` does.
 """
 
 import asyncio
-import hashlib
-import hmac
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -18,9 +16,11 @@ from aiohttp import hdrs, web
 
 from router.admin.answers import Readiness, Refusal, Reload
 from router.admin.api import Api, Controls, Records, Sinks, answer
+from router.admin.quarantine import Refusals
 from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
 from router.metrics import Metrics
+from router.secret import Secret, same
 from router.server.listener import bind, shown
 from router.server.settings import ServerSettings
 
@@ -60,7 +60,8 @@ class Admin:
         self._metrics = metrics
         self._controls = controls
         self._api = Api(journal, dispatcher, controls, clock)
-        self._token: bytes | None = None
+        self._quarantine = Refusals(journal, controls)
+        self._token: Secret | None = None
 
     @asynccontextmanager
     async def listening(
@@ -71,7 +72,7 @@ class Admin:
         Raises:
             RouterError: a socket that was handed in is open to the network, and no token is set.
         """
-        self._token = None if settings.admin_token is None else _digest(settings.admin_token.reveal())
+        self._token = settings.admin_token
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=_CLOSE_LIMIT)
         await runner.setup()
         bound = list(sockets or ()) or bind(settings.admin)
@@ -96,6 +97,7 @@ class Admin:
                 web.get("/readyz", self.readyz),
                 web.get("/metrics", self.metrics),
                 *self._api.routes(),
+                *self._quarantine.routes(),
             ]
         )
         return app
@@ -139,7 +141,7 @@ class Admin:
             return await handler(request)
         if self._token is None:
             _refuse_foreign_names(request)
-        elif not hmac.compare_digest(_digest(_bearer(request)), self._token):
+        elif not same(_bearer(request), self._token.reveal()):
             refusal = Refusal(
                 "no token, or a wrong one", "send 'Authorization: Bearer …', server.admin_token"
             )
@@ -176,11 +178,6 @@ def _with(response: web.Response, header: str, value: str) -> web.Response:
 async def _dress(_: web.Request, response: web.StreamResponse) -> None:
     """Every answer: not cached, not sniffed, not framed."""
     response.headers.update(_HEADERS)
-
-
-def _digest(text: str) -> bytes:
-    """Hashed, two texts compare in a time that tells neither where they differ nor how long they are."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
 def _bearer(request: web.Request) -> str:

@@ -50,7 +50,7 @@ from router.clock import Clock, id_number, id_text
 from router.config.schema import Config
 from router.delivery import Delivery, State
 from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
-from router.journal.journal import Archive, DeliveryQuery, Judged, Upkeep
+from router.journal.journal import Archive, DeliveryQuery, Judged, Receipt, Refused, Upkeep
 from router.outlet import SinkStatus
 from router.spelling import near
 
@@ -92,6 +92,10 @@ class Controls(Protocol):
 
     async def reload(self) -> Reload:
         """Validate the configuration file, then put it into force."""
+        ...
+
+    async def release(self, refused: Refused, *, named: bool) -> Receipt:
+        """Take a refused request in, judged as of its receipt; see `Intake.release`."""
         ...
 
     def unready(self) -> list[str]:
@@ -141,6 +145,7 @@ class Api:
                 sources=[SourceRow.of(source) for source in config.sources.values()],
                 sinks=self._sink_rows(),
                 warnings=[str(problem) for problem in config.warnings],
+                quarantined={name: stock.count for name, stock in self._journal.stock().items()},
             )
         )
 

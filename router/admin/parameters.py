@@ -13,7 +13,7 @@ from router.clock import id_number
 from router.delivery import State
 from router.errors import Rejected
 from router.event import KINDS, STATUSES
-from router.journal.journal import DeliveryQuery, EventQuery
+from router.journal.journal import DeliveryQuery, EventQuery, RefusedQuery
 from router.spelling import near
 from router.units import Duration
 
@@ -22,6 +22,7 @@ LARGEST_PAGE = 500
 _FILTERS = ("source", "provider", "kind", "status", "branch", "project", "text")
 _EVENTS = (*_FILTERS, "since", "before", "limit")
 _DELIVERIES = ("event", "sink", "state", "since", "before", "limit")
+_REFUSED = ("source", "before", "limit")
 _WORDS = {"kind": ("kinds", KINDS), "status": ("statuses", STATUSES), "state": ("states", tuple(State))}
 
 _Body = TypeVar("_Body", bound=msgspec.Struct)
@@ -33,6 +34,14 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ids: list[str] = []
     sink: str | None = None
     reason: str = "discarded by an operator"
+
+
+class RefusedSelection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of the quarantine's changes: refused requests by id, all of a source, or all."""
+
+    ids: list[str] = []
+    source: str | None = None
+    all: bool = False
 
 
 class Why(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +77,12 @@ def delivery_query(query: Mapping[str, str]) -> DeliveryQuery:
         before=_cursor(query, "dlv"),
         limit=_limit(query),
     )
+
+
+def refused_query(query: Mapping[str, str]) -> RefusedQuery:
+    """The page of refused requests asked for."""
+    check(query, _REFUSED)
+    return RefusedQuery(source=query.get("source"), before=_cursor(query, "req"), limit=_limit(query))
 
 
 def since(query: Mapping[str, str], now: float) -> float | None:

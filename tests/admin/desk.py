@@ -17,7 +17,7 @@ from router.dispatcher import Dispatcher
 from router.errors import RouterError
 from router.intake import Intake, Routing
 from router.journal import open_journal
-from router.journal.journal import Journal, JournalSettings
+from router.journal.journal import Journal, JournalSettings, Receipt, Refused
 from router.metrics import Metrics
 from router.secret import Secret
 from router.server.settings import ServerSettings
@@ -42,6 +42,7 @@ class Program:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.intake: Intake | None = None
         self.started_at = 1_700_000_000.0
         self.reasons: list[str] = []
         self.reloaded = Reload(ok=True, problems=[], changed=[], restart=[])
@@ -50,6 +51,11 @@ class Program:
     def unready(self) -> list[str]:
         """As told."""
         return self.reasons
+
+    async def release(self, refused: Refused, *, named: bool) -> Receipt:
+        """As the intake does."""
+        assert self.intake is not None
+        return await self.intake.release(refused, named=named)
 
     async def reload(self) -> Reload:
         """As told."""
@@ -67,7 +73,7 @@ class Desk:
         self.metrics = Metrics()
         self.program = Program(self.read(RULES))
         self.dispatcher = Dispatcher(journal, transports, clock, self.metrics)
-        self.intake = Intake(journal, clock, journal.ids, self.metrics)
+        self.intake = self.program.intake = Intake(journal, clock, journal.ids, self.metrics)
         self.admin = Admin(journal, self.dispatcher, self.metrics, self.program, clock)
         self._built = 0
 

@@ -48,6 +48,10 @@ PATHS = [
     ("POST", "/api/v1/sinks/log/resume"),
     ("POST", "/api/v1/reload"),
     ("POST", "/api/v1/backup"),
+    ("GET", "/api/v1/quarantine"),
+    ("POST", "/api/v1/quarantine/reverify"),
+    ("POST", "/api/v1/quarantine/discard"),
+    ("GET", "/api/v1/quarantine/req_0000000000001"),
     ("GET", "/nothing"),
 ]
 
@@ -60,6 +64,7 @@ def test_the_list_of_paths_is_complete(desk: Desk) -> None:
             method,
             path.replace("evt_0000000000001", "{id}")
             .replace("dlv_0000000000001", "{id}")
+            .replace("req_0000000000001", "{id}")
             .replace("/log/", "/{name}/"),
         )
         for method, path in PATHS
