@@ -1,4 +1,4 @@
-"""Units: the written forms of configuration values: durations, sizes, rates, networks, addresses to listen on.
+"""Units: the written forms of configuration values: durations, sizes, rates, networks, places to listen.
 
 A written form is a class with `parse(text)`, which raises `ValueError` with a message fit for the operator,
 and `schema`, its JSON Schema. The configuration loader knows no form by name: it asks the class.

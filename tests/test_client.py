@@ -63,7 +63,7 @@ def daemon(tmp_path: Path) -> Iterator[Callable[..., tuple[Daemon, Listen]]]:
             started.append(one.serve(socketserver.UnixStreamServer, path))
             return one, Listen(path=path)
         started.append(one.serve(socketserver.TCPServer, ("127.0.0.1", 0)))
-        return one, Listen(host="127.0.0.1", port=started[-1].server_address[1])  # type: ignore[attr-defined]
+        return one, Listen(host="127.0.0.1", port=started[-1].server_address[1])  # type: ignore[attr-defined]  # TCP
 
     yield start
     for server in started:

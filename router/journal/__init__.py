@@ -26,6 +26,6 @@ def open_journal(settings: JournalSettings, clock: Clock) -> JournalOpener:
             "journal.url names no file; write sqlite:var/journal.db or sqlite:/var/lib/journal.db"
         )
     # Loaded by the URL that asks for it: a command that opens no journal does not pay for a driver.
-    from router.journal.sqlite import open_sqlite  # noqa: PLC0415 # see above
+    from router.journal.sqlite import open_sqlite  # noqa: PLC0415  # see above
 
     return open_sqlite(path, clock, patient=True)

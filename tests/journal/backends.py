@@ -67,7 +67,7 @@ def an_event(journal: Journal, time: Time, **fields: object) -> Event:
         "payload": b'{"build": 1}',
         "subject": "build 1",
     }
-    return Event(**{**values, **fields})  # type: ignore[arg-type] # a table of test values
+    return Event(**{**values, **fields})  # type: ignore[arg-type]  # a table of test values
 
 
 async def recorded(journal: Journal, time: Time, *sinks: str, **fields: object) -> Event:
@@ -93,7 +93,7 @@ def attempt_of(claim: Claim, outcome: str = "delivered") -> Attempt:
 def settlement(claim: Claim, state: State, **fields: object) -> Settlement:
     """What becomes of a claim."""
     values = {"delivery_id": claim.delivery.id, "claim": claim.delivery.claim, "state": state, **fields}
-    return Settlement(**values)  # type: ignore[arg-type] # a table of test values
+    return Settlement(**values)  # type: ignore[arg-type]  # a table of test values
 
 
 async def settled(journal: Journal, sink: str, state: State, **fields: object) -> Claim:

@@ -48,8 +48,8 @@ def condition(fields: dict[str, Written]) -> Condition:
 
 def rule(
     name: str,
-    when: dict[str, Written] | list[dict[str, Written]] = [],  # noqa: B006 # read only
-    unless: dict[str, Written] | list[dict[str, Written]] = [],  # noqa: B006 # read only
+    when: dict[str, Written] | list[dict[str, Written]] = [],  # noqa: B006  # read only
+    unless: dict[str, Written] | list[dict[str, Written]] = [],  # noqa: B006  # read only
     **rest: Any,
 ) -> Rule:
     """One rule; `when` and `unless` as in YAML, a map or a list of maps."""

@@ -46,11 +46,11 @@ def test_every_field_of_an_event_may_be_asked(field: str) -> None:
 )
 def test_an_unknown_field_is_an_error(field: str, message: str) -> None:
     """The message names the field and what was probably meant."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 # the whole message is compared
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         check_field(field)
 
     assert str(caught.value) == message
-    with pytest.raises(ValueError):  # noqa: PT011 # compared above
+    with pytest.raises(ValueError):  # noqa: PT011  # compared above
         reader(field)
 
 

@@ -130,7 +130,7 @@ def test_in_a_branch_one_star_stops_at_a_slash(pattern: str, value: str) -> None
 )
 def test_a_glob_that_cannot_mean_what_it_says_is_an_error(pattern: str, path: bool, message: str) -> None:
     """The message names the pattern and the fix."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 # the whole message is compared
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         compile_glob(pattern, path=path)
 
     assert str(caught.value) == message
@@ -159,7 +159,7 @@ class Counted(str):
     def find(self, *arguments: object) -> int:
         """Count, and search."""
         self.searches += 1
-        return super().find(*arguments)  # type: ignore[arg-type] # only passes on
+        return super().find(*arguments)  # type: ignore[arg-type]  # only passes on
 
 
 def test_many_stars_search_a_long_value_once_each() -> None:

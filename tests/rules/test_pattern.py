@@ -178,7 +178,7 @@ STATUS_WORDS = "running, passed, pending, accepted, denied, broken, failed, canc
 )
 def test_a_pattern_that_cannot_match_is_an_error(field: str, text: str | None, message: str) -> None:
     """The message names what was written and what to write instead."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 # the whole message is compared
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         read_item(field, text)
 
     assert str(caught.value) == message
@@ -187,10 +187,10 @@ def test_a_pattern_that_cannot_match_is_an_error(field: str, text: str | None, m
 def test_words_that_are_known_are_all_a_field_can_be() -> None:
     """A provider's typo is found where the providers are known."""
     assert Patterns([read_item("provider", "!percy", ["chromatic", "percy"])]).matches("chromatic")
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 # the whole message is compared
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         read_item("provider", "cromatic", ["chromatic", "percy"])
     assert str(caught.value) == "'cromatic' is not a provider; did you mean 'chromatic'?"
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 # the whole message is compared
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         read_item("provider", "*", ["chromatic", "percy"])
     assert str(caught.value) == "'*' is not a provider; write one of chromatic, percy"
 

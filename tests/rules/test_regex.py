@@ -47,7 +47,7 @@ def test_a_line_end_is_not_overlooked() -> None:
 )
 def test_what_cannot_run_in_linear_time_is_refused(source: str, message: str) -> None:
     """It is never handed to an engine that backtracks."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 # the whole message is compared
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         Regex(source)
 
     assert str(caught.value) == message

@@ -115,7 +115,7 @@ async def test_deliveries_are_filtered_by_sink_state_and_event(journal: Journal,
     hook = await _one_in_each_state(journal, time, "hook")
 
     async def ids(**filters: object) -> list[str]:
-        query = DeliveryQuery(**filters)  # type: ignore[arg-type] # a table of test values
+        query = DeliveryQuery(**filters)  # type: ignore[arg-type]  # a table of test values
         return [delivery.id for delivery in await journal.deliveries(query)]
 
     assert [*slack.values(), *hook.values()][::-1] == await ids()

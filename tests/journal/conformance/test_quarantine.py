@@ -23,10 +23,10 @@ def a_request(journal: Journal, time: Time, **fields: object) -> Refused:
         "reason": "the signature is not by a known secret",
         "signature": {"X-Signature": "abc"},
         "labels": {},
-        "size": len(body),  # type: ignore[arg-type] # bytes
+        "size": len(body),  # type: ignore[arg-type]  # bytes
         "body": body,
     }
-    return Refused(**{**values, **fields})  # type: ignore[arg-type] # a table of test values
+    return Refused(**{**values, **fields})  # type: ignore[arg-type]  # a table of test values
 
 
 async def kept(journal: Journal, time: Time, **fields: object) -> Refused:
@@ -38,7 +38,7 @@ async def kept(journal: Journal, time: Time, **fields: object) -> Refused:
 
 async def ids(journal: Journal, **query: object) -> list[str]:
     """What a page of the quarantine holds."""
-    return [one.id for one in await journal.quarantined(RefusedQuery(**query))]  # type: ignore[arg-type] # filters
+    return [one.id for one in await journal.quarantined(RefusedQuery(**query))]  # type: ignore[arg-type]  # filters
 
 
 async def test_a_refused_request_comes_back_as_it_was(journal: Journal, time: Time) -> None:

@@ -228,7 +228,7 @@ async def test_a_cancelled_claim_gives_everything_back(journal: Journal, time: T
             await journal.ping()
             await journal.ping()
         else:
-            claims = (await task).claims  # type: ignore[attr-defined] # a Batch
+            claims = (await task).claims  # type: ignore[attr-defined]  # a Batch
             await journal.settle([settlement(claim, State.PENDING, due=time.wall) for claim in claims])
         assert journal.counts() == {("slack", State.PENDING): 9}
 

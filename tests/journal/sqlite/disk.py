@@ -20,7 +20,7 @@ class Disk(apsw.VFS):
         self.synced: Callable[[str], None] = lambda _file: None
         super().__init__(name, "")
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "File":  # noqa: N802 - apsw's name
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "File":  # noqa: N802  # apsw's name
         """Open a file of the real disk."""
         return File(self, name, flags)
 
@@ -40,17 +40,17 @@ class File(apsw.VFSFile):
         self._suffix = (path or "").rpartition(".")[2]
         super().__init__("", name, flags)
 
-    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802  # apsw's name
         """Read, unless there is trouble."""
         self._disk.before("read", self._suffix)
         return super().xRead(amount, offset)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  # apsw's name
         """Write, unless there is trouble."""
         self._disk.before("write", self._suffix)
         super().xWrite(data, offset)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802 - apsw's name
+    def xSync(self, flags: int) -> None:  # noqa: N802  # apsw's name
         """Sync, unless there is trouble."""
         self._disk.before("sync", self._suffix)
         super().xSync(flags)
