@@ -9,13 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from router.calling import called
 from router.errors import Rejected, Undecodable
 from router.event import Event
 from router.sources import samples
 from router.sources.source import Source
-from router.spelling import near
-
-_FILES = "write a file, - for standard input, or a sample (visual-router send --list)"
+from router.spelling import closest, near
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -28,9 +27,12 @@ class Body(msgspec.Struct, frozen=True):
 def read_body(name: str, sources: Mapping[str, Source], source: str | None = None) -> Body:
     """The body of that name: `-`, a file, `<provider>/<sample>`, or a sample's name alone.
 
+    With `source`, a sample is one of its provider's.
+
     Raises:
         Rejected: there is none.
     """
+    providers = {named(sources, source).provider} if source else {each.provider for each in sources.values()}
     if name == "-":
         return Body(sys.stdin.buffer.read())
     path = Path(name)
@@ -38,10 +40,8 @@ def read_body(name: str, sources: Mapping[str, Source], source: str | None = Non
         try:
             return Body(path.read_bytes())
         except OSError as error:
-            raise Rejected(f"'{name}' cannot be read: {error.strerror}", _FILES) from None
-    return _sample(
-        name, {sources[source].provider} if source else {each.provider for each in sources.values()}
-    )
+            raise Rejected(f"'{name}' cannot be read: {error.strerror}", _files()) from None
+    return _sample(name, providers)
 
 
 def source_for(sources: Mapping[str, Source], name: str | None, body: Body) -> Source:
@@ -51,9 +51,16 @@ def source_for(sources: Mapping[str, Source], name: str | None, body: Body) -> S
         Rejected: there is no such source, or none can be told from the others.
     """
     if name is not None:
-        if name not in sources:
-            raise Rejected(f"no source is called '{name}'", near(name, sources, "sources"))
-        return sources[name]
+        chosen = named(sources, name)
+        if body.provider not in (None, chosen.provider):
+            fitting = [each.name for each in sources.values() if each.provider == body.provider]
+            raise Rejected(
+                f"this is a sample of {body.provider}, and source '{name}' reads {chosen.provider}",
+                f"name a source of {body.provider}: {', '.join(fitting)}"
+                if fitting
+                else f"take a sample of {chosen.provider}: {called()} send --list",
+            )
+        return chosen
     able = [each for each in sources.values() if body.provider in (None, each.provider)]
     if len(able) > 1 and body.provider is None:
         able = [each for each in able if decode(each, body.raw, 0.0).kind != "unknown"]
@@ -70,6 +77,13 @@ def source_for(sources: Mapping[str, Source], name: str | None, body: Body) -> S
     )
 
 
+def named(sources: Mapping[str, Source], name: str) -> Source:
+    """The source of that name; `Rejected` says which there are."""
+    if name not in sources:
+        raise Rejected(f"no source is called '{name}'", near(name, sources, "sources"))
+    return sources[name]
+
+
 def decode(source: Source, raw: bytes, now: float) -> Event:
     """The event in a body, as the source reads it; a body that no source takes is `Rejected`."""
     try:
@@ -81,11 +95,25 @@ def decode(source: Source, raw: bytes, now: float) -> Event:
 def _sample(name: str, providers: set[str]) -> Body:
     """A sample of that name; without a provider in it, of the first one that has it."""
     provider, slash, sample = name.partition("/")
-    asked = [(provider, sample)] if slash else [(each, name) for each in sorted(providers)]
-    refusals = []
-    for each, wanted in asked:
+    if not provider or "." in name or "/" in sample:
+        raise Rejected(f"there is no file '{name}'", _files())
+    if slash:
         try:
-            return Body(samples.load(each, wanted), each)
+            return Body(samples.load(provider, sample), provider)
         except ValueError as error:
-            refusals.append(str(error))
-    raise Rejected(f"no file '{name}', and {'; '.join(refusals)}", _FILES)
+            raise Rejected(f"there is no file '{name}', and {error}", _files()) from None
+    for each in sorted(providers):
+        try:
+            return Body(samples.load(each, name), each)
+        except ValueError:
+            continue
+    known = (each.partition("/") for each in samples.names())
+    guess = closest(name, [each[2] for each in known if each[0] in providers])
+    meant = "" if guess is None else f"; did you mean '{guess}'?"
+    raise Rejected(
+        f"there is no file '{name}', and no sample of {' or '.join(sorted(providers))}{meant}", _files()
+    )
+
+
+def _files() -> str:
+    return f"write a file, - for standard input, or a sample ({called()} send --list)"

@@ -6,10 +6,12 @@ Must stay cheap to import: `--help` loads it.
 import os
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TypeVar
 
 import click
 
+from router.calling import called
 from router.errors import Rejected
 
 VARIABLE = "VISUAL_ROUTER_CONFIG"
@@ -54,6 +56,13 @@ def config_path(ctx: click.Context) -> str:
         f"no configuration: ${VARIABLE} is not set, and neither ./{PLACES[0]} nor {PLACES[1]} exists",
         "name one with --config FILE",
     )
+
+
+def again() -> str:
+    """How to call this program again for the same configuration: what a line to paste begins with."""
+    ctx = click.get_current_context(silent=True)
+    given: str | None = None if ctx is None else ctx.meta.get(_KEY)
+    return called() if given is None else f"{called()} --config {quote(given)}"
 
 
 def _remember(ctx: click.Context, _: click.Parameter, value: str | None) -> None:

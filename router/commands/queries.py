@@ -12,6 +12,7 @@ from router.commands.options import config_option, json_option
 from router.commands.terminal import show as show_answer
 from router.commands.terminal import waiting
 from router.delivery import State
+from router.errors import Rejected
 from router.event import KINDS, STATUSES
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -76,6 +77,8 @@ def show(ctx: click.Context, id_: str, *, today: bool, as_json: bool) -> None:
     Of an event: its fields, what each rule said under the rules of its hour, its deliveries with every
     attempt, and its body as the provider sent it.
     """
+    if not id_.startswith(("evt_", "dlv_")):
+        raise Rejected(f"'{id_}' is no id", "ids begin with evt_ or dlv_: events and deliveries list them")
     client = reach(ctx)
     if id_.startswith("dlv_"):
         raw = client.get(f"/deliveries/{quoted(id_)}")

@@ -11,7 +11,7 @@ from router.admin.answers import Refusal
 from router.client import Answer, exchange
 from router.commands.bodies import read_body, source_for
 from router.commands.daemon import known, quoted
-from router.commands.options import config_option, config_path, json_option
+from router.commands.options import again, config_option, config_path, json_option
 from router.commands.terminal import print_json, read
 from router.config.load import load
 from router.errors import Rejected
@@ -25,9 +25,9 @@ _HIGHEST = 1_000_000_000
 
 _FIXES = {
     401: "the router has another secret or token, or allow_from keeps this host out",
-    404: "the running router knows no such source: visual-router reload",
+    404: "the running router knows no such source: {again} reload",
     429: "the source is over its rate; try again later",
-    503: "the router cannot commit now; visual-router status says why",
+    503: "the router cannot commit now; {again} status says why",
 }
 
 
@@ -70,10 +70,10 @@ def send(ctx: click.Context, source: str | None, event: str | None, *, listing: 
     if as_json:
         print_json(answer.body)
         return
-    again = ", a duplicate: it was there already" if receipt.duplicate else ""
-    click.echo(f"{receipt.id} accepted by {chosen.name}{again}")
+    known_already = ", a duplicate: it was there already" if receipt.duplicate else ""
+    click.echo(f"{receipt.id} accepted by {chosen.name}{known_already}")
     if sys.stdout.isatty():
-        click.echo(f"what becomes of it: visual-router show {receipt.id}")
+        click.echo(f"what becomes of it: {again()} show {receipt.id}")
 
 
 def _post(source: Source, raw: bytes, listen: Listen, config: str) -> Answer:
@@ -93,7 +93,7 @@ def _refusal(answer: Answer, source: str) -> Rejected:
         error = "not an answer of visual-router"
     # Whatever the status says about the request, the command was used as it should be.
     message = f"'{source}' answered {answer.status}: {error}"
-    return Rejected(message, _FIXES.get(answer.status, ""), 502)
+    return Rejected(message, _FIXES.get(answer.status, "").format(again=again()), 502)
 
 
 def _list(*, as_json: bool) -> None:

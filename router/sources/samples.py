@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 
 from router.event import decode_object
 from router.sources import SOURCES
-from router.spelling import meant
+from router.spelling import closest
 
 
 def names() -> list[str]:
@@ -21,7 +21,7 @@ def load(provider: str, name: str) -> bytes:
     """The body of a sample; a vendor's name of an event stands for one of its samples, a pending one if any.
 
     Raises:
-        ValueError: there is no such sample; the message says which there are.
+        ValueError: there is no such sample; the message says which was meant, if one is close.
     """
     if provider not in SOURCES:
         raise ValueError(f"'{provider}' is not a provider; there are {', '.join(SOURCES)}")
@@ -31,8 +31,9 @@ def load(provider: str, name: str) -> bytes:
     of_event = _of_event(provider, name)
     if of_event is not None:
         return of_event
-    hint = meant(name, known, f"there are {', '.join(known)}")
-    raise ValueError(f"'{name}' is not a sample of {provider}; {hint}")
+    guess = closest(name, known)
+    hint = "" if guess is None else f"; did you mean '{guess}'?"
+    raise ValueError(f"'{name}' is not a sample of {provider}{hint}")
 
 
 def fresh(provider: str, body: bytes, number: int) -> bytes:

@@ -111,7 +111,7 @@ async def test_show_of_what_is_not_there(session: Session) -> None:
         "error: no event 'evt_0000000000001'\n  fix: it may be older than journal.keep\n"
     )
     assert slip.stderr == (
-        "error: '../status' is no id\n  fix: an id here is evt_ and 13 letters and digits\n"
+        "error: '../status' is no id\n  fix: ids begin with evt_ or dlv_: events and deliveries list them\n"
     )
 
 

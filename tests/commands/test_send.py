@@ -1,9 +1,12 @@
 """`send`: a provider's event, posted as that provider would post it."""
 
 import json
+import os
 import socket
+import sys
 import threading
 
+import anyio
 import pytest
 
 from router.config.load import load
@@ -66,6 +69,20 @@ async def test_the_same_sample_again_is_no_duplicate(session: Session) -> None:
     assert fourth.stdout == f"{third['id']} accepted by web, a duplicate: it was there already\n"
 
 
+async def test_what_to_do_next_can_be_pasted(session: Session) -> None:
+    """At a terminal: the configuration that was named is named in it, too."""
+    reader, terminal = os.openpty()
+    words = ["send", "v2-build-pending", "--config", str(session.config)]
+    await anyio.run_process([sys.executable, "-m", "router", *words], stdout=terminal)
+    os.close(terminal)
+    first, second = os.read(reader, 65_536).decode().splitlines()
+    os.close(reader)
+
+    assert second == (
+        f"what becomes of it: python -m router --config {session.config} show {first.partition(' ')[0]}"
+    )
+
+
 async def test_another_secret_than_the_daemons_is_told(session: Session) -> None:
     """401, and where to look."""
     await use(session, {**ENV, "SECRET": "another"})
@@ -86,7 +103,7 @@ async def test_a_source_that_the_daemon_does_not_know_is_told(session: Session) 
 
     assert result.stderr == (
         "error: 'shop' answered 404: not found\n"
-        "  fix: the running router knows no such source: visual-router reload\n"
+        f"  fix: the running router knows no such source: visual-router --config {session.config} reload\n"
     )
 
 

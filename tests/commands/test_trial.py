@@ -104,33 +104,52 @@ def test_the_source_is_told_by_the_body_where_only_one_understands_it(shell: She
     )
 
 
+FILES = "write a file, - for standard input, or a sample (visual-router send --list)"
+
+
 @pytest.mark.parametrize(
     ("words", "error", "fix"),
     [
         (["--source", "wbe", "-"], "no source is called 'wbe'", "did you mean 'web'?"),
-        (
-            ["--source", "web", "none.json"],
-            "no file 'none.json', and 'none.json' is not a sample of chromatic; ",
-            "write a file, - for standard input, or a sample (visual-router send --list)",
-        ),
+        (["--source", "wbe", "none.json"], "no source is called 'wbe'", "did you mean 'web'?"),
+        (["--source", "wbe", "v2-build-pending"], "no source is called 'wbe'", "did you mean 'web'?"),
+        (["--source", "web", "none.json"], "there is no file 'none.json'", FILES),
+        (["--source", "web", "/none"], "there is no file '/none'", FILES),
+        (["--source", "web", "a/b/c"], "there is no file 'a/b/c'", FILES),
+        (["--source", "web", "."], "there is no file '.'", FILES),
         (
             ["--source", "web", "percy/none"],
-            "no file 'percy/none', and 'none' is not a sample of percy; ",
-            "write a file, - for standard input, or a sample (visual-router send --list)",
+            "there is no file 'percy/none', and 'none' is not a sample of percy",
+            FILES,
         ),
         (
             ["none/none"],
-            "no file 'none/none', and 'none' is not a provider; there are chromatic, percy, happo",
-            "write a file, - for standard input, or a sample (visual-router send --list)",
+            "there is no file 'none/none', and 'none' is not a provider; there are chromatic, percy, happo",
+            FILES,
+        ),
+        (["none"], "there is no file 'none', and no sample of chromatic or percy", FILES),
+        (
+            ["--source", "web", "v2-build-passd"],
+            "there is no file 'v2-build-passd', and no sample of chromatic; did you mean 'v2-build-passed'?",
+            FILES,
+        ),
+        (
+            ["--source", "percy", "chromatic/v2-build-pending"],
+            "this is a sample of chromatic, and source 'percy' reads percy",
+            "name a source of chromatic: web, shop",
+        ),
+        (
+            ["--source", "percy", "happo/comparison"],
+            "this is a sample of happo, and source 'percy' reads percy",
+            "take a sample of percy: visual-router send --list",
         ),
     ],
 )
 def test_a_slip_in_what_to_try_is_told(shell: Shell, words: list[str], error: str, fix: str) -> None:
     """With what was meant, or what there is."""
-    first, second = shell.run("explain", *words, code=2, stdin=BUILD).stderr.splitlines()
+    told = shell.run("explain", *words, code=2, stdin=BUILD).stderr
 
-    assert first.startswith(f"error: {error}")
-    assert second == f"  fix: {fix}"
+    assert told == f"error: {error}\n  fix: {fix}\n"
 
 
 def test_a_body_that_no_source_takes_is_told(shell: Shell) -> None:

@@ -134,14 +134,10 @@ def test_an_unknown_sample_is_refused_with_the_nearest_one() -> None:
     assert str(caught.value) == "'build_finish' is not a sample of percy; did you mean 'build_finished'?"
 
 
-def test_an_unknown_sample_like_no_other_is_refused_with_all_of_them() -> None:
-    """Then the list helps."""
-    expected = ", ".join(name.removeprefix("happo/") for name in NAMES if name.startswith("happo/"))
-
-    with pytest.raises(ValueError, match=r"^'zzz' is not a sample of happo; ") as caught:
+def test_an_unknown_sample_like_no_other_is_refused_without_a_guess() -> None:
+    """How to list them is the caller's to say."""
+    with pytest.raises(ValueError, match=r"^'zzz' is not a sample of happo$"):
         samples.load("happo", "zzz")
-
-    assert str(caught.value) == f"'zzz' is not a sample of happo; there are {expected}"
 
 
 def test_an_unknown_provider_is_refused() -> None:
