@@ -152,7 +152,9 @@ class Api:
     async def events(self, request: web.Request) -> web.Response:
         """A page of events."""
         query, oldest = event_query(request.query), since(request.query, self._clock.now())
-        found = await self._journal.events(msgspec.structs.replace(query, limit=query.limit + 1))
+        found = await self._journal.events(
+            msgspec.structs.replace(query, limit=query.limit + 1, since=oldest)
+        )
         page = [event for event in found[: query.limit] if oldest is None or event.received_at >= oldest]
         more = len(found) > query.limit and len(page) == query.limit
         return answer(EventPage([EventRow.of(event) for event in page], page[-1].id if more else None))

@@ -61,7 +61,8 @@ class SinkMark(msgspec.Struct, frozen=True, kw_only=True):
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Filters for `events`: equality per field; `text` in title, branch, author, commit, build or project.
 
-    Newest first; `before` is the id of the last event of the page before.
+    Newest first; `before` is the id of the last event of the page before; nothing older than `since` (seconds
+    since 1970) has to be looked at, though some of it may be found.
     """
 
     source: str | None = None
@@ -71,6 +72,7 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     branch: str | None = None
     project: str | None = None
     text: str | None = None
+    since: float | None = None
     before: str | None = None
     limit: int = 50
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import apsw
 
-from router.clock import id_text
+from router.clock import first_id_at, id_text
 from router.delivery import Attempt, Delivery, Route, State
 from router.errors import Unknown
 from router.event import Event
@@ -63,11 +63,13 @@ def _containing(text: str) -> str:
     return f"%{text}%"
 
 
-def _window(query: EventQuery, before: int, limit: int, cursor: apsw.Cursor) -> tuple[list[Event], int]:
+def _window(
+    query: EventQuery, before: int, oldest: int, limit: int, cursor: apsw.Cursor
+) -> tuple[list[Event], int]:
     """A page out of the next so many events, and where the following ones begin; 0: there are none."""
     end = cursor.execute(_SQL["window"], (before, _WINDOW)).fetchall()
-    after = cast(int, end[0][0]) if end else 0
-    return _events(query, before, after, limit, cursor), after
+    after = max(oldest, cast(int, end[0][0]) if end else 0)
+    return _events(query, before, after, limit, cursor), after if after > oldest else 0
 
 
 def _event(number: int, cursor: apsw.Cursor) -> Judged | None:
@@ -149,12 +151,14 @@ class SqliteArchive(Side):
     async def events(self, query: EventQuery) -> list[Event]:
         """See `Archive.events`. What no index serves reads window by window, so that no read lasts long."""
         before = _border(event_number, query.before)
+        # An event is received before it gets its id.
+        oldest = 0 if query.since is None else min(first_id_at(query.since), _NEWEST)
         if query.text is None and (query.branch is not None or not any(_wanted(query))):
-            return await self._store.reader.read(partial(_events, query, before, 0, query.limit))
+            return await self._store.reader.read(partial(_events, query, before, oldest, query.limit))
         page: list[Event] = []
         while before and len(page) < query.limit:
             room = query.limit - len(page)
-            found, before = await self._store.reader.read(partial(_window, query, before, room))
+            found, before = await self._store.reader.read(partial(_window, query, before, oldest, room))
             page += found
         return page
 

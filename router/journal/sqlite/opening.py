@@ -27,8 +27,8 @@ from router.journal.sqlite.store import Opened, Store
 from router.journal.sqlite.upkeep import SqliteUpkeep
 
 _SQL = statements("opening")
-# Older ones can corrupt a file in WAL mode when two connections are at work (sqlite.org/wal.html, "WAL-
-# reset bug").
+# Older ones can corrupt a file in WAL mode when two connections are at work (sqlite.org/wal.html, the bug
+# of the WAL's reset).
 _OLDEST_SQLITE = "3.51.3"
 _PATIENCE_MS = 1000
 _CACHE_KIB = 8192

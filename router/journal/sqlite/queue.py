@@ -135,9 +135,10 @@ def _finish(number: int, settlement: Settlement, now: float, moves: Moves, curso
     for event, sink, rule, due, created_at, crashes, thread in found:
         cursor.execute(
             _SQL["insert_settled"],
-            (number, event, sink, rule, settlement.state, due, created_at, settlement.claim,
-            settlement.failures,
-             crashes, settlement.reason, now),
+            (
+                number, event, sink, rule, settlement.state, due, created_at, settlement.claim,
+                settlement.failures, crashes, settlement.reason, now,
+            ),
         )  # fmt: skip
         if settlement.state is State.DELIVERED and thread is not None:
             cursor.execute(_SQL["follow"], (sink, thread, event))

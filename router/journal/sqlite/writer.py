@@ -77,7 +77,7 @@ class Writer:
         self._connection = connection
         self._cursor = connection.cursor()
         self._applied = applied
-        self._told = ended
+        self._ended = ended
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
@@ -86,8 +86,7 @@ class Writer:
         self._pages = 0
         self._copy_at = _CHECKPOINT
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        # Own checkpoints instead of automatic ones: those hide a failed sync, and answers would wait for
-        # them.
+        # Own checkpoints instead of automatic ones: those hide a failed sync, and hold up answers.
         connection.set_wal_hook(self._count_pages)
         self._thread.start()
 
@@ -136,8 +135,7 @@ class Writer:
                 self._post(self._answer, batch)
                 self._checkpoint()
         finally:
-            # A fault of our own passes through, so that its traceback is seen; nobody may wait for ever for
-            # it.
+            # A fault of our own passes through, so that its traceback is seen; nobody may wait for it.
             if self._next is not None:
                 batch.append(self._next)
             if batch:
@@ -265,7 +263,7 @@ class Writer:
             else:
                 future.set_result(written.result)
         if self.broken:
-            self._told()
+            self._ended()
 
     def _take_back(self, item: _Item) -> None:
         if item.written is not None and item.written.undo is not None:

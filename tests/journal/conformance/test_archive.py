@@ -70,6 +70,21 @@ async def test_text_is_taken_literally(journal: Journal, time: Time, text: str) 
     assert [wanted.id] == await _ids(journal, EventQuery(text=text))
 
 
+@pytest.mark.parametrize("text", [None, "build"], ids=["all", "search"])
+async def test_what_is_older_than_asked_for_is_not_looked_at(
+    journal: Journal, time: Time, text: str | None
+) -> None:
+    """From the very moment on; a border beyond all times finds nothing, one before them everything."""
+    old = await recorded(journal, time, title="build 1")
+    time.pass_by(60)
+    new = await recorded(journal, time, title="build 2")
+
+    assert [new.id] == await _ids(journal, EventQuery(text=text, since=time.wall))
+    assert [new.id, old.id] == await _ids(journal, EventQuery(text=text, since=time.wall - 60))
+    assert [new.id, old.id] == await _ids(journal, EventQuery(text=text, since=-1e12))
+    assert await _ids(journal, EventQuery(text=text, since=1e12)) == []
+
+
 async def test_a_text_search_goes_through_all_events(journal: Journal, time: Time) -> None:
     """Pages work as without a text, and an exhausted search ends."""
     events = [(await recorded(journal, time, title=f"{number % 2}")).id for number in range(9)]
