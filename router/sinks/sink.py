@@ -4,6 +4,7 @@ A sink *is* its YAML section: one frozen struct, fields are keys, methods are be
 by itself: that goes through the `Transport` it is handed.
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Protocol, Self
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -162,9 +164,8 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The answer without our secrets: a service may echo what it was sent."""
         body = reply.body
         for value in _revealed(self):
-            # The whole, and any part of it that is long enough to be the token in a header or a URL.
-            for part in (value, *(part for part in re.split(r"[\s/?&=]+", value) if len(part) >= 16)):
-                body = body.replace(part.encode(), "…".encode())
+            for echo in _echoes(value):
+                body = body.replace(echo.encode("utf-8", "surrogateescape"), "…".encode())
         return msgspec.structs.replace(reply, body=body)
 
 
@@ -238,6 +239,22 @@ def _spelled(value: object) -> object:
             return [_spelled(each) for each in value]
         case _:
             return value
+
+
+def _echoes(value: str) -> Iterator[str]:
+    """How a service may say a secret back: whole or in parts, escaped, or as the header it became.
+
+    A part counts if it is long enough to be the token in a header or a URL.
+    """
+    user = urlsplit(value) if "://" in value else None
+    if user is not None and user.password is not None:
+        pair = f"{unquote(user.username or '')}:{unquote(user.password)}"
+        yield base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode()
+        yield from (pair, user.netloc.rpartition("@")[0])
+    for part in (value, *(part for part in re.split(r"[\s/?&=:@]+", value) if len(part) >= 16)):
+        yield part
+        yield quote(part, safe="", errors="surrogateescape")
+        yield part.replace("/", r"\/")
 
 
 def _revealed(value: object) -> Iterator[str]:

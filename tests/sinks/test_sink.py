@@ -7,18 +7,48 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.delivery import Delivered
-from router.secret import Secret
+from router.secret import Secret, Url
 from router.sinks.sink import Flaw, Reply, Sink, excerpt, fingerprint, judge_status, retry_after
 from router.sinks.slack import Slack
 from router.sinks.webhook import Webhook
 from router.template.template import Template
-from tests.sinks.samples import NOW, delivery, one_of, reply, sample
+from tests.sinks.samples import NOW, Answers, delivery, one_of, reply, sample
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_every_success_is_a_delivery(status: int) -> None:
     """By default the body says nothing."""
     assert judge_status(reply(status, b"whatever"), NOW) == Delivered()
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        "Basic bWU6aC91dHM=",  # what the user and the password became
+        "me:h/uts",
+        "me:h%2Futs@ci.example.com",
+        "c4n4ry/rest+of/the-path",
+        "c4n4ry%2Frest%2Bof%2Fthe-path",
+        r"c4n4ry\/rest+of\/the-path",
+        "by-name",
+        "umläut\udcff-in-latin",
+    ],
+)
+async def test_no_encoding_brings_a_secret_back(echoed: str) -> None:
+    """A service may quote a header, a path or a password as it is, or in the manner of URLs or JSON."""
+    url = Url("env:URL", "https://me:h%2Futs@ci.example.com/long-enough-to-be-a-token?k=v")
+    headers: dict[str, str | Secret] = {
+        "X-A": Secret("env:A", "c4n4ry/rest+of/the-path"),
+        "X-B": Secret("env:B", "by-name"),
+        "X-C": Secret("env:C", "umläut\udcff-in-latin"),
+    }
+    body = f"you sent '{echoed}'".encode("utf-8", "surrogateescape")
+
+    result = await Webhook(url=url, headers=headers).send(
+        sample(), delivery(), Answers(reply(400, body)), NOW
+    )
+
+    assert result.excerpt in ("you sent '…'", "you sent 'Basic …'", "you sent '…@ci.example.com'")
 
 
 @pytest.mark.parametrize(
