@@ -84,6 +84,7 @@ class Writer:
         self._closing = False
         self._next: _Item | None = None
         self._pages = 0
+        self._made_room = False
         self._copy_at = _CHECKPOINT
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         # Own checkpoints instead of automatic ones: those hide a failed sync, and hold up answers.
@@ -209,6 +210,18 @@ class Writer:
         for item in batch:
             item.written = None
             item.error = JournalBroken(self.broken) if self.broken else fault(error)
+        if isinstance(error, apsw.FullError):
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """On a full disk: what the log holds may fit into the main file, and then its own room is free again.
+
+        Deliveries under way can be settled so. Once until something was written: else a flood of requests
+        would keep a full disk busy.
+        """
+        if not self._made_room:
+            self._made_room = True
+            self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _judge(self, error: apsw.Error) -> None:
         meaning = fault(error)
@@ -219,6 +232,7 @@ class Writer:
 
     def _count_pages(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._pages = pages
+        self._made_room = False
         return apsw.SQLITE_OK
 
     def _checkpoint(self) -> None:

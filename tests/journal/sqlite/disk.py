@@ -10,7 +10,7 @@ class Disk(apsw.VFS):
     """`trouble(operation, file)` is asked before each `write`, `sync` and `read`; it raises or lets it pass.
 
     `calls` lists what was written and synced: pairs of the operation and the file's suffix (`db`, `db-wal`).
-    `synced` is called with the suffix after each sync.
+    `synced` is called with the suffix after each sync. `room` bounds the size of files, in bytes by suffix.
     """
 
     def __init__(self, name: str) -> None:
@@ -18,6 +18,7 @@ class Disk(apsw.VFS):
         self.calls: list[tuple[str, str]] = []
         self.trouble: Callable[[str, str], None] = lambda _operation, _file: None
         self.synced: Callable[[str], None] = lambda _file: None
+        self.room: dict[str, int] = {}
         super().__init__(name, "")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "File":  # noqa: N802  # apsw's name
@@ -48,6 +49,8 @@ class File(apsw.VFSFile):
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  # apsw's name
         """Write, unless there is trouble."""
         self._disk.before("write", self._suffix)
+        if offset + len(data) > self._disk.room.get(self._suffix, offset + len(data)):
+            raise apsw.exception_for(apsw.SQLITE_FULL)
         super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:  # noqa: N802  # apsw's name

@@ -11,10 +11,14 @@ from router.delivery import State
 from router.errors import JournalBroken, JournalError, JournalUnavailable
 from router.journal.journal import EventQuery, Journal
 from router.journal.sqlite import open_sqlite
-from tests.journal.backends import Time, claimed, recorded
+from tests.journal.backends import Time, claimed, recorded, settlement
 from tests.journal.sqlite.disk import Disk, failing, no_trouble
 
 _WAL_WRITE, _WAL_SYNC = ("write", "db-wal"), ("sync", "db-wal")
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 async def _errors(journal: Journal, time: Time, count: int) -> list[JournalError]:
@@ -128,6 +132,29 @@ async def test_a_failed_sync_while_the_log_is_copied_breaks_the_journal_too(
         assert (
             journal.broken == "a sync of the journal failed: SQLITE_IOERR_FSYNC; what is on disk is unknown"
         )
+
+
+async def test_on_a_full_disk_deliveries_go_on_in_the_room_of_the_log(
+    path: Path, time: Time, disk: Disk
+) -> None:
+    """What needs no new page is written: the log is copied and starts over, as often as it takes."""
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        await recorded(journal, time, "slack")
+    disk.room = {"db": len(_content(path)), "db-wal": 100_000}
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        refused = 0
+        for _ in range(100):
+            try:
+                claim = await claimed(journal, "slack")
+                await journal.settle([settlement(claim, State.PENDING, due=time.wall)])
+            except JournalUnavailable:
+                refused += 1
+                if journal.counts() == {("slack", State.IN_FLIGHT): 1}:
+                    await journal.settle([settlement(claim, State.PENDING, due=time.wall)])
+        with pytest.raises(JournalUnavailable):
+            await recorded(journal, time, "slack", payload=bytes(200_000))
+
+    assert 0 < refused < 50
 
 
 async def test_a_full_disk_while_the_log_is_copied_is_not_the_end(path: Path, time: Time, disk: Disk) -> None:
