@@ -23,13 +23,15 @@ Progress = Callable[[str], None]
 
 TROUBLED = {"shaky": "failing", "slow": "slow", "torn": "torn", "busy": "busy"}
 HONEST = {"shaky": "failing", "slow": "slow"}
-_PATIENCE = 120.0
 _PAGE = 500
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much: rounds or seconds, whichever ends first; the seed; another package than the one here."""
+    """How much: rounds or seconds, whichever ends first; the seed; another package than the one here.
+
+    `patience`: seconds without progress after which what is still open counts as lost sight of.
+    """
 
     rounds: int
     seconds: float
@@ -37,6 +39,7 @@ class Plan:
     pace: float = 150.0
     connections: int = 16
     package: Path | None = None
+    patience: float = 120.0
 
 
 @dataclass
@@ -104,7 +107,7 @@ class Stage:
     def _drained(self) -> State:
         """Wait until nothing is open, or nothing moves any more; returns what the router then says."""
         best, moved = -1, time.monotonic()
-        while time.monotonic() < moved + _PATIENCE:
+        while time.monotonic() < moved + self.plan.patience:
             sinks = self.router.ask("/sinks")["sinks"]
             left = sum(sink["pending"] + sink["in_flight"] for sink in sinks)
             if left == 0:

@@ -180,12 +180,12 @@ class Router:
         try:
             connection.request(method, f"/api/v1{path}")
             answer = connection.getresponse()
-            document = json.loads(answer.read())
+            body = answer.read()
         finally:
             connection.close()
         if answer.status != 200:
-            raise Ended(f"the admin API answered {answer.status} to {path}: {document}")
-        return document
+            raise Ended(f"the admin API answered {answer.status} to {path}: {body.decode()}")
+        return json.loads(body)
 
     def _ended(self) -> Ended:
         self._read_log()

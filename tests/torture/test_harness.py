@@ -1,0 +1,59 @@
+"""The harness can fail: copies of the package, each with one deliberate fault that the oracle must name."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.torture.report import table
+from tests.torture.scenarios import SCENARIOS, Plan
+from tests.torture.supervisor import ROOT
+
+# Acknowledged while the commit is still under way, on a disk that takes its time.
+_ACK_BEFORE_COMMIT = (
+    "journal/sqlite/writer.py",
+    '        cursor.execute("COMMIT")\n        return True\n',
+    "        import time\n"
+    "        self._post(self._answer, batch)\n"
+    "        time.sleep(0.05)\n"
+    '        cursor.execute("COMMIT")\n'
+    "        batch.clear()\n"
+    "        return True\n",
+)
+_NAIVE_DRAIN = ("app.py", "await server.drain()", "server.drain")
+_NO_RECOVERY = (
+    "journal/sql/sqlite/opening.sql",
+    "SET state = 'pending', crashes",
+    "SET state = 'in_flight', crashes",
+)
+_BODY_ENCODED_AGAIN = (
+    "sinks/envelope.py",
+    '"payload": msgspec.Raw(event.payload)',
+    '"payload": msgspec.json.decode(event.payload)',
+)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("scenario", "fault", "shown"),
+    [
+        ("crashes", _ACK_BEFORE_COMMIT, "lost"),
+        ("crashes", _NO_RECOVERY, "limbo"),
+        ("restarts", _NAIVE_DRAIN, "reset"),
+        ("faults", _BODY_ENCODED_AGAIN, "corrupt"),
+    ],
+    ids=["acknowledged before the commit", "forgotten in flight", "naive drain", "body encoded again"],
+)
+def test_a_deliberate_fault_is_found(
+    tmp_path: Path, scenario: str, fault: tuple[str, str, str], shown: str
+) -> None:
+    """The oracle names it."""
+    path, right, wrong = fault
+    shutil.copytree(ROOT / "router", tmp_path / "router", ignore=shutil.ignore_patterns("__pycache__"))
+    text = (tmp_path / "router" / path).read_text("utf-8")
+    assert right in text, f"the fault no longer fits {path}"
+    (tmp_path / "router" / path).write_text(text.replace(right, wrong), "utf-8")
+
+    report = SCENARIOS[scenario](Plan(rounds=8, seconds=8, package=tmp_path, patience=5), lambda _: None)
+
+    assert shown in report.violations, table(report)

@@ -1,0 +1,113 @@
+"""The oracle: one made-up account for each class."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.torture.oracle import Arrived, Bounds, Posted, State, judge
+from tests.torture.rules import SINKS, expected
+from tests.torture.workload import sent
+
+SEED = 3
+# An event that exactly one sink expects.
+NUMBER = next(n for n in range(1, 100) if expected(sent(SEED, n)) == {"steady"})
+EVENT = sent(SEED, NUMBER)
+ACK = Posted(1.0, 1.1, NUMBER, "ack", 202, "evt_1", False)
+TAKEN = Arrived(1.2, "steady", "dlv_1", 1, 1, "evt_1", NUMBER, EVENT.digest, True, "200")
+STORED = [("evt_1", NUMBER)]
+CRASHES = Bounds(connections_break=True, duplicates_per_end=1)
+
+
+def found(
+    posted: list[Posted], arrived: list[Arrived], state: State | None = None, bounds: Bounds | None = None
+) -> set[str]:
+    """The classes that were violated."""
+    verdict = judge(SEED, posted, arrived, state or State(STORED), bounds or Bounds())
+    return set(verdict.violations)
+
+
+def test_an_event_that_arrived_where_it_should_is_no_violation() -> None:
+    """Acknowledged, stored, delivered once."""
+    verdict = judge(SEED, [ACK], [TAKEN], State(STORED), Bounds())
+
+    assert not verdict.violations
+    assert (verdict.counts["acknowledged"], verdict.counts["delivered"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        (State([]), {"lost", "unexpected"}),
+        (State([("evt_2", NUMBER)]), {"lost", "unexpected"}),
+        (State([*STORED, ("evt_2", NUMBER)]), {"double-stored"}),
+        (State([*STORED, ("evt_2", None)]), {"unexpected"}),
+        (State(STORED, dead=[("dlv_1", "poison")]), {"dead"}),
+        (State(STORED, open=[("dlv_1", "pending")]), {"limbo"}),
+    ],
+)
+def test_what_the_router_says_at_the_end_is_held_against_the_acknowledgements(
+    state: State, shown: set[str]
+) -> None:
+    """Lost, stored twice, stored out of nothing, set aside, left lying."""
+    assert found([ACK], [TAKEN], state) == shown
+
+
+@pytest.mark.parametrize(
+    ("arrived", "shown"),
+    [
+        ([], {"undelivered"}),
+        ([TAKEN._replace(answer="500")], {"undelivered"}),
+        ([TAKEN._replace(digest="another")], {"corrupt"}),
+        ([TAKEN._replace(sound=False)], {"corrupt"}),
+        ([TAKEN, TAKEN._replace(sink="shaky", delivery="dlv_2")], {"unexpected"}),
+        ([TAKEN, TAKEN._replace(number=None, delivery="dlv_2")], {"unexpected"}),
+        ([TAKEN, TAKEN._replace(event_id="evt_2", attempt=2, generation=2)], {"corrupt", "unexpected"}),
+        ([TAKEN, TAKEN._replace(delivery="dlv_2")], {"double-stored"}),
+        ([TAKEN, TAKEN._replace(attempt=2)], {"duplicated"}),
+        ([TAKEN, TAKEN._replace(generation=2)], {"corrupt"}),
+    ],
+)
+def test_what_arrived_is_held_against_the_reference_matcher(arrived: list[Arrived], shown: set[str]) -> None:
+    """Missing, changed, where no rule sends it, twice without a reason, under a number that does not rise."""
+    assert found([ACK], arrived, bounds=replace(CRASHES, duplicates_per_end=16)) == shown
+
+
+def test_a_repeat_after_a_crash_is_bounded_and_without_one_forbidden() -> None:
+    """One per run and sink here; none where every end is orderly."""
+    again = TAKEN._replace(attempt=2, generation=2)
+    other = next(n for n in range(NUMBER + 1, 200) if expected(sent(SEED, n)) == {"steady"})
+    second = TAKEN._replace(delivery="dlv_2", event_id="evt_2", number=other, digest=sent(SEED, other).digest)
+    posted = [ACK, ACK._replace(number=other, event_id="evt_2")]
+    state = State([*STORED, ("evt_2", other)])
+    both = [TAKEN, again, second, second._replace(attempt=2, generation=2)]
+
+    assert found([ACK], [TAKEN, again], bounds=CRASHES) == set()
+    assert found([ACK], [TAKEN, again]) == {"duplicated", "crashes over the bound"}
+    assert found(posted, both, state, CRASHES) == {"crashes over the bound"}
+
+
+@pytest.mark.parametrize("outcome", ["refused", "reset", "timeout", "status"])
+def test_a_sender_that_was_not_answered_is_a_violation(outcome: str) -> None:
+    """Only a kill excuses a reset; nothing excuses a refused connection."""
+    failed = ACK._replace(outcome=outcome, status=503, event_id=None, duplicate=None)
+    shown = "not 202" if outcome == "status" else outcome
+
+    assert found([failed, ACK], [TAKEN]) == {shown}
+    assert found([failed, ACK], [TAKEN], bounds=CRASHES) == (set() if outcome == "reset" else {shown})
+
+
+def test_an_event_that_arrives_though_nobody_was_told_is_recovered() -> None:
+    """The connection broke between commit and answer: welcome, and counted."""
+    posted = [ACK._replace(outcome="reset", status=None, event_id=None, duplicate=None)]
+    verdict = judge(SEED, posted, [TAKEN], State(STORED), CRASHES)
+
+    assert not verdict.violations
+    assert verdict.counts["recovered"] == 1
+
+
+def test_every_sink_is_expected_by_some_event() -> None:
+    """The load reaches every sink and every rule, and some events reach none."""
+    wanted = [expected(sent(SEED, number)) for number in range(1, 300)]
+
+    assert set().union(*wanted) == set(SINKS)
+    assert set() in wanted
