@@ -5,7 +5,6 @@ logic of its own beyond what "start", "reload" and "stop" mean.
 """
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ import structlog
 
 from router import __version__, logs, systemd
 from router.admin.admin import Admin, Reload
+from router.calling import called
 from router.clock import Clock
 from router.config.changes import changes, needing_restart
 from router.config.load import load
@@ -131,8 +131,7 @@ class App:
         log.info("listening", version=__version__, public=public, admin=admin)
         if sys.stderr.isatty() or not systemd.supervised():
             # Standard output belongs to the `log` sink.
-            called = "visual-router" if shutil.which("visual-router") else sys.argv[0]
-            print(welcome(self.config, public, admin, called), file=sys.stderr)  # noqa: T201  # for a person
+            print(welcome(self.config, public, admin, called()), file=sys.stderr)  # noqa: T201  # for a person
         # Also without room for the journal: a restart would not make any, and 503 is better than silence.
         systemd.notify("READY=1")
 

@@ -7,6 +7,8 @@ or configuration. Must not know what a command does.
 
 import importlib
 import os
+import sys
+import traceback
 from typing import Any
 
 import click
@@ -129,5 +131,18 @@ def program(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """The command `visual-router`."""
-    program(prog_name="visual-router")
+    """The command `visual-router`; output that cannot be written is an error as any other."""
+    try:
+        program(prog_name="visual-router")
+    except OSError as error:
+        if not _echoing(error):
+            raise
+        complain(f"the output cannot be written: {(error.strerror or str(error)).lower()}", "")
+        # What is left in the buffer would be tried again, and complained of, at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _echoing(error: OSError) -> bool:
+    """Whether it happened while something was printed."""
+    return list(traceback.walk_tb(error.__traceback__))[-1][0].f_code is click.echo.__code__

@@ -49,11 +49,15 @@ _HELD = {True: "yes", False: "no "}
 
 
 class View(msgspec.Struct, frozen=True):
-    """How a page is shown: at what time, and on how wide a terminal (None: none, shorten nothing)."""
+    """How a page is shown: at what time, and on how wide a terminal (None: none, shorten nothing).
+
+    `program` is how a line to paste begins.
+    """
 
     now: datetime
     cells: int | None = None
     colours: bool = False
+    program: str = "visual-router"
 
     def paint(self, text: str, colour: str) -> str:
         """The text in a colour, where there are any; what it says must not depend on it."""
@@ -72,7 +76,7 @@ def welcome(config: Config, public: str, admin: str, command: str = "visual-rout
     """What `run` tells at its start: where it listens, which URL belongs to which source, what to try.
 
     Without a secret: a token is shown by its place only. `public` and `admin` are the addresses as the
-    listeners give them; `command` is how this program is called, so that the line to try can be pasted.
+    listeners give them; `command` is how this program is called (`calling.called`): the line can be pasted.
     """
     counts = (
         plural(len(config.sources), "source"),
@@ -90,7 +94,7 @@ def welcome(config: Config, public: str, admin: str, command: str = "visual-rout
         grid(["  SOURCE", "TYPE", "POST TO", "SIGNATURE"], hooks, None),
         f"  admin  {admin}  /healthz  /readyz  /metrics  /api/v1/status",
     ]
-    line = _line_to_try(config, "python -m router" if command.endswith("__main__.py") else command)
+    line = _line_to_try(config, command)
     if line is not None:
         parts.append(f"  try    {line}")
     return "\n" + "\n\n".join(parts) + "\n"
@@ -248,7 +252,8 @@ def replayed(document: Replayed) -> str:
     if not document.routes:
         return f"{document.event_id}: no rule of today matches"
     if not document.added:
-        return f"{document.event_id}: nothing new, all {plural(len(document.routes), 'route')} had a delivery"
+        all_ = "its only route" if len(document.routes) == 1 else f"all {len(document.routes)} routes"
+        return f"{document.event_id}: nothing new, {all_} had a delivery"
     return (
         f"{document.event_id}: {plural(len(document.added), 'delivery')} added: {', '.join(document.added)}"
     )
@@ -357,7 +362,7 @@ def _note(row: SinkRow, view: View) -> str | None:
     if row.state == "ready":
         return None
     until = "" if row.until is None else f" until {view.ago(row.until)}"
-    advice = f"; visual-router resume {row.name}" if row.state == "paused" else ""
+    advice = f"; {view.program} resume {row.name}" if row.state == "paused" else ""
     return visible(f"{row.name} is {row.state}{until}: {row.reason or 'no reason known'}{advice}")
 
 

@@ -138,6 +138,19 @@ def test_run_with_a_wrong_configuration_ends_with_2(tmp_path: Path) -> None:
     assert "sink 'desing' is not defined; did you mean 'design'?" in done.stderr
 
 
+@pytest.mark.parametrize("words", [["--help"], ["schema"], ["send", "--list"]])
+def test_output_that_cannot_be_written_is_told(words: list[str]) -> None:
+    """A full disk behind a redirection: one line and exit code 1, no traceback."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "router", *words],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=50,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written: no space left on device\n"
+
+
 def test_the_module_is_the_command() -> None:
     """`python -m router` and `visual-router` are one."""
     done = subprocess.run(

@@ -353,7 +353,7 @@ def test_one_sink_is_one_line() -> None:
     paused = SinkRow(name="log", state="paused")
 
     assert tables.sink(ready, VIEW) == "log is ready, 2 deliveries pending"
-    assert tables.sink(paused, VIEW) == "log is paused: no reason known; visual-router resume log"
+    assert tables.sink(paused, View(NOW, program="./vr")) == "log is paused: no reason known; ./vr resume log"
 
 
 def test_a_change_tells_what_it_left_alone() -> None:
@@ -378,7 +378,7 @@ def test_a_replay_tells_what_was_new() -> None:
 
     assert told == [
         "evt_1: 1 delivery added: dlv_7",
-        "evt_1: nothing new, all 1 route had a delivery",
+        "evt_1: nothing new, its only route had a delivery",
         "evt_1: no rule of today matches",
     ]
 

@@ -60,7 +60,7 @@ def test_the_line_to_try_goes_where_it_is_seen(tmp_path: Path) -> None:
 
 def test_the_welcome_names_the_program_as_it_was_called(tmp_path: Path) -> None:
     """As a module too; a unix socket has no URL."""
-    page = tables.welcome(loaded(tmp_path), "unix:/p", "unix:/a", "/x/router/__main__.py")
+    page = tables.welcome(loaded(tmp_path), "unix:/p", "unix:/a", "python -m router")
 
     assert "  try    python -m router send " in page
     assert "  unix:/p /hooks/web/<token>  " in page

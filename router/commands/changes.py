@@ -29,12 +29,14 @@ _AT_ONCE = 500
 def requeue(ctx: click.Context, ids: tuple[str, ...], sink: str | None, *, as_json: bool) -> None:
     """Try dead deliveries again, now, with a fresh retry schedule.
 
-    ID is a delivery (dlv_…) or an event (evt_…: all of its).
+    ID is a delivery (dlv_…) or an event (evt_…: all of its). Exit code 1 if none of the named was dead;
+    a sink without dead deliveries is fine.
     """
     _one_of(ids, sink)
     with waiting("requeueing"):
         raw = _change(reach(ctx), "requeue", ids, sink, {})
-    show(raw, Changed, lambda document, _: tables.changed(document, "requeued"), as_json=as_json)
+    document = show(raw, Changed, lambda document, _: tables.changed(document, "requeued"), as_json=as_json)
+    ctx.exit(1 if ids and not document.count else 0)
 
 
 @click.command(short_help="Give pending deliveries up.")
@@ -52,7 +54,7 @@ def discard(
 ) -> None:
     """Give pending deliveries up: they become dead letters, and requeue brings them back.
 
-    ID is a delivery (dlv_…) or an event (evt_…: all of its).
+    ID is a delivery (dlv_…) or an event (evt_…: all of its). Exit code 1 if none of the named was pending.
     """
     _one_of(ids, sink)
     if sink is not None and not yes:
@@ -61,7 +63,8 @@ def discard(
         click.confirm(f"Discard everything pending for '{sink}'?", abort=True, err=True)
     with waiting("discarding"):
         raw = _change(reach(ctx), "discard", ids, sink, {"reason": reason})
-    show(raw, Changed, lambda document, _: tables.changed(document, "discarded"), as_json=as_json)
+    document = show(raw, Changed, lambda document, _: tables.changed(document, "discarded"), as_json=as_json)
+    ctx.exit(1 if ids and not document.count else 0)
 
 
 @click.command(short_help="Send old events through the rules in force.")

@@ -16,6 +16,7 @@ from typing import TypeVar
 import click
 import msgspec
 
+from router.commands.options import again
 from router.errors import Rejected
 from router.tables import View
 from router.text import readable_json
@@ -28,9 +29,9 @@ _Document = TypeVar("_Document")
 def view() -> View:
     """Now, and the terminal's width; a pipe or a file has none."""
     if not sys.stdout.isatty():
-        return View(now=datetime.now(UTC))
+        return View(now=datetime.now(UTC), program=again())
     cells = shutil.get_terminal_size().columns
-    return View(now=datetime.now(UTC), cells=cells, colours=not os.environ.get("NO_COLOR"))
+    return View(now=datetime.now(UTC), cells=cells, colours=not os.environ.get("NO_COLOR"), program=again())
 
 
 def show(

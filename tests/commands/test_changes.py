@@ -22,7 +22,7 @@ async def test_dead_deliveries_are_requeued(session: Session) -> None:
     event_id = await session.desk.event()
     first = await session.desk.settle("design", State.DEAD, "answered 400")
     by_id = await session.type("requeue", first)
-    again = await session.type("requeue", first)
+    again = await session.type("requeue", first, code=1)
     await session.desk.settle("design", State.DEAD, "answered 400")
     by_event = await session.type("requeue", event_id)
     await session.desk.settle("design", State.DEAD, "answered 400")
@@ -116,7 +116,9 @@ async def test_a_sink_is_paused_and_resumed(session: Session) -> None:
     resumed = await session.type("resume", "design")
     unknown = await session.type("pause", "desing", code=1)
 
-    assert paused.stdout == "design is paused: moving; visual-router resume design\n"
+    assert (
+        paused.stdout == f"design is paused: moving; visual-router --config {session.config} resume design\n"
+    )
     assert resumed.stdout == "design is ready, 1 delivery pending\n"
     assert unknown.stderr == "error: no sink is called 'desing'\n  fix: did you mean 'design'?\n"
     assert (await session.read("pause", "design"))["state"] == "paused"
