@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from tests.torture.rules import expected
 from tests.torture.workload import sent
@@ -21,7 +20,8 @@ _EXAMPLES = 5
 _TAKEN = ("200", "200+reset")
 
 
-class Posted(NamedTuple):
+@dataclass(slots=True)
+class Posted:
     """A line of the sender's journal."""
 
     began: float
@@ -33,7 +33,8 @@ class Posted(NamedTuple):
     duplicate: bool | None
 
 
-class Arrived(NamedTuple):
+@dataclass(slots=True)
+class Arrived:
     """A line of the sinks' journal."""
 
     at: float

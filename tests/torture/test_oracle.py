@@ -56,15 +56,15 @@ def test_what_the_router_says_at_the_end_is_held_against_the_acknowledgements(
     ("arrived", "shown"),
     [
         ([], {"undelivered"}),
-        ([TAKEN._replace(answer="500")], {"undelivered"}),
-        ([TAKEN._replace(digest="another")], {"corrupt"}),
-        ([TAKEN._replace(sound=False)], {"corrupt"}),
-        ([TAKEN, TAKEN._replace(sink="shaky", delivery="dlv_2")], {"unexpected"}),
-        ([TAKEN, TAKEN._replace(number=None, delivery="dlv_2")], {"unexpected"}),
-        ([TAKEN, TAKEN._replace(event_id="evt_2", attempt=2, generation=2)], {"corrupt", "unexpected"}),
-        ([TAKEN, TAKEN._replace(delivery="dlv_2")], {"double-stored"}),
-        ([TAKEN, TAKEN._replace(attempt=2)], {"duplicated"}),
-        ([TAKEN, TAKEN._replace(generation=2)], {"corrupt"}),
+        ([replace(TAKEN, answer="500")], {"undelivered"}),
+        ([replace(TAKEN, digest="another")], {"corrupt"}),
+        ([replace(TAKEN, sound=False)], {"corrupt"}),
+        ([TAKEN, replace(TAKEN, sink="shaky", delivery="dlv_2")], {"unexpected"}),
+        ([TAKEN, replace(TAKEN, number=None, delivery="dlv_2")], {"unexpected"}),
+        ([TAKEN, replace(TAKEN, event_id="evt_2", attempt=2, generation=2)], {"corrupt", "unexpected"}),
+        ([TAKEN, replace(TAKEN, delivery="dlv_2")], {"double-stored"}),
+        ([TAKEN, replace(TAKEN, attempt=2)], {"duplicated"}),
+        ([TAKEN, replace(TAKEN, generation=2)], {"corrupt"}),
     ],
 )
 def test_what_arrived_is_held_against_the_reference_matcher(arrived: list[Arrived], shown: set[str]) -> None:
@@ -74,12 +74,12 @@ def test_what_arrived_is_held_against_the_reference_matcher(arrived: list[Arrive
 
 def test_a_repeat_after_a_crash_is_bounded_and_without_one_forbidden() -> None:
     """One per run and sink here; none where every end is orderly."""
-    again = TAKEN._replace(attempt=2, generation=2)
+    again = replace(TAKEN, attempt=2, generation=2)
     other = next(n for n in range(NUMBER + 1, 200) if expected(sent(SEED, n)) == {"steady"})
-    second = TAKEN._replace(delivery="dlv_2", event_id="evt_2", number=other, digest=sent(SEED, other).digest)
-    posted = [ACK, ACK._replace(number=other, event_id="evt_2")]
+    second = replace(TAKEN, delivery="dlv_2", event_id="evt_2", number=other, digest=sent(SEED, other).digest)
+    posted = [ACK, replace(ACK, number=other, event_id="evt_2")]
     state = State([*STORED, ("evt_2", other)])
-    both = [TAKEN, again, second, second._replace(attempt=2, generation=2)]
+    both = [TAKEN, again, second, replace(second, attempt=2, generation=2)]
 
     assert found([ACK], [TAKEN, again], bounds=CRASHES) == set()
     assert found([ACK], [TAKEN, again]) == {"duplicated", "crashes over the bound"}
@@ -89,7 +89,7 @@ def test_a_repeat_after_a_crash_is_bounded_and_without_one_forbidden() -> None:
 @pytest.mark.parametrize("outcome", ["refused", "reset", "timeout", "status"])
 def test_a_sender_that_was_not_answered_is_a_violation(outcome: str) -> None:
     """Only a kill excuses a reset; nothing excuses a refused connection."""
-    failed = ACK._replace(outcome=outcome, status=503, event_id=None, duplicate=None)
+    failed = replace(ACK, outcome=outcome, status=503, event_id=None, duplicate=None)
     shown = "not 202" if outcome == "status" else outcome
 
     assert found([failed, ACK], [TAKEN]) == {shown}
@@ -98,7 +98,7 @@ def test_a_sender_that_was_not_answered_is_a_violation(outcome: str) -> None:
 
 def test_an_event_that_arrives_though_nobody_was_told_is_recovered() -> None:
     """The connection broke between commit and answer: welcome, and counted."""
-    posted = [ACK._replace(outcome="reset", status=None, event_id=None, duplicate=None)]
+    posted = [replace(ACK, outcome="reset", status=None, event_id=None, duplicate=None)]
     verdict = judge(SEED, posted, [TAKEN], State(STORED), CRASHES)
 
     assert not verdict.violations
