@@ -60,7 +60,8 @@ def event_query(query: Mapping[str, str]) -> EventQuery:
     """The page of events asked for."""
     check(query, _EVENTS)
     wanted = {name: query[name] for name in _FILTERS if name in query}
-    return EventQuery(**wanted, before=_cursor(query, "evt"), limit=_limit(query))
+    page = EventQuery(before=_cursor(query, "evt"), limit=_limit(query))
+    return msgspec.structs.replace(page, **wanted)
 
 
 def delivery_query(query: Mapping[str, str]) -> DeliveryQuery:
