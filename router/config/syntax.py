@@ -10,7 +10,6 @@ from typing import Protocol
 
 import yaml
 
-from router.config.problems import clip
 from router.errors import RouterError
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -304,11 +303,15 @@ def _block_text(start: Spot, here: Spot, written: Written) -> YamlError:
 
 
 def _no_colon(start: Spot, written: Written) -> YamlError:
-    """A line in a map without a key. Only its first word is repeated: the rest may be a secret."""
-    word = clip((written.value(start).split() or [""])[0])
+    """A line in a map without a key. Only what looks like one is repeated: the rest may be a secret."""
+    word = (written.value(start).split() or [""])[0]
     key, colon, rest = word.partition(":")
+    shown = f" after '{key}'" if _LIKE_A_KEY.fullmatch(key) else ""
     if colon and rest:
-        return YamlError(start, f"a space is missing after '{key}:'")
-    return YamlError(
-        start, f"':' is missing after '{word}'; or indent this line if it continues the one above"
-    )
+        return YamlError(
+            start, f"a space is missing after '{key}:'" if shown else "a space is missing after ':'"
+        )
+    return YamlError(start, f"':' is missing{shown}; or indent this line if it continues the one above")
+
+
+_LIKE_A_KEY = re.compile(r"[A-Za-z_-]{1,24}")

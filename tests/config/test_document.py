@@ -164,6 +164,10 @@ SYNTAX: list[tuple[str, list[str]]] = [
     ("a: b\n  c: d", ["2:3: a key may not begin here; check the indentation, and the ':' of the line above"]),
     ("a: b\nfoo", ["2:1: ':' is missing after 'foo'; or indent this line if it continues the one above"]),
     ("a: b\nto:foo\nc: d", ["2:1: a space is missing after 'to:'"]),
+    ("a: b\nh4rdt0:foo\nc: d", ["2:1: a space is missing after ':'"]),
+    ("a:\n  secret:\n  h4rdt0gu3ss", [
+        "3:3: ':' is missing; or indent this line if it continues the one above",
+    ]),
     ("a: b\n---\nc: d", ["2:1: a second document begins here; a configuration is one document"]),
     ("a: b\n...\nc: d", [
         "3:1: this does not belong to what stands above it; check its indentation, or remove a '...' above"
