@@ -24,6 +24,7 @@ COMMANDS = (
     ("The daemon", "status", "queries", "Show how the running router stands: sources, sinks, queues."),
     ("The daemon", "reload", "changes", "Validate the configuration, then put it into force."),
     ("The daemon", "backup", "changes", "Have the router write a consistent copy of its journal."),
+    ("The daemon", "verify", "verify", "Check a backup, or a journal whose daemon is stopped."),
     ("Configuration, without a daemon", "check", "check", "Report every problem of configuration files."),
     (
         "Configuration, without a daemon",

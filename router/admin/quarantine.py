@@ -1,4 +1,4 @@
-"""The quarantine's calls: refused requests, listed, verified again or discarded, under `/api/v1/quarantine`.
+"""Quarantine: its calls under `/api/v1/quarantine`: refused requests listed, reverified, discarded.
 
 Owns the paths and what each answers. Must not know how a request is verified: the program's controls do.
 """

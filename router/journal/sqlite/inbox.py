@@ -73,6 +73,11 @@ def insert_deliveries(
     return moves
 
 
+def digest_of(body: bytes) -> bytes:
+    """What two equal bodies share."""
+    return hashlib.sha256(body).digest()[:_DIGEST_BYTES]
+
+
 def _remember(digest: str, rules: str, now: float, cursor: apsw.Cursor) -> Written[None]:
     cursor.execute(_REMEMBER, (digest, rules, now))
     return Written(None)
@@ -98,7 +103,7 @@ class SqliteInbox(Side):
         store = self._store
         now = store.clock.now()
         since = -inf if window is None else now - window if window > 0 else inf
-        digest = hashlib.sha256(event.payload).digest()[:_DIGEST_BYTES]
+        digest = digest_of(event.payload)
         owed = [(store.ids.next(), route) for route in routes]
         entry = Entry(event, number, digest, owed, ruleset, now, since, flag_reuse, released)
         return await store.writer.write(partial(_record, entry, store.recent))

@@ -6,7 +6,8 @@ go of the lock with the process, however it ends; the file stays, because removi
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -69,3 +70,31 @@ class Lock:
         with suppress(OSError):  # on a full disk the lock still holds, only its text is old
             os.pwrite(self._descriptor, text.encode(), 0)
             os.ftruncate(self._descriptor, len(text))
+
+
+@contextmanager
+def idle(journal: Path) -> Iterator[None]:
+    """Keep daemons off a journal for a while, without becoming its owner or writing anything.
+
+    Raises:
+        JournalLocked: one has it.
+        JournalError: the lock file cannot be opened.
+    """
+    try:
+        descriptor = os.open(f"{journal}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # No daemon ever had it: a backup.
+        yield
+        return
+    except OSError as error:
+        raise os_fault(error, f"open '{journal}.lock'") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            raise JournalLocked(
+                f"'{journal}' is in use by a daemon; stop that one first, or look at a backup of it"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

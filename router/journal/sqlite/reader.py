@@ -16,9 +16,15 @@ T = TypeVar("T")
 _PATIENCE_MS = 1000
 
 
-def open_reader(path: Path, vfs: str | None) -> apsw.Connection:
-    """A connection that cannot write."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+def open_reader(path: Path, vfs: str | None, *, still: bool = False) -> apsw.Connection:
+    """A connection that cannot write; with `still`, one that makes no file beside it either.
+
+    That is for a file that nobody writes meanwhile, and that has no WAL: it would not be looked at.
+    """
+    name, flags = str(path), apsw.SQLITE_OPEN_READONLY
+    if still:
+        name, flags = f"{path.as_uri()}?immutable=1", flags | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(name, flags=flags, vfs=vfs)
     connection.set_busy_timeout(_PATIENCE_MS)
     return connection
 
