@@ -1,0 +1,56 @@
+"""Secrets that sing: values planted where secrets stand, and a search for them in every encoding."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, quote_plus
+
+
+def canary(name: str) -> str:
+    """A value as awkward as real ones: it looks different in a URL, in JSON and in base64."""
+    return f"cnry/{name}+{hashlib.sha256(name.encode()).hexdigest()[:24]}"
+
+
+def canary_in_url(name: str) -> str:
+    """A value that may stand in a URL as it is."""
+    return f"cnry{name}{hashlib.sha256(name.encode()).hexdigest()[:24]}"
+
+
+def canary_key(name: str) -> str:
+    """A key in the form of Standard Webhooks."""
+    return "whsec_" + base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()
+
+
+def forms(value: str) -> Iterator[tuple[str, bytes]]:
+    """A value in every encoding in which it might slip out."""
+    raw = value.encode()
+    yield "raw", raw
+    yield "hex", raw.hex().encode()
+    yield "URL-encoded", quote(value, safe="").encode()
+    yield "URL-encoded", quote_plus(value).encode()
+    yield "URL-encoded", quote(value, safe="").lower().encode()
+    yield "JSON", json.dumps(value).strip('"').replace("/", r"\/").encode()
+    for shift in range(3):
+        # In the middle of something longer, whose letters at both ends are unknown.
+        coded = base64.b64encode(b"\0" * shift + raw)
+        inner = coded[(shift * 4 + 2) // 3 : len(raw) * 4 // 3 - 2]
+        yield "base64", inner
+        yield "base64", inner.replace(b"+", b"-").replace(b"/", b"_")
+    if value.startswith("whsec_"):
+        key = base64.b64decode(value.removeprefix("whsec_"))
+        yield "key", key
+        yield "key in base64", value.removeprefix("whsec_").encode()
+        yield "key in hex", key.hex().encode()
+
+
+def found(canaries: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str]:
+    """Where any of them is heard: its name, the form, and the words around it."""
+    heard = []
+    for name, value in canaries.items():
+        for form, needle in forms(value):
+            for place, text in outputs.items():
+                at = text.lower().find(needle.lower())
+                if at >= 0:
+                    heard.append(f"{name} ({form}) in {place}: {text[max(0, at - 120) : at + 60]!r}")
+    return heard
