@@ -1,5 +1,6 @@
 """Fixtures of the trials with disks and power."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -59,3 +60,21 @@ def machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
     for one in made:
         if one.process is not None and one.process.poll() is None:
             one.kill()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 24 MiB; skips where this process may not mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir(mode=0o700)
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("needs root to mount a small tmpfs")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "none", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("needs the right to mount a small tmpfs")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
