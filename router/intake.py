@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 # Half of what the most patient provider waits (Happo: 20 s); later, nobody hears the answer.
 COMMIT_LIMIT = 10.0
+_REMEMBERED = 10.0
 _LABELS = 16
 _LABEL_NAME = 64
 _LABEL_VALUE = 256
@@ -69,6 +70,17 @@ class Intake:
         self._quarantine = quarantine
         self._routing: Routing | None = None
         self._buckets: dict[str, Bucket] = {}
+        self._refusal: tuple[float, str] | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the journal did not take an event within the last ten seconds; None if it took one since.
+
+        A health check writes a few bytes, for which there may be room where there is none for an event.
+        """
+        if self._refusal is None or self._clock.now() - self._refusal[0] > _REMEMBERED:
+            return None
+        return self._refusal[1]
 
     async def use(self, routing: Routing) -> None:
         """Put sources and rules into force at once; requests under way end under those they began with.
@@ -193,7 +205,7 @@ class Intake:
     ) -> Receipt:
         try:
             async with asyncio.timeout(self._commit_limit):
-                return await self._journal.record(
+                receipt = await self._journal.record(
                     event,
                     routes,
                     window=source.window,
@@ -204,11 +216,16 @@ class Intake:
         except Unknown:
             raise
         except JournalError as error:
-            self._metrics.commit_error()
-            raise Unavailable(f"the journal cannot write: {error}") from None
+            raise self._unavailable(f"the journal cannot write: {error}") from None
         except TimeoutError:
-            self._metrics.commit_error()
-            raise Unavailable(f"the journal did not commit within {self._commit_limit:g} s") from None
+            raise self._unavailable(f"the journal did not commit within {self._commit_limit:g} s") from None
+        self._refusal = None
+        return receipt
+
+    def _unavailable(self, reason: str) -> Unavailable:
+        self._metrics.commit_error()
+        self._refusal = self._clock.now(), reason
+        return Unavailable(reason)
 
 
 def labels_of(query: Mapping[str, str]) -> dict[str, str]:

@@ -226,6 +226,27 @@ async def test_a_journal_that_cannot_write_means_come_back_later(failure: Except
     assert "visual_router_journal_commit_errors_total 1.0" in desk.metrics.text().decode()
 
 
+async def test_a_refusal_is_a_trouble_until_an_event_was_taken_or_ten_seconds_passed() -> None:
+    """A health check may find room where an event does not: readiness asks for both."""
+    desk = Desk()
+    await desk.use(OPEN)
+    desk.inbox.failure = JournalUnavailable("disk full")
+    for seconds in (0.0, 11.0):
+        with pytest.raises(Unavailable):
+            await desk.post(OPEN)
+        assert desk.intake.trouble == "the journal cannot write: disk full"
+        desk.time.pass_by(seconds)
+
+    assert desk.intake.trouble is None
+
+    with pytest.raises(Unavailable):
+        await desk.post(OPEN)
+    desk.inbox.failure = None
+    await desk.post(OPEN)
+
+    assert desk.intake.trouble is None
+
+
 async def test_a_journal_that_hangs_means_come_back_later() -> None:
     """Nobody waits longer than the most patient sender would."""
     desk = Desk(commit_limit=0.01)
