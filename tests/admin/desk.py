@@ -77,15 +77,15 @@ class Desk:
         self.admin = Admin(journal, self.dispatcher, self.metrics, self.program, clock)
         self._built = 0
 
-    def read(self, text: str) -> Config:
-        """A configuration."""
+    def read(self, text: str, *, resolve: bool = False) -> Config:
+        """A configuration; its secrets are read only if it has any."""
         path = self.folder / "config.yaml"
         path.write_text(text, "utf-8")
-        return load(str(path))
+        return load(str(path), resolve={} if resolve else None)
 
-    async def use(self, text: str = RULES) -> None:
+    async def use(self, text: str = RULES, *, resolve: bool = False) -> None:
         """Put a configuration into force."""
-        config = self.program.config = self.read(text)
+        config = self.program.config = self.read(text, resolve=resolve)
         await self.dispatcher.use(config.sinks, config.matcher.message)
         await self.intake.use(Routing(config.sources, config.matcher))
 
