@@ -41,8 +41,7 @@ class Machine(Daemon):
         super().__init__(folder, config, {"HAPPO": SECRET})
         # Measuring what ran would write files of its own.
         self.env = {name: value for name, value in self.env.items() if not name.startswith("COVERAGE_")}
-        if package is not None:
-            self.env["PYTHONPATH"] = str(package)
+        self.env["PYTHONPATH"] = str(package or _PACKAGE.parent)
 
     def write(self, config: str, grace: str = "5s") -> None:
         """(Re)write the configuration."""

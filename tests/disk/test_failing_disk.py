@@ -197,6 +197,7 @@ async def test_after_a_failed_sync_nothing_is_acknowledged_and_the_process_ends(
     first = statuses.index(503) if 503 in statuses else len(statuses)
     assert 202 not in statuses[first + 16 :]
     only_honest_or_cut(sender)
+    assert "a sync failed" in (router.disk / "journal.db.lock").read_text()
     router.tool = ()
     await router.start()
     assert await sender.send(5) == [202] * 5

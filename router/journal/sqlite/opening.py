@@ -130,7 +130,10 @@ def _open(file: Path, now: float, vfs: str | None) -> Opened:
             stock = stocks(writing.cursor())
             opened = Opened(lock, writing, open_reader(file, vfs), newest, counts, suspects, stock)
         except apsw.Error as error:
-            raise fault(error, "be opened") from error
+            meaning = fault(error, "be opened")
+            if isinstance(meaning, JournalBroken):
+                lock.suspect()
+            raise meaning from error
         except OSError as error:
             raise os_fault(error, f"open '{file}'") from None
         stack.pop_all()

@@ -201,6 +201,25 @@ async def test_the_next_owner_checks_a_file_whose_sync_failed(path: Path, time: 
         assert str(caught.value).endswith("; restore a backup")
 
 
+async def test_a_sync_that_fails_while_the_journal_is_opened_is_remembered_too(
+    path: Path, time: Time, disk: Disk
+) -> None:
+    """Though the next one would succeed, the next owner checks the file first."""
+    lock = path.with_name("journal.db.lock")
+    disk.trouble = failing(apsw.SQLITE_IOERR_FSYNC, ("sync", "db"))
+    with pytest.raises(JournalBroken) as caught:
+        async with open_sqlite(path, time.clock(), vfs=disk.name):
+            pass
+    assert str(caught.value) == (
+        "a sync of the journal failed: SQLITE_IOERR_FSYNC; what is on disk is unknown"
+    )
+    assert "a sync failed" in lock.read_text()
+    disk.trouble = no_trouble
+
+    async with open_sqlite(path, time.clock(), vfs=disk.name):
+        assert "a sync failed" not in lock.read_text()
+
+
 async def test_a_search_that_cannot_read_is_unavailable_until_it_can(
     path: Path, time: Time, disk: Disk
 ) -> None:
