@@ -1,10 +1,9 @@
 """Transport: the only way out by HTTP. A lane per sink, kept across reloads.
 
-Owns which sink has which pool of connections, and the time limit of an attempt. Must not know how connections
-are made, what a request says or what an answer means.
+Owns which sink has which pool of connections. Must not know how connections are made, what a request says,
+what an answer means or how long it may take: `attempt.py` ends what takes too long.
 """
 
-import asyncio
 import functools
 import ssl
 from collections.abc import Mapping
@@ -15,36 +14,30 @@ from typing import Self
 from aiohttp.abc import AbstractResolver
 
 from router.connections import Call, Pool, Terms, trust
-from router.errors import Unreachable
 from router.sinks.sink import Reply, Request, Sink
 
 
 class Lane:
     """One sink's way out: what `sinks/sink.py` calls Transport.
 
-    `timeout` is for a whole attempt, `connect` for its part until the connection stands; seconds.
+    `connect` is the limit until the connection stands, in seconds, so that an answer may take its time.
     """
 
-    def __init__(self, timeout: float, connect: float, pool: Pool) -> None:
-        self.timeout = timeout
+    def __init__(self, connect: float, pool: Pool) -> None:
         self.connect = connect
         self.pool = pool
 
     async def send(self, request: Request) -> Reply:
         """Send, and read the head of the answer with at most 64 KiB of its body. Redirects are not followed.
 
-        A connection that the server closed while it lay idle is replaced once.
+        A connection that the server closed while it lay idle is replaced once. Cancelled, it lets go of its
+        connection at once.
 
         Raises:
             Refused: the URL or a header cannot be sent, or every address the host leads to is refused.
-            Unreachable: no complete answer came: network, TLS (`.tls`), time limit.
+            Unreachable: no complete answer came: network, TLS (`.tls`), no connection in time.
         """
-        call = Call.of(request, min(self.connect, self.timeout))
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await self.pool.exchange(call)
-        except TimeoutError:
-            raise Unreachable(f"no answer within {self.timeout:g} s") from None
+        return await self.pool.exchange(Call.of(request, self.connect))
 
 
 class Transports:
@@ -72,7 +65,7 @@ class Transports:
         """The way out for this sink: one per name, brought up to the sink's settings of today."""
         lane = self._lanes.get(sink.name)
         if lane is None:
-            lane = self._lanes[sink.name] = Lane(sink.timeout, self._connect, self._pool(_terms(sink)))
+            lane = self._lanes[sink.name] = Lane(self._connect, self._pool(_terms(sink)))
         else:
             self._adopt(lane, sink)
         return lane
@@ -89,7 +82,6 @@ class Transports:
         self._retired = [pool for pool in self._retired if pool.busy]
 
     def _adopt(self, lane: Lane, sink: Sink) -> None:
-        lane.timeout = sink.timeout
         terms = _terms(sink)
         if lane.pool.terms != terms:
             self._retired.append(lane.pool)

@@ -68,6 +68,10 @@ class Talk:
         """Note that the client has closed."""
         self._peer.closed.set()
 
+    def dawdle(self) -> None:
+        """Note that from here on the server is only slow."""
+        self._peer.dawdling.set()
+
     def reset(self) -> None:
         """End the connection with a reset instead of a farewell."""
         raw = self._writer.get_extra_info("socket")
@@ -113,7 +117,8 @@ def saying_goodbye(*pieces: bytes) -> Script:
 class Peer:
     """A server on loopback. `connections` counts what was accepted, `requests` is what was heard.
 
-    `opened` is set by the first connection, `closed` when a script saw a client leave.
+    `opened` is set by the first connection, `dawdling` when a script begins to be slow, `closed` when it saw
+    a client leave.
     """
 
     def __init__(self, script: Script = answer_all, tls: ssl.SSLContext | None = None) -> None:
@@ -122,6 +127,7 @@ class Peer:
         self.requests: list[Heard] = []
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
+        self.dawdling = asyncio.Event()
         self.port = 0
         self._tls = tls
         self._talks: set[asyncio.Task[None]] = set()
