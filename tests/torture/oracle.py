@@ -4,8 +4,9 @@ Pure: three accounts in, a verdict out. Owns what is allowed and what is not.
 """
 
 import json
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -98,7 +99,7 @@ def _lines(path: Path) -> Iterator[list[object]]:
 
 
 def judge(
-    seed: int, posted: Iterable[Posted], arrived: Iterable[Arrived], state: State, bounds: Bounds
+    seed: int, posted: Sequence[Posted], arrived: Iterable[Arrived], state: State, bounds: Bounds
 ) -> Verdict:
     """Put everything that happened into its class."""
     verdict = Verdict()
@@ -111,6 +112,7 @@ def judge(
     ids = _stored(state, acknowledged, verdict)
     reached = _deliveries(seed, by_delivery, {"tried": tried, "ids": ids}, bounds, verdict)
     _owed(seed, ids, acknowledged, reached, verdict)
+    verdict.counts["late"] = _late(posted, by_delivery)
     for delivery, reason in state.dead:
         verdict.found("dead", f"{delivery}: {reason}")
     for delivery, why in state.open:
@@ -121,8 +123,17 @@ def judge(
 CLASSES = (
     "acknowledged", "refused", "reset", "timeout", "not 202", "lost", "undelivered", "corrupt", "unexpected",
     "double-stored", "dead", "limbo", "recovered", "answered as duplicate", "retried", "repeated by a fault",
-    "duplicated", "crashes over the bound", "delivered",
+    "duplicated", "crashes over the bound", "delivered", "late",
 )  # fmt: skip
+
+
+def _late(posted: Sequence[Posted], by_delivery: Mapping[str, list[Arrived]]) -> int:
+    """Deliveries first tried more than two seconds after the acknowledgement: told, not judged."""
+    told = {one.event_id: one.ended for one in posted if one.outcome == "ack" and not one.duplicate}
+    return sum(
+        min(each.at for each in attempts) > told.get(attempts[0].event_id, math.inf) + 2
+        for attempts in by_delivery.values()
+    )
 
 
 def _senders_side(posted: Iterable[Posted], bounds: Bounds, verdict: Verdict) -> dict[object, set[object]]:
