@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from router.spelling import near
+from router.units import Reasons
 
 FILTERS = (
     "abs", "capitalize", "count", "d", "default", "first", "float", "groupby", "int", "items", "join",
@@ -21,7 +22,7 @@ TESTS = (
     "number", "odd", "sequence", "startingwith", "string", "true", "undefined", "upper",
 )  # fmt: skip
 FUNCTIONS = ("range",)
-_STATEMENTS = (
+STATEMENTS = (
     "break", "continue", "elif", "else", "endfor", "endif", "endwith", "for", "if", "set", "with",
 )  # fmt: skip
 
@@ -40,51 +41,65 @@ _REPEATED = re.compile(r'""\s*\*|\*\s*""')
 
 
 def check_words(text: str, names: Collection[str], fields: Sequence[str]) -> None:
-    """Raise `ValueError` at the first word that is none of ours, with its line where there are several.
+    """Raise `Reasons` for all words that are none of ours, with their lines where there are several.
 
     `text` parses; `names` are the variables that it reads and does not set, `fields` the ones there are.
     """
-    expressions = list(_expressions(text))
-    for name in sorted(names):
-        if name not in fields and name not in FUNCTIONS:
-            line = next((at for at, said in expressions if re.search(rf"\b{name}\b", said)), 1)
-            raise ValueError(_unknown("field", name, fields, _at(line)))
-    for line, said in expressions:
-        _check_expression(said, _at(line))
+    tags = list(_expressions(text))
+    # What a foreign statement sets would be taken for unknown fields: those have to wait.
+    used = {word: line for line, word, _ in reversed(tags) if word is not None and word not in STATEMENTS}
+    flaws = [foreign(word, line) for word, line in used.items() if _beginning(word) not in used]
+    if not flaws:
+        flaws += [
+            _unknown("field", name, fields, at_line(_line_of(name, tags)))
+            for name in sorted(names)
+            if name not in fields and name not in FUNCTIONS
+        ]
+    flaws += [flaw for line, _, said in tags for flaw in _flaws_in(said, at_line(line))]
+    if flaws:
+        raise Reasons(*dict.fromkeys(flaws))
 
 
-def _check_expression(said: str, place: str) -> None:
+def foreign(word: str, line: int) -> str:
+    """That a statement is none of ours."""
+    statements = "statements are if, for, set x = …, with and raw"
+    return f"the template uses '{word}'{at_line(line)}; {statements}"
+
+
+def _beginning(word: str) -> str | None:
+    """What a statement ends, by its name."""
+    return word.removeprefix("end") if word.startswith("end") else None
+
+
+def at_line(line: int) -> str:
+    """The place, where there is more than one line to look at."""
+    return f" in line {line}" if line > 1 else ""
+
+
+def _flaws_in(said: str, place: str) -> Iterator[str]:
+    """What is wrong with the words of one tag."""
     for kind, pattern, known in (("filter", _FILTER, FILTERS), ("test", _TEST, TESTS)):
         for name in pattern.findall(said):
             if name not in known:
-                raise ValueError(_unknown(kind, name, known, place))
-    if method := _METHOD.search(said):
-        raise ValueError(
-            f"the template calls a method '{method[1]}'{place}; use a filter, as in {{{{ branch|upper }}}}"
-        )
+                yield _unknown(kind, name, known, place)
+    for name in _METHOD.findall(said):
+        yield f"the template calls a method '{name}'{place}; use a filter, as in {{{{ branch|upper }}}}"
     if _REPEATED.search(said):
-        raise ValueError(
-            f"the template repeats text by '*'{place}; a stranger's number could fill the memory"
-        )
+        yield f"the template repeats text by '*'{place}; a stranger's number could fill the memory"
 
 
-def _expressions(text: str) -> Iterator[tuple[int, str]]:
-    """Line and inside of every tag, without what stands in quotes; `ValueError` at a foreign statement."""
+def _expressions(text: str) -> Iterator[tuple[int, str | None, str]]:
+    """Of every tag its line, its statement if it is one, and its inside without what stands in quotes."""
     for tag in _TAG.finditer(text):
         line = text.count("\n", 0, tag.start()) + 1
-        if tag[2] is not None:
-            word = tag[2].split(maxsplit=1)[0]
-            if word not in _STATEMENTS:
-                raise ValueError(
-                    f"the template uses '{word}'{_at(line)}; statements are if, for, set x = …, with and raw"
-                )
-        yield line, _QUOTED.sub('""', tag[1] or tag[2] or "")
+        word = None if tag[2] is None else tag[2].split(maxsplit=1)[0]
+        yield line, word, _QUOTED.sub('""', tag[1] or tag[2] or "")
+
+
+def _line_of(name: str, tags: Sequence[tuple[int, str | None, str]]) -> int:
+    """The line in which a variable is first read."""
+    return next((line for line, _, said in tags if re.search(rf"\b{name}\b", said)), 1)
 
 
 def _unknown(kind: str, name: str, known: Sequence[str], place: str) -> str:
     return f"the template names an unknown {kind} '{name}'{place}; {near(name, known, f'{kind}s')}"
-
-
-def _at(line: int) -> str:
-    """The place, where there is more than one line to look at."""
-    return f" in line {line}" if line > 1 else ""

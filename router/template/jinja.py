@@ -13,6 +13,7 @@ import msgspec
 
 from router.errors import Unrenderable
 from router.template.grammar import check_words
+from router.template.mistakes import mistake
 
 Escape = Callable[[str], str]
 Failure = minijinja.TemplateError
@@ -87,12 +88,21 @@ class _Verbatim:
 
 
 def check(text: str, fields: Sequence[str]) -> None:
-    """Raise `ValueError` at the syntax error or the first word that is none of ours."""
+    """Raise `ValueError` for a mistake in the syntax, `Reasons` for all words that are none of ours."""
     try:
         names = minijinja.Environment().undeclared_variables_in_str(text)
-    except minijinja.TemplateError as error:
-        raise ValueError(f"the template does not parse: {error.detail}, line {error.line}") from None
+    except minijinja.TemplateError:
+        raise ValueError(mistake(text, _parses)) from None
     check_words(text, names, fields)
+
+
+def _parses(text: str) -> bool:
+    """Whether the library can read it."""
+    try:
+        minijinja.Environment().undeclared_variables_in_str(text)
+    except minijinja.TemplateError:
+        return False
+    return True
 
 
 def render(text: str, variables: Mapping[str, object], escape: Escape | None, limit: int) -> str:

@@ -35,7 +35,7 @@ class Template:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Check a template; `ValueError` names the first unknown word, or the syntax error with its line."""
+        """Check a template; `Reasons` names all unknown words, `ValueError` the mistake in its syntax."""
         if len(text) > _LONGEST:
             raise ValueError(f"the template has {len(text)} characters; at most {_LONGEST} are allowed")
         jinja.check(text, VARIABLES)

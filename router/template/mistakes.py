@@ -1,0 +1,140 @@
+"""Mistakes: why a template does not parse, in the words of whoever wrote it, with the fix.
+
+minijinja names the token at which it gave up; its author knows braces, quotes and an `if` without its end.
+Must not know the language's library: whether a tag is right by itself is asked of the caller.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+from router.template.grammar import STATEMENTS, at_line, foreign
+
+_OPENING = re.compile(r"\{[{%#]")
+_CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+_WORD = re.compile(r"\{%[-+]?\s*(\w*)")
+_BLOCKS = ("for", "if", "with")
+# Behind the statement: `set x` without a value begins a block, which is none of ours.
+_OPEN_SET = re.compile(r"\{%[-+]?\s*set\b[^=]*%\}")
+_SHOWN = 60
+# What other languages write, and what this one does.
+_FOREIGN = (
+    (re.compile("['\"]"), "close its quotes; a text with ' in it stands in double quotes"),
+    (re.compile(r"&&|\|\|"), "write 'and' and 'or'"),
+    (re.compile(r"!(?!=)"), "write 'not'"),
+    (re.compile(r"\?"), "write {{ 'this' if changes else 'that' }}"),
+    (re.compile(r"\{%[-+]?\s*(?:el)?if\b[^=!<>]*=[^=]"), "compare with '=='"),
+)
+
+
+def mistake(text: str, parses: Callable[[str], bool]) -> str:
+    """What is wrong with a template that does not parse."""
+    tags = list[tuple[int, str]]()
+    for start, tag in list(_tags(text)):
+        line = text.count("\n", 0, start) + 1
+        if tag in _CLOSING:
+            return _unclosed(text[start:], tag, at_line(line))
+        tags.append((line, tag))
+    return _unbalanced(tags) or _wrong(tags, parses)
+
+
+def _tags(text: str) -> Iterator[tuple[int, str]]:
+    """Every tag with its place; the last is its opening braces alone if it never ends."""
+    place = 0
+    while found := _OPENING.search(text, place):
+        start, opening = found.start(), found[0]
+        place = _end(text, found.end(), opening)
+        if place < 0:
+            yield start, opening
+            return
+        tag = text[start:place]
+        if _WORD.match(tag) and _word(tag) == "raw":
+            ending = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}").search(text, place)
+            if ending is None:
+                yield start, tag
+                return
+            place = ending.end()
+        elif opening != "{#":
+            yield start, tag
+
+
+def _end(text: str, place: int, opening: str) -> int:
+    """The place behind a tag's closing braces, or -1: quotes hide them, another tag begins before them."""
+    if opening == "{#":
+        found = text.find("#}", place)
+        return -1 if found < 0 else found + 2
+    rest = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), text[place:])
+    found = rest.find(_CLOSING[opening])
+    another = _OPENING.search(rest)
+    if found < 0 or (another is not None and another.start() < found):
+        return -1
+    return place + found + 2
+
+
+def _unclosed(rest: str, opening: str, place: str) -> str:
+    """Why a tag does not end: `rest` is the text from its opening braces on."""
+    closing = _CLOSING[opening]
+    tag = rest.partition("\n")[0]
+    return f"the template does not close '{opening}'{place}; write '{closing}' behind it: {_shown(tag)}"
+
+
+def _unbalanced(tags: list[tuple[int, str]]) -> str | None:
+    """The first statement that does not exist, ends nothing or is not ended; None if there is none."""
+    open_: list[tuple[int, str]] = []
+    for line, tag in tags:
+        word = _word(tag) if tag.startswith("{%") else None
+        if word == "raw":
+            return f"the template does not end '{{% raw %}}'{at_line(line)}; write {{% endraw %}} behind it"
+        if word in _BLOCKS:
+            open_.append((line, word))
+        elif word in ("else", "elif") and not open_:
+            return f"the template has '{word}' without an if{at_line(line)}; write {{% if … %}} before it"
+        elif word is not None and word.startswith("end"):
+            begun = open_.pop()[1] if open_ else None
+            if word != f"end{begun}":
+                meant = f"write {{% end{begun} %}}" if begun else "remove it"
+                return f"the template has '{word}' where nothing of that kind is open{at_line(line)}; {meant}"
+        elif word is not None and (word not in STATEMENTS or _OPEN_SET.fullmatch(tag)):
+            return foreign(word, line)
+    if open_:
+        line, word = open_[-1]
+        return f"the template does not end '{word}'{at_line(line)}; write {{% end{word} %}} behind it"
+    return None
+
+
+def _wrong(tags: list[tuple[int, str]], parses: Callable[[str], bool]) -> str:
+    """The tag that is wrong by itself."""
+    for line, tag in tags:
+        word = _word(tag) if tag.startswith("{%") else ""
+        closed = f"{tag}{{% end{word} %}}" if word in _BLOCKS else tag
+        if word in ("else", "elif"):
+            closed = f"{{% if 1 %}}{tag}{{% endif %}}"
+        if word.startswith("end") or parses(closed):
+            continue
+        inside = _QUOTED.sub("", tag)
+        advice = next((advice for sign, advice in _FOREIGN if sign.search(inside)), _usual(word))
+        return f"the template does not understand {_shown(tag)}{at_line(line)}; {advice}"
+    return "the template does not parse; write it anew, bit by bit, beginning with {{ branch }}"
+
+
+def _usual(word: str) -> str:
+    """What a tag looks like."""
+    match word:
+        case "if" | "elif":
+            return f"write {{% {word} status == 'denied' %}}"
+        case "for":
+            return "write {% for name in labels %}"
+        case "set" | "with":
+            return f"write {{% {word} x = branch %}}"
+        case _:
+            return "write {{ branch }}, or with a filter {{ branch|upper }}"
+
+
+def _word(tag: str) -> str:
+    """The statement in `{% … %}`."""
+    found = _WORD.match(tag)
+    return found[1] if found else ""
+
+
+def _shown(tag: str) -> str:
+    return f"'{tag}'" if len(tag) <= _SHOWN else f"'{tag[: _SHOWN - 1]}…'"
