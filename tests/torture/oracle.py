@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.torture.rules import expected
+from tests.torture.sinks import DEADLY
 from tests.torture.workload import sent
 
 # In flight at once at one sink: the program's default.
@@ -61,11 +62,12 @@ class State:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a scenario allows: statuses besides 202, lost connections, duplicates per crash and sink."""
+    """What a scenario allows: connections that break, duplicates per crash and sink, an event that kills."""
 
     connections_break: bool = False
     duplicates_per_end: int = 0
     attempts_break: bool = False
+    deadly: int | None = None
 
 
 @dataclass
@@ -111,10 +113,13 @@ def judge(
         by_delivery[each.delivery].append(each)
     ids = _stored(state, acknowledged, verdict)
     reached = _deliveries(seed, by_delivery, {"tried": tried, "ids": ids}, bounds, verdict)
+    if bounds.deadly in ids:
+        reached[bounds.deadly].add(DEADLY)
     _owed(seed, ids, acknowledged, reached, verdict)
     verdict.counts["late"] = _late(posted, by_delivery)
     for delivery, reason in state.dead:
-        verdict.found("dead", f"{delivery}: {reason}")
+        allowed = bounds.deadly is not None and reason.startswith("in flight alone")
+        verdict.found("dead", f"{delivery}: {reason}", allowed=allowed)
     for delivery, why in state.open:
         verdict.found("limbo", f"{delivery}: {why}")
     return verdict

@@ -31,6 +31,7 @@ class Plan:
     """How much: rounds or seconds, whichever ends first; the seed; another package than the one here.
 
     `patience`: seconds without progress after which what is still open counts as lost sight of.
+    `deadly`: the number of an event whose delivery kills.
     """
 
     rounds: int
@@ -40,6 +41,7 @@ class Plan:
     connections: int = 16
     package: Path | None = None
     patience: float = 120.0
+    deadly: int | None = None
 
 
 @dataclass
@@ -66,9 +68,8 @@ class Stage:
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torture-")))
         self._posted = self.folder / "posted.jsonl"
         self._arrived = self.folder / "arrived.jsonl"
-        self.sinks = Companion(
-            "sinks", {"seed": plan.seed, "journal": str(self._arrived), "script": script}, talks=True
-        )
+        orders = {"seed": plan.seed, "journal": str(self._arrived), "script": script, "deadly": plan.deadly}
+        self.sinks = Companion("sinks", orders, talks=True)
         stack.callback(self.sinks.kill)
         port = self.sinks.port
         self.proxy = Companion("proxy", {"upstream": port}, talks=True) if proxied else None
@@ -195,6 +196,23 @@ def faults(plan: Plan, tell: Progress) -> Report:
             report.rounds += 1
             tell(f"{report.rounds} faults")
         stage.judge(report, Bounds(attempts_break=True))
+    return report
+
+
+def poison(plan: Plan, tell: Progress) -> Report:
+    """One delivery kills whoever makes it: it is set aside, and only it."""
+    with _staged("poison", plan, {}) as (stage, report):
+        stage.router.start()
+        while stage.goes_on(report.rounds):
+            if stage.sinks.said(0.5):
+                stage.router.kill()
+                stage.router.start()
+                report.rounds += 1
+                tell(f"{report.rounds} kills")
+            stage.router.run_for(0)
+        stage.judge(
+            report, Bounds(connections_break=True, duplicates_per_end=CONCURRENCY, deadly=plan.deadly)
+        )
     return report
 
 

@@ -4,7 +4,8 @@
 the path of a request names the sink. Lines on standard input: `calm` (from now on all answer 200); the end of
 it ends the process. Each line of the journal is one request: [arrived, sink, webhook-id, attempt, generation,
 event id, number, digest, sound, answer]. `generation` names the run of the router, `sound` says that the
-signature was right, and answer is what was sent back.
+signature was right, and answer is what was sent back. The event numbered `deadly` gets none: a line on standard
+output asks for the end of whoever sent it.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from pathlib import Path
 from tests.torture.workload import digest_of, number_of, sink_signature
 
 BEHAVIOURS = ("ok", "slow", "failing", "busy", "torn")
+# Where the event that kills is deadly: at one sink, so that it can reach the others.
+DEADLY = "steady"
 _PAYLOAD = b'"payload":'
 
 
@@ -38,8 +41,9 @@ def behaviour(script: str, seed: int, delivery: str, attempt: str) -> tuple[str,
 class Sinks:
     """What all connections share: script and journal."""
 
-    def __init__(self, seed: int, journal: str, script: dict[str, str]) -> None:
+    def __init__(self, seed: int, journal: str, script: dict[str, str], deadly: int | None) -> None:
         self.seed = seed
+        self.deadly = deadly
         self.script = script
         self.journal = Path(journal).open("a", encoding="utf-8")  # noqa: SIM115  # closed by the process
 
@@ -89,6 +93,11 @@ class Connection(asyncio.Protocol):
             round(now, 4), sink, delivery, int(attempt), int(headers["x-generation"]),
             event["id"], number_of(event["commit"]), digest_of(payload), sound,
         ]  # fmt: skip
+        if (sink, record[6]) == (DEADLY, self._sinks.deadly):
+            # Whoever delivers this is to die of it.
+            self._sinks.journal.write(json.dumps([*record, "killed"]) + "\n")
+            print(delivery, flush=True)
+            return
         asyncio.get_running_loop().call_later(delay, self._answer, answer, record)
 
     def _answer(self, answer: str, record: list[object]) -> None:
@@ -109,7 +118,7 @@ class Connection(asyncio.Protocol):
 def main() -> None:
     """The process."""
     orders = json.loads(sys.argv[1])
-    sinks = Sinks(orders["seed"], orders["journal"], orders["script"])
+    sinks = Sinks(orders["seed"], orders["journal"], orders["script"], orders.get("deadly"))
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(
         loop.create_server(lambda: Connection(sinks), "127.0.0.1", 0, backlog=4096)

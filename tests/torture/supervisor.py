@@ -57,6 +57,12 @@ class Companion:
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
+    def said(self, seconds: float) -> bool:
+        """Whether it says a line within so many seconds."""
+        out = self._process.stdout
+        assert out is not None
+        return bool(select.select([out], [], [], seconds)[0] and out.readline())
+
     def end(self) -> None:
         """End its input, and wait until it has written its journal."""
         assert self._process.stdin is not None
