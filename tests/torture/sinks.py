@@ -4,8 +4,8 @@
 the path of a request names the sink. Lines on standard input: `calm` (from now on all answer 200); the end of
 it ends the process. Each line of the journal is one request: [arrived, sink, webhook-id, attempt, generation,
 event id, number, digest, sound, answer]. `generation` names the run of the router, `sound` says that the
-signature was right, and answer is what was sent back. The event numbered `deadly` gets none: a line on standard
-output asks for the end of whoever sent it.
+signature was right, and answer is what was sent back. The event numbered `deadly` gets none: a line on
+standard output asks for the end of whoever sent it.
 """
 
 import asyncio
