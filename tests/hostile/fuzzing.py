@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -35,6 +36,7 @@ rules:
     to: json
   - {name: some, when: {build: 1..9}, to: text, message: "{{ branch }}\n{{ title }} {{ author }}"}
 """
+NAMES = {"chromatic", "percy", "happo", "open", "text", "json"}
 # Lines of strangers' failures are spared: ten at once, ten a minute, of each event and source.
 AT_ONCE = 10
 REFUSALS = {
@@ -79,13 +81,16 @@ async def fuzz(
 
 
 def _counted(metrics: dict[str, float], fuzzer: Fuzzer) -> list[str]:
-    """No 500 was counted, and what was acknowledged is what became an event."""
+    """No 500 was counted, what was acknowledged became an event, and no stranger made a series."""
     crashed = sum(
         value for name, value in metrics.items() if "_requests_total" in name and 'status="500"' in name
     )
     acknowledged = sum(n for (_, status), n in fuzzer.statuses.items() if status == 202)
     events = sum(value for name, value in metrics.items() if name.startswith("visual_router_events_total"))
+    labels = {value for name in metrics for value in re.findall(r'(?:source|sink)="([^"]*)"', name) if value}
     broken = []
+    if strange := sorted(labels - NAMES):
+        broken.append(f"labels that nobody configured: {strange[:5]}")
     if crashed:
         broken.append(f"{crashed:g} requests crashed")
     # A sender that left, or gave up, may have left an event behind whose answer nobody read.
