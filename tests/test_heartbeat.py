@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from router.errors import JournalBroken, JournalUnavailable
 from router.heartbeat import Heartbeat
 from router.metrics import Metrics
+from tests.waiting import until
 
 
 class Pinged:
@@ -47,8 +48,7 @@ async def beaten(journal: Pinged, beats: int) -> Heartbeat:
     heartbeat = Heartbeat(journal, Metrics(), every=0.01)
     async with anyio.create_task_group() as loops:
         loops.start_soon(heartbeat.run)
-        while journal.pings <= beats:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: journal.pings > beats)
         loops.cancel_scope.cancel()
     return heartbeat
 
@@ -111,6 +111,5 @@ async def test_the_watchdogs_limit_sets_the_pace(monkeypatch: pytest.MonkeyPatch
     journal = Pinged(None)
     async with anyio.create_task_group() as loops:
         loops.start_soon(Heartbeat(journal, Metrics()).run)
-        while journal.pings < 2:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: journal.pings >= 2)
         loops.cancel_scope.cancel()

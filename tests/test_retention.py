@@ -13,6 +13,7 @@ from router.journal.journal import EventQuery, Refused, RefusedQuery
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.opening import SqliteJournal
 from router.retention import Retention
+from tests.waiting import until
 
 DAY = 86_400.0
 
@@ -108,8 +109,7 @@ async def test_a_journal_that_cannot_write_is_swept_later() -> None:
         async with anyio.create_task_group() as loops:
             loops.start_soon(Retention(upkeep, Clock(), DAY, list, every=0.0).run)
             await upkeep.swept.wait()
-            while len(lines) < 2:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: len(lines) >= 2)
             loops.cancel_scope.cancel()
 
     assert [line["event"] for line in lines[:2]] == ["retention_postponed", "retention_swept"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import anyio
 
 from tests.process.harness import Daemon, Destination, happo_headers, post
+from tests.waiting import answered
 
 SECRET = {"HAPPO": "correct horse battery staple"}
 EVENTS = 200
@@ -103,8 +104,10 @@ async def test_stopping_gives_unfinished_deliveries_back_uncounted(
     await router.start()
     await destination.until(lambda: len(destination.ids) == 1)
     event_id = destination.documents[0]["data"]["id"]
-    while (delivery := (await router.ask("show", event_id))["deliveries"][0])["state"] != "delivered":
-        pass
+    shown = await answered(
+        lambda: router.ask("show", event_id), lambda event: event["deliveries"][0]["state"] == "delivered"
+    )
+    delivery = shown["deliveries"][0]
 
     assert [attempt["outcome"] for attempt in delivery["attempts"]] == ["delivered"]
     assert delivery["failures"] == 0

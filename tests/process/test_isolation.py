@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.process.harness import Daemon, Destination, post
+from tests.waiting import answered
 
 BUILD = b'{"event": "build", "build": {"number": %d, "branch": "main", "status": "PENDING"}}'
 
@@ -99,8 +100,7 @@ async def test_the_deliverys_own_fault_is_a_dead_letter_that_can_be_requeued(
     router = await daemon(two_sinks(misbehaving.url, second.url)).start()
     _, answer = await post(f"{router.url}/hooks/web", BUILD % 1)
     await misbehaving.until(lambda: misbehaving.asked == 1)
-    while not (dead := (await router.ask("dead"))["deliveries"]):
-        pass
+    dead = (await answered(lambda: router.ask("dead"), lambda page: bool(page["deliveries"])))["deliveries"]
     shown = (await router.ask("show", str(answer["id"])))["deliveries"]
     attempt = next(one for one in shown if one["sink"] == "bad")["attempts"][0]
 

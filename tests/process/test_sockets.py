@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import anyio.lowlevel
 import pytest
 
 from tests.process.harness import Daemon, post
+from tests.waiting import until
 
 CONFIG = """
 sources:
@@ -85,8 +85,7 @@ async def test_systemds_own_activator_hands_both_sockets_over(daemon: Callable[.
     """The daemon answers on the sockets it was given."""
     router = daemon(CONFIG)
     activated(router)
-    while not (router.folder / "admin.sock").exists():
-        await anyio.lowlevel.checkpoint()
+    await until((router.folder / "admin.sock").exists)
 
     assert (await post(f"{router.url}/hooks/web", BUILD % 1))[0] == 202
     assert len((await router.ask("events"))["events"]) == 1

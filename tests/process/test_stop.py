@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import anyio
 
-from tests.process.harness import START_LIMIT, Daemon, Destination, post
+from tests.process.harness import Daemon, Destination, post
+from tests.waiting import until
 
 BUILD = b'{"event": "build", "build": {"number": %d, "branch": "main", "status": "PENDING", "x": "%s"}}'
 
@@ -41,9 +42,7 @@ rules:
 """)
     router.write(router.config.read_text("utf-8").split("\n", 2)[2], grace="100ms")
     reading = unread(router)
-    async with asyncio.timeout(START_LIMIT):
-        while '"ready"' not in router.log:
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: '"ready"' in router.log)
     for number in range(40):
         assert (await post(f"{router.url}/hooks/web", BUILD % (number, b"x" * 4096)))[0] == 202
 
@@ -68,9 +67,7 @@ rules:
     await post(f"{router.url}/hooks/web", BUILD % (1, b""))
     await destination.until(lambda: destination.asked == 1)
     router.signal(signal.SIGTERM)
-    async with asyncio.timeout(START_LIMIT):
-        while "stopping" not in router.log:
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: "stopping" in router.log)
     # The receiver of signals is closed right after that line; the answer of the sink is what ends the wait.
     for _ in range(20):
         await anyio.to_thread.run_sync(router.signal, signal.SIGHUP)

@@ -123,10 +123,10 @@ async def test_a_failed_sync_while_the_log_is_copied_breaks_the_journal_too(
     """A checkpoint is no place where it could be overlooked: who waits is told at once."""
     async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
         disk.trouble = failing(apsw.SQLITE_IOERR_FSYNC, ("sync", "db"))
-        while journal.broken is None:
-            with contextlib.suppress(JournalBroken):
-                await recorded(journal, time, payload=bytes(100_000))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
+            while journal.broken is None:
+                with contextlib.suppress(JournalBroken):
+                    await recorded(journal, time, payload=bytes(100_000))
             await journal.wait(None)
 
         assert (

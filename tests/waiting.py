@@ -1,0 +1,34 @@
+"""Waiting without a clock: for what a test can only look at, and for what is ready to have run."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio.lowlevel
+
+LIMIT = 20.0
+
+Answer = TypeVar("Answer")
+
+
+async def until(condition: Callable[[], bool], limit: float = LIMIT) -> None:
+    """Look again and again until it is true; TimeoutError after so many seconds."""
+    async with asyncio.timeout(limit):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
+
+
+async def answered(
+    ask: Callable[[], Awaitable[Answer]], wanted: Callable[[Answer], bool], limit: float = LIMIT
+) -> Answer:
+    """Ask again and again until the answer is as wanted; TimeoutError after so many seconds."""
+    async with asyncio.timeout(limit):
+        while not wanted(answer := await ask()):
+            await anyio.lowlevel.checkpoint()
+    return answer
+
+
+async def turns(count: int = 10) -> None:
+    """Let everything run that is ready, and what that makes ready, some times over."""
+    for _ in range(count):
+        await anyio.lowlevel.checkpoint()
