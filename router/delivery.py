@@ -43,8 +43,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     `claim` counts how often it was taken up, committed before each attempt: the fencing number and the value
     of the header `visual-router-attempt`. `failures` counts what uses up the retry schedule, `crashes` the
-    times a process died with it in flight since an attempt last came to its end. Times are seconds since 1970; `created_at` is when the route was
-    given or, later, when an operator requeued it: `max_age` and the schedule count from there.
+    times a process died with it in flight since an attempt last came to its end. Times are in seconds
+    since 1970; `created_at` is when the route was given or, later, when an operator requeued it: `max_age`
+    counts from there.
     """
 
     id: str
