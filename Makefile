@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test torture check fuzz format clean
+.PHONY: run test torture check fuzz hostile format clean
 
 run: $(READY)        ## start on the example configuration
 	$(BIN)/visual-router --config config.example.yaml run
@@ -25,6 +25,9 @@ check: $(READY)      ## format, lint, types, layers, dependencies
 
 fuzz: $(READY)       ## attack the daemon a million times; ARGS="--count 100000 --seed 2"
 	$(BIN)/python -m tests.hostile.fuzzing $(ARGS)
+
+hostile: $(READY)    ## the slow, greedy and lying in full numbers: minutes
+	HOSTILE=long $(BIN)/python -m pytest tests/hostile -s
 
 format: $(READY)     ## put the sources into shape
 	$(BIN)/ruff format .
