@@ -20,6 +20,8 @@ CONCURRENCY = 16
 _EXAMPLES = 5
 # After the second the router may have read the answer or not: both are right.
 _TAKEN = ("200", "200+reset")
+# The sink had it, and only the end of the run kept that from being recorded.
+_IN_FLIGHT = ("200", "gone", "hang")
 
 
 @dataclass(slots=True)
@@ -237,16 +239,17 @@ def _count_repeats(
         again = after.attempt == before.attempt
         if after.generation < before.generation or (again and not broken):
             verdict.found("corrupt", f"the attempts do not rise: {before} then {after}")
+        ended = after.generation > before.generation
         if before.answer in ("500", "429"):
             verdict.counts["retried"] += 1
-        elif broken:
-            verdict.counts["repeated by a fault"] += 1
-        elif before.generation == after.generation:
-            verdict.found("duplicated", f"{after.delivery} twice at {after.sink} in run {after.generation}")
-        else:
+        elif ended and before.answer in _IN_FLIGHT:
             allowed = bounds.duplicates_per_end > 0
             verdict.found("duplicated", f"{after.delivery} at {after.sink}", allowed=allowed)
             repeats[before.sink, before.generation] += 1
+        elif broken:
+            verdict.counts["repeated by a fault"] += 1
+        else:
+            verdict.found("duplicated", f"{after.delivery} twice at {after.sink} in run {after.generation}")
 
 
 def _owed(

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from tests.torture.workload import digest_of, number_of, sink_signature
 
-BEHAVIOURS = ("ok", "slow", "failing", "busy", "torn")
 # Where the event that kills is deadly: at one sink, so that it can reach the others.
 DEADLY = "steady"
 _PAYLOAD = b'"payload":'
@@ -33,8 +32,8 @@ def behaviour(script: str, seed: int, delivery: str, attempt: str) -> tuple[str,
         return "500", 0.0
     if script == "busy" and luck < 0.01:
         return "429", 0.0
-    if script == "torn" and luck < 0.06:
-        return dice.choice(("reset", "200+reset", "cut")), 0.0
+    if script == "torn" and luck < 0.08:
+        return dice.choice(("reset", "200+reset", "cut", "hang")), 0.0
     return "200", 0.0
 
 

@@ -81,7 +81,11 @@ def test_a_repeat_after_a_crash_is_bounded_and_without_one_forbidden() -> None:
     state = State([*STORED, ("evt_2", other)])
     both = [TAKEN, again, second, replace(second, attempt=2, generation=2)]
 
+    unheard = replace(TAKEN, answer="gone")
+
     assert found([ACK], [TAKEN, again], bounds=CRASHES) == set()
+    assert found([ACK], [unheard, replace(again, generation=1)]) == set()
+    assert found([ACK], [unheard, again]) == {"duplicated", "crashes over the bound"}
     assert found([ACK], [TAKEN, again]) == {"duplicated", "crashes over the bound"}
     assert found(posted, both, state, CRASHES) == {"crashes over the bound"}
 
