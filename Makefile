@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test torture check fuzz hostile format clean
+.PHONY: run test check torture fuzz hostile mutants format clean
 
 run: $(READY)        ## start on the example configuration
 	$(BIN)/visual-router --config config.example.yaml run
@@ -29,6 +29,9 @@ fuzz: $(READY)       ## attack the daemon a million times; ARGS="--count 100000 
 hostile: $(READY)    ## the slow, greedy and lying in full numbers: minutes
 	HOSTILE=long $(BIN)/python -m pytest tests/hostile -s
 
+mutants: $(READY)    ## break the package on purpose, fault by fault: each must turn a test red; ARGS=NAME
+	$(BIN)/python -m tests.mutants $(ARGS)
+
 format: $(READY)     ## put the sources into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -37,6 +40,7 @@ clean:               ## remove what the other verbs made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
 $(READY): pyproject.toml
+	@echo "setting up $(VENV), once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
