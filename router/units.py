@@ -19,6 +19,7 @@ _RATE = re.compile(r"([0-9]{1,9})/(s|m|h|d)")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _NUMERIC = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)")
 _PORT = re.compile(r"[0-9]{1,5}")
+LONGEST_SOCKET_PATH = 107
 _LISTEN_FORMS = "write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/path"
 
 
@@ -137,7 +138,7 @@ class Listen(msgspec.Struct, frozen=True):
     path: str | None = None
     schema: ClassVar[dict[str, Any]] = {
         "type": "string",
-        "pattern": r"^(unix:.+|.*:[0-9]{1,5})$",
+        "pattern": r"^(unix:[^\0]{1,107}|(?!unix:).*:[0-9]{1,5})$",
         "description": "where to listen: 127.0.0.1:8080, [::1]:8080, :8080 for every address, unix:/path",
     }
 
@@ -145,9 +146,7 @@ class Listen(msgspec.Struct, frozen=True):
     def parse(cls, text: str) -> Self:
         """Read an address to listen on."""
         if text.startswith("unix:"):
-            if text == "unix:":
-                raise ValueError("'unix:' names no path; write unix:/path")
-            return cls(path=text.removeprefix("unix:"))
+            return cls(path=_socket_path(text))
         host, colon, port = text.rpartition(":")
         if not colon or _PORT.fullmatch(port) is None:
             raise ValueError(f"'{text}' is not an address to listen on; {_LISTEN_FORMS}")
@@ -173,6 +172,19 @@ class Listen(msgspec.Struct, frozen=True):
             return f"unix:{self.path}"
         host = f"[{self.host}]" if self.host is not None and ":" in self.host else self.host or ""
         return f"{host}:{self.port}"
+
+
+def _socket_path(text: str) -> str:
+    """The path in `unix:/path`, as the kernel takes it (unix(7): 108 bytes with its end)."""
+    path = text.removeprefix("unix:")
+    if not path or "\0" in path:
+        raise ValueError("'unix:' names no path; write unix:/path")
+    length = len(path.encode())
+    if length > LONGEST_SOCKET_PATH:
+        raise ValueError(
+            f"a socket's path of {length} bytes; {LONGEST_SOCKET_PATH} are the most, write a shorter one"
+        )
+    return path
 
 
 def _listen_host(host: str, text: str) -> str | None:

@@ -102,6 +102,7 @@ def test_a_network_that_is_none_is_refused(text: str) -> None:
         ("LOCALHOST:80", Listen("LOCALHOST", 80), True),
         ("unix:/run/x.sock", Listen(path="/run/x.sock"), True),
         ("unix:x.sock", Listen(path="x.sock"), True),
+        ("unix:/" + "x" * 106, Listen(path="/" + "x" * 106), True),
         (":8080", Listen(None, 8080), False),
         ("0.0.0.0:8080", Listen("0.0.0.0", 8080), False),
         ("[::]:65535", Listen("::", 65_535), False),
@@ -140,6 +141,8 @@ def test_an_address_is_kept_in_its_usual_form() -> None:
         ("::1", "'::1' has no port; write [::1]:8080"),
         ("::1:80", "'::1:80' is ambiguous; put an IPv6 address in brackets, as in [::1]:8080"),
         ("unix:", "'unix:' names no path; write unix:/path"),
+        ("unix:/a\0b", "'unix:' names no path; write unix:/path"),
+        ("unix:/" + "é" * 54, "a socket's path of 109 bytes; 107 are the most, write a shorter one"),
     ],
 )
 def test_an_address_that_cannot_be_listened_on_is_refused(text: str, said: str) -> None:

@@ -118,7 +118,7 @@ class _Reading:
                     break
                 self._take(event)
         except yaml.MarkedYAMLError as error:
-            raise explain(error, self._written, flow=self._flow) from None
+            raise explain(error, self._written, self._bracket) from None
         finally:
             self._events.dispose()
         if self._root is None or (isinstance(self._root, Text) and self._root.empty):
@@ -127,7 +127,14 @@ class _Reading:
 
     @property
     def _flow(self) -> bool:
-        return bool(self._stack) and self._stack[-1].flow
+        return self._bracket is not None
+
+    @property
+    def _bracket(self) -> Spot | None:
+        """Where the brackets begin that are being read."""
+        if not self._stack or not self._stack[-1].flow:
+            return None
+        return Spot(self._stack[-1].node.line, self._stack[-1].node.column)
 
     def _take(self, event: yaml.Event) -> None:
         """Build one event in."""
@@ -135,7 +142,7 @@ class _Reading:
             case yaml.ScalarEvent():
                 self._put(self._scalar(event), 1, event.anchor)
             case yaml.AliasEvent():
-                self._put(*self._alias(event), None)
+                self._repeat(event)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._open(event)
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
@@ -213,6 +220,14 @@ class _Reading:
             raise YamlError(spot, f"'*{clip(event.anchor)}' repeats what it is a part of; write it out")
         self._counted(spot, target[1])
         return target
+
+    def _repeat(self, event: yaml.AliasEvent) -> None:
+        """Put what an alias repeats in its place; a list remembers where."""
+        above = self._stack[-1].node if self._stack else None
+        if isinstance(above, Items):
+            spot = Spot.of(event.start_mark)
+            above.aliases[len(above.items)] = Text(spot.line, spot.column, f"*{event.anchor}")
+        self._put(*self._alias(event), None)
 
     def _counted(self, spot: Spot, size: int) -> None:
         """Count nodes, those behind aliases each time."""

@@ -28,11 +28,12 @@ class Text(msgspec.Struct, frozen=True, gc=False):
 
 
 class Items(msgspec.Struct, frozen=True, gc=False):
-    """A list."""
+    """A list; `aliases` are those items that are written as one, by their number from 0."""
 
     line: int
     column: int
     items: list["Node"]
+    aliases: dict[int, Text] = {}
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

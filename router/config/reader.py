@@ -185,9 +185,9 @@ class Reader:
         if wanted is bool:
             return _truth(node)
         if wanted is int:
-            return int(_number(text, _WHOLE, "a whole number"))
+            return int(_number(text, _WHOLE, "a whole number; write digits, such as 16"))
         if wanted is float:
-            return float(_number(text, _DECIMAL, "a number"))
+            return float(_number(text, _DECIMAL, "a number; write digits, such as 2 or 0.5"))
         if wanted is str:
             return text
         raise TypeError(f"no way to read {wanted}")

@@ -66,16 +66,19 @@ def title(node: Node) -> str:
 def _check_names(node: Items, problems: Problems) -> None:
     """Every name once."""
     seen: dict[str, int] = {}
-    for each in node.items:
+    for number, each in enumerate(node.items):
         name = entry_of(each, "name")
         if name is None or not isinstance(name.value, Text):
             continue
         if name.value.text in seen:
             line = seen[name.value.text]
-            message = (
-                f"the name '{clip(name.value.text)}' is taken by the rule in line {line}; choose another"
-            )
-            problems.add(name.value, message)
+            alias = node.aliases.get(number)
+            if alias is None:
+                taken = f"the name '{clip(name.value.text)}' is taken by the rule in line {line}"
+                problems.add(name.value, f"{taken}; choose another")
+            else:
+                repeated = f"'{clip(alias.text)}' repeats {title(each)} of line {line}"
+                problems.add(alias, f"{repeated}; write it out, with a name of its own")
         seen.setdefault(name.value.text, name.value.line)
         if len(name.value.text) > _LONGEST_NAME or not name.value.text.isprintable():
             problems.add(name.value, f"a name is one line of at most {_LONGEST_NAME} characters; shorten it")

@@ -104,6 +104,10 @@ class Written:
         """The rest of the line from there, without a comment."""
         return _COMMENT.split(self.at(spot), maxsplit=1)[0].rstrip()
 
+    def after(self, spot: Spot) -> str:
+        """What stands there and behind it, comments and all."""
+        return "\n".join([self.at(spot), *self.lines[spot.line :]]).strip()
+
     def template(self, spot: Spot, *, flow: bool) -> str:
         """The text that begins there with `{{`; in brackets it ends at a comma or bracket behind `}}`."""
         found = _TEMPLATE.match(self.rest(spot)) if flow else None
@@ -169,8 +173,9 @@ def quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def explain(error: yaml.MarkedYAMLError, written: Written, *, flow: bool) -> YamlError:
-    """A syntax error in our own words. `flow`: the parser was within brackets."""
+def explain(error: yaml.MarkedYAMLError, written: Written, bracket: Spot | None) -> YamlError:
+    """A syntax error in our own words. `bracket`: where the brackets begin that the parser was within."""
+    flow = bracket is not None
     here = Spot.of(error.problem_mark)
     start = Spot.of(error.context_mark or error.problem_mark)
     context = error.context or ""
@@ -185,6 +190,8 @@ def explain(error: yaml.MarkedYAMLError, written: Written, *, flow: bool) -> Yam
     if "scalar" in context:
         return _quoted_text(start, here, written)
     if context.startswith("while parsing a flow"):
+        if bracket is not None and not written.after(here):
+            return _unclosed(bracket, written)
         return _brackets(start, here, written)
     if context.startswith("while parsing a block"):
         return _block(start, here, written, flow=flow)
@@ -274,7 +281,12 @@ def _brackets(start: Spot, here: Spot, written: Written) -> YamlError:
         if rest.startswith(":"):
             return YamlError(here, "the key before ':' is missing")
         return YamlError(here, f"a value is missing before '{rest[:1]}'")
-    what, closing = ("map", "}") if opening == "{" else ("list", "]")
+    return _unclosed(start, written)
+
+
+def _unclosed(start: Spot, written: Written) -> YamlError:
+    """A list or map in brackets without its end, as far as the parser can tell."""
+    what, closing = ("map", "}") if written.at(start)[:1] == "{" else ("list", "]")
     return YamlError(start, f"this {what} does not end with '{closing}', or a ',' is missing in it")
 
 

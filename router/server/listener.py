@@ -16,7 +16,7 @@ import anyio
 
 from router.errors import RouterError
 from router.server.wire import IDLE, Answer, Edge, Failed, require_c_parser
-from router.units import Listen
+from router.units import LONGEST_SOCKET_PATH, Listen
 
 _BACKLOG = 4096
 _MODE = 0o660
@@ -104,7 +104,7 @@ def bind(listen: Listen) -> list[socket.socket]:
     except OSError as error:
         # Resolving a name has error numbers of its own, below 0.
         code = error.errno or 0
-        reason = os.strerror(code) if code > 0 else str(error.strerror)
+        reason = os.strerror(code) if code > 0 else error.strerror or str(error)
         raise RouterError(
             f"cannot listen on '{listen}': {reason.lower()}; free it or write another"
         ) from None
@@ -157,6 +157,9 @@ def _bind_address(family: int, address: object) -> socket.socket:
 
 
 def _bind_path(path: Path) -> socket.socket:
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        # Python's own error has neither number nor reason.
+        raise OSError(errno.ENAMETOOLONG, "")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with ExitStack() as undo:
         undo.enter_context(sock)

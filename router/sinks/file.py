@@ -49,7 +49,13 @@ class File(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def problems(self) -> list[Flaw]:
         """See `Sink.problems`."""
         usable = self.path and not self.path.endswith("/") and "\0" not in self.path
-        return super().problems() + ([] if usable else [Flaw("path", f"'{self.path}' names no file")])
+        return super().problems() + (
+            []
+            if usable
+            else [
+                Flaw("path", f"'{self.path}' names no file; write var/events.jsonl or /var/log/events.jsonl")
+            ]
+        )
 
     def preview(
         self,

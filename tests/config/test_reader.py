@@ -88,10 +88,10 @@ BAD = [
     ("flag: perhaps", "1:7: 'perhaps' is neither true nor false; write true or false"),
     ("flag: 'true'", "1:7: 'true' is text here; write true without quotes, in lower case"),
     ("flag: TRUE", "1:7: 'TRUE' is text here; write true without quotes, in lower case"),
-    ("count: 1.5", "1:8: '1.5' is not a whole number"),
-    ("count: 0x1F", "1:8: '0x1F' is not a whole number"),
-    ("count: " + "9" * 30, "1:8: '" + "9" * 30 + "' is not a whole number"),
-    ("share: half", "1:8: 'half' is not a number"),
+    ("count: 1.5", "1:8: '1.5' is not a whole number; write digits, such as 16"),
+    ("count: 0x1F", "1:8: '0x1F' is not a whole number; write digits, such as 16"),
+    ("count: " + "9" * 30, "1:8: '" + "9" * 30 + "' is not a whole number; write digits, such as 16"),
+    ("share: half", "1:8: 'half' is not a number; write digits, such as 2 or 0.5"),
     ("word: gren", "1:7: 'gren' is not possible here; did you mean 'green'?"),
     ("word: blue", "1:7: 'blue' is not possible here; write one of red, green"),
     ("wait: null", "1:7: null changes nothing here; leave 'wait' out"),
@@ -121,7 +121,7 @@ def test_every_problem_of_a_section_is_told() -> None:
     """One run, all of them."""
     assert told("flag: yes\ncount: x\ninner: {second: [], secnd: y}\n")[1] == [
         "1:7: 'yes' is neither true nor false; write true",
-        "2:8: 'x' is not a whole number",
+        "2:8: 'x' is not a whole number; write digits, such as 16",
         "3:8: 'inner' has no 'first'; add first: a duration: 500ms, 5s, 5m, 2h, 30d",
         "3:17: one value is expected here, not a list",
         "3:21: unknown key 'secnd'; did you mean 'second'?",

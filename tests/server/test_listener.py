@@ -91,6 +91,17 @@ def test_an_address_that_cannot_be_bound_says_why() -> None:
     assert str(nameless.value) == f"cannot listen on '{'a' * 70}:8080': not a host name; write an address"
 
 
+def test_a_path_too_long_for_a_socket_says_so() -> None:
+    """The configuration refuses it already; the reason is clear here too, and not "none"."""
+    path = "/run/" + "x" * 103
+    with pytest.raises(RouterError) as long:
+        bind(Listen(path=path))
+
+    assert str(long.value) == (
+        f"cannot listen on 'unix:{path}': file name too long; free it or write another"
+    )
+
+
 def test_a_name_that_does_not_resolve_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The resolver's words, in the same form."""
 

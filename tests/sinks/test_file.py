@@ -287,7 +287,8 @@ def test_a_path_that_names_no_file_is_a_flaw(path: str) -> None:
     """Found at load."""
     (flaw,) = File(path=path).problems()
 
-    assert (flaw.key, str(flaw)) == ("path", f"'{path}' names no file")
+    fix = "write var/events.jsonl or /var/log/events.jsonl"
+    assert (flaw.key, str(flaw)) == ("path", f"'{path}' names no file; {fix}")
 
 
 def test_the_preview_is_the_path_and_the_line_for_people() -> None:
