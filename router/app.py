@@ -1,4 +1,4 @@
-"""Composition root: opens the parts in order, runs them, reloads them, and takes them down in reverse.
+"""App: the composition root. Opens the parts in order, runs them, reloads them, takes them down in reverse.
 
 Reads like a table of contents: journal, transports, dispatcher, retention, heartbeat, listeners. Must hold no
 logic of its own beyond what "start", "reload" and "stop" mean.
@@ -32,7 +32,7 @@ from router.quarantine import Quarantine
 from router.retention import Retention
 from router.server.server import Server
 from router.tables import welcome
-from router.transport import Transports
+from router.transport import Lanes
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class App:
     """The running program: the configuration in force, and the parts that a reload changes."""
 
-    def __init__(self, config: Config, journal: Journal, transports: Transports, clock: Clock) -> None:
+    def __init__(self, config: Config, journal: Journal, transports: Lanes, clock: Clock) -> None:
         self.config = config
         self._started_with = config
         self.started_at = clock.now()
@@ -164,7 +164,7 @@ async def serve(config: Config) -> None:
         signals = ears.enter_context(anyio.open_signal_receiver(*_SIGNALS))
         async with (
             open_journal(config.journal, clock) as journal,
-            Transports() as transports,
+            Lanes() as transports,
             anyio.create_task_group() as loops,
         ):
             app = App(config, journal, transports, clock)

@@ -13,8 +13,6 @@ from router.rules.field import Read, check_field, is_payload, reader
 from router.rules.pattern import Patterns, text_of
 from router.template.template import Template
 
-__all__ = ["Checked", "Condition", "Finding", "Rule", "Scalar", "Verdict", "check_field"]
-
 Scalar = str | int | float | bool | None
 
 _SHOWN = 200  # characters of a value in an explanation
