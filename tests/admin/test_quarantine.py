@@ -23,7 +23,7 @@ async def refuse(desk: Desk, number: int = 1, source: str = "web", **fields: obj
         "verified": False, "reason": "the token is not signed by a known secret",
         "signature": RIGHT.sign(body, now), "labels": {"team": "web"}, "size": len(body), "body": body,
     }  # fmt: skip
-    refused = Refused(**{**values, **fields})  # type: ignore[arg-type] # a table of test values
+    refused = Refused(**{**values, **fields})  # type: ignore[arg-type]  # a table of test values
     await desk.journal.quarantine(refused, most=1000, most_bytes=1 << 20)
     return refused.id
 
