@@ -14,7 +14,7 @@ _ACK_BEFORE_COMMIT = (
     "journal/sqlite/writer.py",
     '        cursor.execute("COMMIT")\n        return True\n',
     "        import time\n"
-    "        self._post(self._answer, batch)\n"
+    "        self._post(self._answer, list(batch))\n"
     "        time.sleep(0.05)\n"
     '        cursor.execute("COMMIT")\n'
     "        batch.clear()\n"
