@@ -78,6 +78,7 @@ async def test_sinks_of_every_bad_kind_take_nothing_from_nine_good_ones(
         for name in GOOD:
             await owed_and_done(daemon, name, EVENTS)
 
+        print(f"{EVENTS} events, {sum(sinks.asked.values())} requests, {daemon.peak >> 20} MiB")
         assert len(ids) == EVENTS
         assert all(set(sinks.seen[name].values()) == {1} for name in GOOD)
         assert daemon.peak <= RSS_LIMIT, f"{daemon.peak >> 20} MiB"
@@ -110,6 +111,8 @@ async def test_a_backlog_is_drained_once_and_without_growth(target: Callable[...
         for name in IN_BACKLOG:
             await owed_and_done(daemon, name, BACKLOG)
 
+        waited = BACKLOG * len(IN_BACKLOG)
+        print(f"{waited} deliveries drained, {before >> 20} to {daemon.peak >> 20} MiB")
         assert all(set(sinks.seen[name].values()) == {1} for name in IN_BACKLOG)
         assert daemon.peak - before <= 32 << 20, f"{before >> 20} to {daemon.peak >> 20} MiB"
         assert daemon.open_files <= files + 4 * len(IN_BACKLOG) + 2

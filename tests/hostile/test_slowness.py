@@ -21,7 +21,7 @@ rules:
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(level(60, 300))
 async def test_slow_connections_end_and_honest_ones_are_served_meanwhile(
     target: Callable[..., Target],
 ) -> None:
@@ -35,7 +35,8 @@ async def test_slow_connections_end_and_honest_ones_are_served_meanwhile(
             tasks.create_task(one.run())
 
     assert set(statuses) == {202}
-    assert len(statuses) > 50
+    print(f"{7 * EACH} attackers, {len(statuses)} honest answers, {daemon.peak >> 20} MiB")
+    assert len(statuses) > 10
     ends = {name: statuses_of(kind) for name, kind in attackers.items()}
     assert ends == {
         "idle": set(),
