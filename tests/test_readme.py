@@ -1,10 +1,13 @@
-"""The README tells the truth: its commands exist, its configuration loads."""
+"""The README tells the truth: its commands exist and run, its configuration loads."""
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from router.cli import program
 from router.config.load import load
@@ -17,6 +20,11 @@ COMMANDS = sorted(
 RULES = re.findall(r"```yaml\n(rules:\n.*?)```", README, re.DOTALL)
 SOURCES = re.findall(r"```yaml\n(sources:\n.*?)```", README, re.DOTALL)
 SINKS = re.findall(r"```yaml\n(sinks:\n.*?)```", README, re.DOTALL)
+WALK = README.partition("## A first routed event")[2].partition("\n## ")[0]
+LINES = [
+    line.strip() for block in re.findall(r"```sh\n(.*?)```", WALK, re.DOTALL) for line in block.splitlines()
+]
+TYPED = [line for line in LINES if line.strip()]
 VERBS = re.findall(r"^make (\w+)", README, re.MULTILINE)
 
 FRAME = """
@@ -63,9 +71,33 @@ def test_every_source_and_sink_of_the_readme_loads(tmp_path: Path, part: str) ->
     assert load(path).sources
 
 
+def test_the_walk_runs_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, from a folder that holds the example; but not what needs a daemon."""
+    shutil.copy(ROOT / "config.example.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VISUAL_ROUTER_CONFIG", raising=False)
+    told = {}
+    for line in TYPED:
+        program_, *words = shlex.split(line.partition(">")[0])
+        if program_ == "cp":
+            shutil.copy(*words)
+            continue
+        assert program_ == ".venv/bin/visual-router", line
+        if words[0] == "events" or (words[0] == "send" and "--list" not in words):
+            continue
+        done = CliRunner().invoke(program, words, prog_name="visual-router")
+        assert done.exit_code == 0, (line, done.output)
+        told[words[0]] = done.stdout
+
+    assert "goes to: archive" in told["explain"]
+    assert "comparison.pending" in told["render"]
+    assert told["check"].startswith("config.yaml: 3 sources, 2 sinks, 3 rules")
+    assert told["schema"].startswith("{")
+
+
 def test_there_is_something_to_check() -> None:
     """A README whose examples were not found would pass for ever."""
-    assert (len(RULES), len(SOURCES), len(SINKS)) == (3, 3, 1)
+    assert (len(RULES), len(SOURCES), len(SINKS), len(TYPED)) == (3, 3, 1, 8)
     assert {"send", "events", "show", "check", "explain", "render", "schema", "reload", "dead", "resume"} <= {
         *COMMANDS
     }
