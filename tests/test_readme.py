@@ -95,6 +95,15 @@ def test_the_walk_runs_as_it_is_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert told["schema"].startswith("{")
 
 
+def test_every_path_that_contributors_are_sent_to_exists() -> None:
+    """A file that moved takes its mention along; NAME is theirs to choose."""
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
+    paths = [path for path in re.findall(r"`([\w./]+/[\w./]*)`", text) if "NAME" not in path]
+
+    assert len(paths) > 15
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_there_is_something_to_check() -> None:
     """A README whose examples were not found would pass for ever."""
     assert (len(RULES), len(SOURCES), len(SINKS), len(TYPED)) == (3, 3, 1, 8)
