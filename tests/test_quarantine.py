@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
@@ -95,6 +95,7 @@ async def test_a_header_that_came_twice_never_verifies_later() -> None:
         await desk.intake.release(refused, named=True)
 
 
+@settings(deadline=None, max_examples=50)
 @given(value=st.text(st.characters(codec="utf-8") | st.characters(categories=["Cs"]), max_size=20))
 async def test_whatever_a_header_holds_can_be_stored(value: str) -> None:
     """Bytes that are no text are written out."""

@@ -57,7 +57,8 @@ def verify(path: Path) -> Verdict:
         rules = {name: sql for name, sql in _RULES.items() if _SINCE.get(name[:3], 1) <= version}
         for name, sql in rules.items():
             problems += _broken(connection, name, sql)
-        rows = {table: _count(connection, table) for table in _COUNTED if _has(connection, table)}
+        counts = {table: _count(connection, table) for table in _COUNTED}
+    rows = {table: count for table, count in counts.items() if count is not None}
     return Verdict(path=str(path), version=version, newest=len(scripts), rows=rows, problems=problems)
 
 
@@ -106,13 +107,9 @@ def _broken(connection: apsw.Connection, name: str, sql: str) -> Iterator[str]:
         yield f"{count:,} {what}; the first is {id_text(prefix, first)}"
 
 
-def _has(connection: apsw.Connection, table: str) -> bool:
-    return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchall())
-
-
-def _count(connection: apsw.Connection, table: str) -> int:
+def _count(connection: apsw.Connection, table: str) -> int | None:
+    """How many rows a table has; None: it is not there, or unreadable, which is among the problems."""
     try:
         return cast(int, connection.execute(" ".join(["SELECT count(*) FROM", table])).get)
     except apsw.Error:
-        # What is wrong stands among the problems already.
-        return 0
+        return None

@@ -2,19 +2,20 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable
 from pathlib import Path
 
 import apsw
 import pytest
 
-from router.errors import JournalUnavailable
+from router.errors import JournalBroken, JournalUnavailable
 from router.journal.journal import EventQuery, RefusedQuery
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.schema import migrate
 from router.journal.sqlite.statements import migrations
 from tests.journal.backends import Time, recorded
 from tests.journal.conformance.test_quarantine import a_request
-from tests.journal.sqlite.disk import Disk, failing
+from tests.journal.sqlite.disk import Disk, failing, no_trouble
 
 
 async def test_a_journal_of_version_1_gets_its_quarantine(path: Path, time: Time) -> None:
@@ -95,3 +96,25 @@ async def test_closing_finishes_refused_requests_and_events_in_their_order(path:
     async with open_sqlite(path, time.clock()) as journal:
         assert len(await journal.events(EventQuery())) == 5
         assert len(await journal.quarantined(RefusedQuery())) == 5
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_fault_of_our_own_leaves_nobody_waiting(path: Path, time: Time, disk: Disk) -> None:
+    """Neither what was in the transaction nor the refused request that was to follow it."""
+
+    def fault(_operation: str, _file: str) -> None:
+        raise ZeroDivisionError
+
+    async with asyncio.timeout(10), open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        disk.trouble = fault
+
+        async def told(work: Awaitable[object]) -> None:
+            with pytest.raises(JournalBroken):
+                await work
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(told(recorded(journal, time, "slack")))
+                request = a_request(journal, time)
+                group.create_task(told(journal.quarantine(request, most=9, most_bytes=100)))
+        disk.trouble = no_trouble

@@ -51,10 +51,10 @@ def spoil(path: Path, sql: str) -> None:
     connection.close()
 
 
-def scribble(path: Path) -> None:
-    """Nonsense from the third page on."""
+def scribble(path: Path, start: int) -> None:
+    """Nonsense from there on."""
     content = path.read_bytes()
-    path.write_bytes(content[: 4096 * 2] + b"\x55" * (len(content) - 4096 * 2))
+    path.write_bytes(content[:start] + b"\x55" * (len(content) - start))
 
 
 def write(path: Path, text: str) -> None:
@@ -200,12 +200,16 @@ async def test_a_damaged_file_is_told_from_a_sound_one(path: Path, time: Time) -
     await a_journal(path, time)
     spoil(path, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'attempts'")
     broken = verify(path).problems
-    scribble(path)
+    scribble(path, 4096 * 2)
     nonsense = verify(path).problems
+    scribble(path, 100)
+    hopeless = verify(path)
 
     assert any(problem.startswith("damaged: ") for problem in broken)
     assert any(problem.startswith("cannot look for ") for problem in broken)
     assert any(problem.startswith("damaged: ") for problem in nonsense)
+    assert hopeless.problems[0].startswith("damaged: ")
+    assert hopeless.rows == {}
 
 
 async def test_what_is_no_journal_is_not_judged(path: Path, time: Time) -> None:
