@@ -195,6 +195,28 @@ async def test_the_write_ahead_log_stays_small_and_goes_at_the_end(
     assert _size(wal) == 0
 
 
+async def test_a_long_reader_lets_the_log_grow_only_while_it_reads(
+    path: Path, time: Time, disk: Disk
+) -> None:
+    """A backup, for example: the log keeps all that is written meanwhile, and then it is short again."""
+    wal = path.with_name("journal.db-wal")
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        await _written(journal, time, 1)
+        reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        reader.execute("BEGIN; SELECT count(*) FROM events")
+        await _written(journal, time, 300)
+        assert _size(wal) > 28 << 20
+        reader.close()
+        await _written(journal, time, 100)
+
+        assert _size(wal) < 20 << 20
+
+
+async def _written(journal: Journal, time: Time, count: int) -> None:
+    for _ in range(count):
+        await recorded(journal, time, payload=bytes(100_000))
+
+
 async def test_an_event_requeued_while_retention_looked_at_it_is_kept(
     path: Path, time: Time, disk: Disk
 ) -> None:
