@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and what an error looks like.
+"""Command line: which commands there are, and what an error looks like.
 
 Owns the table of commands, loads the one that was asked for and no other (a command that starts slowly is not
 used), and turns what may go wrong into a message and an exit code: 0 fine, 1 failed, 2 wrong usage

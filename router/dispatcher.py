@@ -229,11 +229,11 @@ class Dispatcher:
             outlet.gate.take(now)
             task = attempts.create_task(self._deliver(claim, outlet), name=claim.delivery.id)
             self._running[task] = claim
-            task.add_done_callback(partial(self._left, outlet))
+            task.add_done_callback(partial(self._forget, outlet))
         if late:
             await self._give_back(late)
 
-    def _left(self, outlet: Outlet, task: asyncio.Task[None]) -> None:
+    def _forget(self, outlet: Outlet, task: asyncio.Task[None]) -> None:
         del self._running[task]
         outlet.gate.leave()
         self._journal.wake()

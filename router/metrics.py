@@ -27,7 +27,7 @@ from router import __version__
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
-_Word = TypeVar("_Word", bound=str)
+W = TypeVar("W", bound=str)
 
 # A 202 waits for one fsync: milliseconds on a good disk. The shortest sender's limit is 3 s.
 _ACCEPT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -43,17 +43,17 @@ class _Labelled(Protocol):
         ...
 
 
-_Kind = TypeVar("_Kind", bound=_Labelled)
+K = TypeVar("K", bound=_Labelled)
 
 
-class _Series(dict[tuple[str, ...], _Kind], Generic[_Kind]):
+class _Series(dict[tuple[str, ...], K], Generic[K]):
     """The series of one metric by label values: a look-up costs a quarter of `labels(...)`."""
 
-    def __init__(self, metric: _Kind) -> None:
+    def __init__(self, metric: K) -> None:
         super().__init__()
         self._metric = metric
 
-    def __missing__(self, key: tuple[str, ...]) -> _Kind:
+    def __missing__(self, key: tuple[str, ...]) -> K:
         series = self[key] = self._metric.labels(*key)
         return series
 
@@ -251,7 +251,7 @@ class Metrics:
 
     def watch(
         self,
-        counts: Callable[[], Mapping[tuple[str, _Word], int]],
+        counts: Callable[[], Mapping[tuple[str, W], int]],
         sinks: Callable[[], Mapping[str, str]],
         quarantined: Callable[[], Mapping[str, int]] = dict,
     ) -> None:

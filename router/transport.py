@@ -40,7 +40,7 @@ class Lane:
         return await self.pool.exchange(Call.of(request, self.connect))
 
 
-class Transports:
+class Lanes:
     """The lanes of all sinks. Open it before the first attempt, close it after the last.
 
     `resolver` looks names up (None: the system's); `connect` is the limit until a connection stands, seconds.

@@ -8,7 +8,7 @@ import anyio.lowlevel
 
 LIMIT = 20.0
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 async def until(condition: Callable[[], bool], limit: float = LIMIT) -> None:
@@ -18,9 +18,7 @@ async def until(condition: Callable[[], bool], limit: float = LIMIT) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-async def answered(
-    ask: Callable[[], Awaitable[Answer]], wanted: Callable[[Answer], bool], limit: float = LIMIT
-) -> Answer:
+async def answered(ask: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], limit: float = LIMIT) -> T:
     """Ask again and again until the answer is as wanted; TimeoutError after so many seconds."""
     async with asyncio.timeout(limit):
         while not wanted(answer := await ask()):

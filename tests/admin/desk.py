@@ -21,7 +21,7 @@ from router.journal.journal import Journal, JournalSettings, Receipt, Refused
 from router.metrics import Metrics
 from router.secret import Secret
 from router.server.settings import ServerSettings
-from router.transport import Transports
+from router.transport import Lanes
 from router.units import Listen
 
 RULES = """
@@ -67,7 +67,7 @@ class Program:
 class Desk:
     """One daemon's admin side, with what it stands on."""
 
-    def __init__(self, folder: Path, journal: Journal, transports: Transports, clock: Clock) -> None:
+    def __init__(self, folder: Path, journal: Journal, transports: Lanes, clock: Clock) -> None:
         self.folder = folder
         self.journal = journal
         self.metrics = Metrics()
@@ -165,7 +165,7 @@ async def opened(folder: Path) -> AsyncIterator[Desk]:
     """A desk with its configuration in force."""
     clock = Clock()
     settings = JournalSettings(url=f"sqlite:{folder}/journal.db")
-    async with open_journal(settings, clock) as journal, Transports() as transports:
+    async with open_journal(settings, clock) as journal, Lanes() as transports:
         desk = Desk(folder, journal, transports, clock)
         await desk.use()
         yield desk

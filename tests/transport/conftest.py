@@ -6,14 +6,14 @@ from contextlib import AsyncExitStack
 import pytest
 
 from router.sinks.sink import Request
-from router.transport import Transports
+from router.transport import Lanes
 from tests.transport.servers import Peer
 
 
 @pytest.fixture
-async def transports() -> AsyncIterator[Transports]:
+async def transports() -> AsyncIterator[Lanes]:
     """An open transport with the system's resolver."""
-    async with Transports() as opened:
+    async with Lanes() as opened:
         yield opened
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from router.errors import Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Transports
+from router.transport import Lanes
 from router.units import Duration
 from tests.transport.servers import OK, Peer, Script, Talk, saying, saying_goodbye
 
@@ -21,7 +21,7 @@ NONE_CAME = "the connection was closed without an answer"
 BROKEN = "the answer broke off"
 
 
-async def refusal(transports: Transports, sink: Sink, request: Request) -> str:
+async def refusal(transports: Lanes, sink: Sink, request: Request) -> str:
     """Why a request failed; never for reasons of TLS here."""
     with pytest.raises(Unreachable) as error:
         await transports.lane(sink).send(request)
@@ -29,7 +29,7 @@ async def refusal(transports: Transports, sink: Sink, request: Request) -> str:
     return error.value.reason
 
 
-async def cut_off(transports: Transports, request: Request, peer: Peer) -> None:
+async def cut_off(transports: Lanes, request: Request, peer: Peer) -> None:
     """Send as an attempt does whose time is up once the server does nothing more than to be slow."""
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         sending = group.create_task(transports.lane(SINK).send(request))
@@ -40,7 +40,7 @@ async def cut_off(transports: Transports, request: Request, peer: Peer) -> None:
 
 @pytest.mark.parametrize("status", [200, 202, 204, 304, 400, 401, 404, 410, 429, 500, 503])
 async def test_every_status_is_an_answer(
-    status: int, transports: Transports, listening: Listening, post: Post
+    status: int, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """What it means is up to the sink."""
     body = b"" if status in (204, 304) else b"no"
@@ -55,7 +55,7 @@ async def test_every_status_is_an_answer(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(
-    status: int, transports: Transports, listening: Listening, post: Post, canary: Peer
+    status: int, transports: Lanes, listening: Listening, post: Post, canary: Peer
 ) -> None:
     """Body and signature go to the host they were meant for, or nowhere."""
     head = f"HTTP/1.1 {status} Moved\r\nLocation: {canary.url('/take')}\r\nContent-Length: 0\r\n\r\n"
@@ -86,7 +86,7 @@ async def test_a_redirect_is_not_followed(
     ids=["chunked", "extension", "closed", "1.0", "continue", "hints", "bytes", "no-reason", "latin1"],
 )
 async def test_an_answer_may_come_in_every_form_of_http(
-    pieces: list[bytes], body: bytes, transports: Transports, listening: Listening, post: Post
+    pieces: list[bytes], body: bytes, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Its end is found by length, by chunks or by the connection's end."""
     peer = await listening(Peer(saying_goodbye(*pieces)))
@@ -98,7 +98,7 @@ async def test_an_answer_may_come_in_every_form_of_http(
 
 @pytest.mark.parametrize("size", [KIB64 - 1, KIB64, KIB64 + 1, 5 * KIB64])
 async def test_of_a_longer_body_only_64_kib_are_read(
-    size: int, transports: Transports, listening: Listening, post: Post
+    size: int, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """The rest is cut off; a shorter one leaves the connection in use."""
     peer = await listening(
@@ -125,7 +125,7 @@ MEGABYTE = 1 << 20
     ids=["flood", "endless chunks"],
 )
 async def test_a_bomb_is_cut_off(
-    head: bytes, piece: bytes, transports: Transports, listening: Listening, post: Post
+    head: bytes, piece: bytes, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A gigabyte costs 64 KiB: the connection is closed, not drained, and few megabytes ever left."""
     taken = 0
@@ -151,7 +151,7 @@ async def test_a_bomb_is_cut_off(
 
 
 async def test_a_compressed_answer_is_not_unpacked(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Ten megabytes in ten kilobytes stay ten kilobytes; and none was asked for."""
     packed = gzip.compress(bytes(10 << 20))
@@ -195,7 +195,7 @@ async def test_a_compressed_answer_is_not_unpacked(
     ],
 )
 async def test_what_is_no_whole_answer_is_a_failure(
-    answer: bytes, reason: str, transports: Transports, listening: Listening, post: Post
+    answer: bytes, reason: str, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Nothing is taken for delivered on half an answer; the delivery is tried again by its schedule."""
     peer = await listening(Peer(saying_goodbye(answer)))
@@ -217,7 +217,7 @@ async def reset_after_hearing(talk: Talk) -> None:
 
 @pytest.mark.parametrize("script", [reset_at_once, reset_after_hearing])
 async def test_a_reset_is_a_failure(
-    script: Script, transports: Transports, listening: Listening, post: Post
+    script: Script, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """On a connection of its own it is not repeated: the server may have acted."""
     peer = await listening(Peer(script))
@@ -271,7 +271,7 @@ async def interim_without_end(talk: Talk) -> None:
 
 @pytest.mark.parametrize("script", [say_nothing, hang, hang_in_the_middle, drip, interim_without_end])
 async def test_a_slow_server_is_cut_off_when_the_attempts_time_is_up(
-    script: Script, transports: Transports, listening: Listening, post: Post
+    script: Script, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """However it is slow: the limit is for the whole attempt, and the connection is closed."""
     peer = await listening(Peer(script))
@@ -281,7 +281,7 @@ async def test_a_slow_server_is_cut_off_when_the_attempts_time_is_up(
 
 
 async def test_a_server_that_does_not_read_is_cut_off(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A body that nobody takes holds up nothing but its own attempt."""
     stop = asyncio.Event()
@@ -297,7 +297,7 @@ async def test_a_server_that_does_not_read_is_cut_off(
 
 
 async def test_an_early_answer_counts_though_the_body_was_not_taken(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A 413 before the end of a large body is an answer, and its connection is not used again."""
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"

@@ -7,7 +7,7 @@ import pytest
 
 from router.errors import Refused, Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Transports
+from router.transport import Lanes
 from router.units import Duration, Network
 from tests.transport.servers import OK, Peer, Script, Talk, saying, saying_goodbye
 
@@ -18,7 +18,7 @@ OTHER_WALLS = Sink(name="peer", timeout=Duration(5), allow_networks=(Network.par
 
 
 async def test_a_connection_is_kept_between_requests(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """One handshake for many deliveries; two sinks share nothing."""
     peer = await listening(Peer())
@@ -37,7 +37,7 @@ async def test_a_connection_is_kept_between_requests(
     ],
 )
 async def test_a_connection_that_the_server_ends_is_not_kept(
-    answer: bytes, transports: Transports, listening: Listening, post: Post
+    answer: bytes, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """It said so."""
     peer = await listening(Peer(saying(answer)))
@@ -76,7 +76,7 @@ def ending(first: int, *last: bytes, reset: bool = False) -> Script:
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_a_kept_connection_that_was_dead_is_replaced_once(
-    method: str, reset: bool, transports: Transports, listening: Listening, post: Post
+    method: str, reset: bool, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """The server may close just as the next request leaves: no attempt is wasted on that."""
     peer = await listening(Peer(ending(1, reset=reset)))
@@ -89,7 +89,7 @@ async def test_a_kept_connection_that_was_dead_is_replaced_once(
 
 
 async def test_a_fresh_connection_that_dies_as_well_is_a_failure(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Once, not for ever: the schedule of the sink decides when it is tried again."""
     peer = await listening(Peer(ending(9)))
@@ -105,7 +105,7 @@ async def test_a_fresh_connection_that_dies_as_well_is_a_failure(
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
 async def test_a_first_connection_is_never_replaced(
-    method: str, transports: Transports, listening: Listening, post: Post
+    method: str, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """It was alive when the request left: the server may have acted on it."""
     peer = await listening(Peer(saying_goodbye()))
@@ -119,7 +119,7 @@ async def test_a_first_connection_is_never_replaced(
 @pytest.mark.parametrize("last", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
 async def test_once_a_byte_of_an_answer_came_nothing_is_sent_again(
-    last: bytes, reset: bool, transports: Transports, listening: Listening, post: Post
+    last: bytes, reset: bool, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """The server had the request."""
     gate = asyncio.Event()
@@ -159,7 +159,7 @@ async def outcome(sending: Awaitable[object]) -> str:
 
 @pytest.mark.parametrize("late", [False, True], ids=["with the answer", "later"])
 async def test_an_answer_that_nobody_asked_for_is_never_taken_for_the_next(
-    late: bool, transports: Transports, listening: Listening, post: Post
+    late: bool, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A delivery counts only by its own answer."""
     forged = b"HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n"
@@ -192,7 +192,7 @@ async def test_an_answer_that_nobody_asked_for_is_never_taken_for_the_next(
 
 
 async def test_a_reload_that_changes_nothing_keeps_the_connections(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Nor does a longer time limit or another text cost a handshake."""
     peer = await listening(Peer())
@@ -209,7 +209,7 @@ async def test_a_reload_that_changes_nothing_keeps_the_connections(
 
 
 async def test_a_reload_that_moves_the_walls_closes_the_old_connections(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A connection that was allowed yesterday is not kept alive for today."""
     peer = await listening(Peer(talking_until_gone))
@@ -231,7 +231,7 @@ async def talking_until_gone(talk: Talk) -> None:
 
 
 async def test_what_is_in_flight_at_a_reload_ends_in_peace(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Its connection closes after its answer, not before."""
     heard, go = asyncio.Event(), asyncio.Event()
@@ -257,7 +257,7 @@ async def test_what_is_in_flight_at_a_reload_ends_in_peace(
 
 
 async def test_an_attempt_that_began_before_its_sink_was_removed_still_goes_out(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """And leaves nothing behind."""
     peer = await listening(Peer(talking_until_gone))
@@ -268,7 +268,7 @@ async def test_an_attempt_that_began_before_its_sink_was_removed_still_goes_out(
     await asyncio.wait_for(peer.closed.wait(), 5)
 
 
-async def test_a_lane_obeys_the_walls_of_today(transports: Transports, canary: Peer, post: Post) -> None:
+async def test_a_lane_obeys_the_walls_of_today(transports: Lanes, canary: Peer, post: Post) -> None:
     """Asking for the lane again is enough."""
     allowed = Sink(name="peer", timeout=Duration(5), allow_networks=(Network.parse("::ffff:0:0/96"),))
     url = canary.url(host="[::ffff:127.0.0.1]")
@@ -283,7 +283,7 @@ async def test_closing_closes_every_connection(listening: Listening, post: Post)
     """After the transport nothing is left open."""
     peers = [await listening(Peer(talking_until_gone)) for _ in range(2)]
 
-    async with Transports() as transports:
+    async with Lanes() as transports:
         for number, peer in enumerate(peers):
             await transports.lane(Sink(name=str(number), timeout=Duration(5))).send(post(peer.url()))
 

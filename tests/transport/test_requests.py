@@ -11,7 +11,7 @@ import pytest
 from router import __version__
 from router.errors import DeliveryError, Refused, Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Transports
+from router.transport import Lanes
 from router.units import Duration
 from tests.transport.servers import Peer, Talk, saying, saying_goodbye
 
@@ -21,7 +21,7 @@ SINK = Sink(name="peer", timeout=Duration(5))
 
 
 async def test_a_request_goes_out_as_the_sink_made_it(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Method, headers and body are the sink's; only what HTTP needs and a name for us is added."""
     peer = await listening(Peer())
@@ -54,7 +54,7 @@ async def test_a_request_goes_out_as_the_sink_made_it(
     ],
 )
 async def test_the_url_goes_out_byte_for_byte(
-    path: str, target: str, transports: Transports, listening: Listening, post: Post
+    path: str, target: str, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A signature or a token in it survives; a fragment stays at home."""
     peer = await listening(Peer())
@@ -66,7 +66,7 @@ async def test_the_url_goes_out_byte_for_byte(
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "GET", "DELETE"])
 async def test_every_method_carries_its_body(
-    method: str, transports: Transports, listening: Listening, post: Post
+    method: str, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """The webhook sink may choose its method."""
     peer = await listening(Peer())
@@ -77,7 +77,7 @@ async def test_every_method_carries_its_body(
     assert [(one.line.split()[0], one.body) for one in peer.requests] == [(method, b"x"), (method, b"")]
 
 
-async def test_a_large_body_arrives_whole(transports: Transports, listening: Listening, post: Post) -> None:
+async def test_a_large_body_arrives_whole(transports: Lanes, listening: Listening, post: Post) -> None:
     """Happo's comparisons may be megabytes."""
     peer = await listening(Peer())
     body = bytes(range(256)) * 12_288  # 3 MiB
@@ -89,7 +89,7 @@ async def test_a_large_body_arrives_whole(transports: Transports, listening: Lis
 
 
 async def test_user_and_password_in_the_url_become_basic_authorization(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """They are decoded, and no longer part of the address."""
     peer = await listening(Peer())
@@ -107,7 +107,7 @@ async def test_user_and_password_in_the_url_become_basic_authorization(
     assert {host for one in peer.requests for host in one.header("Host")} == {f"127.0.0.1:{peer.port}"}
 
 
-async def test_a_cookie_is_never_sent_back(transports: Transports, listening: Listening, post: Post) -> None:
+async def test_a_cookie_is_never_sent_back(transports: Lanes, listening: Listening, post: Post) -> None:
     """Deliveries have nothing in common but the sink."""
     peer = await listening(
         Peer(saying(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"))
@@ -130,7 +130,7 @@ async def test_a_proxy_or_a_netrc_in_the_environment_is_ignored(
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     peer = await listening(Peer())
 
-    async with Transports() as transports:
+    async with Lanes() as transports:
         await transports.lane(SINK).send(post(peer.url()))
 
     assert peer.requests[0].header("Authorization") == []
@@ -140,7 +140,7 @@ async def test_a_proxy_or_a_netrc_in_the_environment_is_ignored(
     "headers", [{"x": "a\r\nInjected: 1"}, {"x": "a\nb"}, {"x": "a\0b"}, {"x\r\nInjected": "1"}]
 )
 async def test_a_header_with_a_line_break_is_not_sent(
-    headers: dict[str, str], transports: Transports, canary: Peer
+    headers: dict[str, str], transports: Lanes, canary: Peer
 ) -> None:
     """A secret that ends in a newline must not become two headers."""
     request = Request("POST", canary.url(), headers, b"")
@@ -163,7 +163,7 @@ async def test_a_header_with_a_line_break_is_not_sent(
         "http://127.0.0.1:99999/",
     ],
 )
-async def test_what_is_no_url_is_refused(url: str, transports: Transports, post: Post) -> None:
+async def test_what_is_no_url_is_refused(url: str, transports: Lanes, post: Post) -> None:
     """The message does not repeat it: it may be a secret pasted into the wrong place."""
     with pytest.raises(Refused) as error:
         await transports.lane(SINK).send(post(url))
@@ -175,7 +175,7 @@ async def test_what_is_no_url_is_refused(url: str, transports: Transports, post:
 
 
 async def test_no_error_shows_the_url_or_a_secret(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A URL is a credential at Slack: not in a message, not in what a traceback prints, not in a repr."""
 
@@ -209,7 +209,7 @@ async def test_no_error_shows_the_url_or_a_secret(
 
 
 async def test_an_attempt_that_is_cancelled_lets_go_of_its_connection(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Shutdown does not wait for a slow sink."""
     peer = await listening(Peer(Talk.gone))
@@ -226,7 +226,7 @@ async def test_an_attempt_that_is_cancelled_lets_go_of_its_connection(
     assert (await lane.send(post(peer.url()))).status == 204
 
 
-async def test_a_host_that_listens_not_refuses_the_connection(transports: Transports, post: Post) -> None:
+async def test_a_host_that_listens_not_refuses_the_connection(transports: Lanes, post: Post) -> None:
     """The reason is the system's, in plain words."""
     async with Peer() as peer:
         url = peer.url()

@@ -12,7 +12,7 @@ import trustme
 
 from router.errors import Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Transports
+from router.transport import Lanes
 from router.units import Duration, Network
 from tests.transport.servers import Names, Peer, Script, Talk
 
@@ -47,7 +47,7 @@ def sink(ca: str | None = None) -> Sink:
     return Sink(name="peer", timeout=Duration(5), ca=ca, allow_networks=(Network.parse("127.0.0.0/8"),))
 
 
-async def failure(transports: Transports, to: Sink, request: Request) -> Unreachable:
+async def failure(transports: Lanes, to: Sink, request: Request) -> Unreachable:
     """Why a request failed."""
     with pytest.raises(Unreachable) as error:
         await transports.lane(to).send(request)
@@ -60,7 +60,7 @@ async def test_an_authority_of_the_sink_is_trusted(
     """By name and by address; the connection is kept."""
     peer = await listening(Peer(tls=context(authority.issue_cert("sink.example", "127.0.0.1"))))
 
-    async with Transports(Names("127.0.0.1")) as transports:
+    async with Lanes(Names("127.0.0.1")) as transports:
         for host in ("sink.example", "sink.example", "127.0.0.1", "127.0.0.1"):
             reply = await transports.lane(sink(ca)).send(post(peer.url(host=host, scheme="https")))
             assert reply.body == b"ok"
@@ -84,7 +84,7 @@ async def test_a_certificate_that_does_not_fit_gets_nothing(
     begin = YESTERDAY - dt.timedelta(days=9) if until else None
     certificate = authority.issue_cert(host, not_before=begin, not_after=until)
 
-    async with Peer(tls=context(certificate)) as peer, Transports(Names("127.0.0.1")) as transports:
+    async with Peer(tls=context(certificate)) as peer, Lanes(Names("127.0.0.1")) as transports:
         request = post(peer.url(host="sink.example", scheme="https"))
         error = await failure(transports, sink(ca if trusted else None), request)
 
@@ -94,7 +94,7 @@ async def test_a_certificate_that_does_not_fit_gets_nothing(
 
 
 async def test_an_address_that_is_not_in_the_certificate_is_refused(
-    authority: trustme.CA, ca: str, transports: Transports, listening: Listening, post: Post
+    authority: trustme.CA, ca: str, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A literal needs a certificate for the address."""
     peer = await listening(Peer(tls=context(authority.issue_cert("sink.example"))))
@@ -107,7 +107,7 @@ async def test_an_address_that_is_not_in_the_certificate_is_refused(
 
 
 async def test_a_self_signed_certificate_is_refused(
-    authority: trustme.CA, transports: Transports, listening: Listening, post: Post, tmp_path: Path
+    authority: trustme.CA, transports: Lanes, listening: Listening, post: Post, tmp_path: Path
 ) -> None:
     """There is no switch for that; `ca` takes the certificate itself."""
     path = tmp_path / "own.pem"
@@ -146,7 +146,7 @@ def alerting(server: ssl.SSLContext) -> Script:
 
 
 async def test_an_old_version_of_tls_is_refused(
-    authority: trustme.CA, ca: str, transports: Transports, listening: Listening, post: Post
+    authority: trustme.CA, ca: str, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """1.2 is the least."""
     server = context(authority.issue_cert("127.0.0.1"))
@@ -167,7 +167,7 @@ async def test_a_server_that_wants_a_certificate_of_ours_is_the_sinks_fault(
     version: ssl.TLSVersion,
     authority: trustme.CA,
     ca: str,
-    transports: Transports,
+    transports: Lanes,
     listening: Listening,
     post: Post,
 ) -> None:
@@ -204,7 +204,7 @@ async def reset(talk: Talk) -> None:
     ("script", "tls"), [(plain, True), (leave, False), (reset, False)], ids=["plain", "leave", "reset"]
 )
 async def test_a_broken_handshake_is_told_from_a_wrong_port(
-    script: Script, tls: bool, transports: Transports, listening: Listening, post: Post
+    script: Script, tls: bool, transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """A restart of the server passes by itself; a port that speaks no TLS does not."""
     peer = await listening(Peer(script))
@@ -222,7 +222,7 @@ async def test_a_handshake_that_hangs_is_cut_off_sooner_than_the_whole_attempt(
     """A connection has its own limit, so that an answer may take its time."""
     peer = await listening(Peer(Talk.gone))
 
-    async with Transports(connect=0.2) as transports:
+    async with Lanes(connect=0.2) as transports:
         error = await failure(transports, sink(), post(peer.url(scheme="https")))
 
     assert (error.reason, error.tls) == ("no connection within 0.2 s", False)
@@ -230,7 +230,7 @@ async def test_a_handshake_that_hangs_is_cut_off_sooner_than_the_whole_attempt(
 
 
 async def test_authorities_that_cannot_be_read_are_named(
-    transports: Transports, listening: Listening, post: Post, tmp_path: Path
+    transports: Lanes, listening: Listening, post: Post, tmp_path: Path
 ) -> None:
     """The path is the operator's to mend."""
     peer = await listening(Peer())
@@ -248,7 +248,7 @@ async def test_authorities_that_cannot_be_read_are_named(
 
 
 async def test_a_file_of_authorities_that_was_replaced_is_read_again_at_a_reload(
-    authority: trustme.CA, transports: Transports, listening: Listening, post: Post, tmp_path: Path
+    authority: trustme.CA, transports: Lanes, listening: Listening, post: Post, tmp_path: Path
 ) -> None:
     """The settings are the same, the authority is not."""
     peer = await listening(Peer(tls=context(authority.issue_cert("127.0.0.1"))))

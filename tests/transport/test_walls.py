@@ -9,7 +9,7 @@ import pytest
 
 from router.errors import Refused, Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Transports
+from router.transport import Lanes
 from router.units import Duration, Network
 from tests.address_vectors import NEVER, SPECIAL
 from tests.transport.servers import Names, Nowhere, Peer, saying_goodbye
@@ -28,7 +28,7 @@ def sink(*allowed: str) -> Sink:
     )
 
 
-async def refusal(transports: Transports, to: Sink, request: Request) -> str:
+async def refusal(transports: Lanes, to: Sink, request: Request) -> str:
     """Why a request was refused."""
     with pytest.raises(Refused) as error:
         await transports.lane(to).send(request)
@@ -40,7 +40,7 @@ async def test_a_name_that_leads_to_a_special_address_is_refused(
     text: str, title: str, post: Post, canary: Peer
 ) -> None:
     """Whatever the resolver says; the reason names the address and the setting."""
-    async with Transports(Names(text)) as transports:
+    async with Lanes(Names(text)) as transports:
         reason = await refusal(transports, sink(), post(canary.url(host="sink.example")))
 
     assert reason == f"'{ip_address(text)}' is {title}; list it in allow_networks"
@@ -48,7 +48,7 @@ async def test_a_name_that_leads_to_a_special_address_is_refused(
 
 @pytest.mark.parametrize(("text", "title"), NEVER.items())
 async def test_a_literal_that_nobody_means_is_refused(
-    text: str, title: str, transports: Transports, post: Post, canary: Peer
+    text: str, title: str, transports: Lanes, post: Post, canary: Peer
 ) -> None:
     """A literal asks no resolver, and is checked all the same."""
     host = f"[{text}]" if ":" in text else text
@@ -62,14 +62,14 @@ async def test_a_literal_that_nobody_means_is_refused(
     "host", ["0x7f000001", "2130706433", "127.1", "0177.0.0.1", "127.0.0.1.", "%31%32%37.0.0.1"]
 )
 async def test_a_host_that_hides_an_address_is_refused(
-    host: str, transports: Transports, post: Post, canary: Peer
+    host: str, transports: Lanes, post: Post, canary: Peer
 ) -> None:
     """Also when it came out of a secret that the configuration check never saw."""
     assert host in await refusal(transports, sink("0.0.0.0/0"), post(canary.url(host=host)))
 
 
 async def test_a_loopback_literal_and_localhost_are_the_operators_word(
-    transports: Transports, listening: Listening, post: Post
+    transports: Lanes, listening: Listening, post: Post
 ) -> None:
     """Many a sink runs on the same host."""
     peer = await listening(Peer())
@@ -80,7 +80,7 @@ async def test_a_loopback_literal_and_localhost_are_the_operators_word(
 
 async def test_localhost_leads_nowhere_but_to_this_host(post: Post, canary: Peer) -> None:
     """A resolver that says otherwise is not believed."""
-    async with Transports(Names("10.0.0.1")) as transports:
+    async with Lanes(Names("10.0.0.1")) as transports:
         reason = await refusal(transports, sink("10.0.0.0/8"), post(canary.url(host="localhost")))
 
     assert reason == (
@@ -92,7 +92,7 @@ async def test_allow_networks_opens_what_it_lists(listening: Listening, post: Po
     """Internal sinks have names, too."""
     peer = await listening(Peer())
 
-    async with Transports(Names("127.0.0.1")) as transports:
+    async with Lanes(Names("127.0.0.1")) as transports:
         request = post(peer.url(host="sink.example"))
         assert (await transports.lane(sink("127.0.0.0/8")).send(request)).status == 200
         await transports.retain({})
@@ -109,7 +109,7 @@ async def test_a_name_that_changes_its_mind_gains_nothing(canary: Peer, post: Po
     server = await asyncio.start_server(lambda _, writer: writer.close(), sock=good)
     async with server, Peer(saying_goodbye(LAST)) as peer:
         names = Names("127.0.0.2", "127.0.0.1", turns=True)
-        async with Transports(names) as transports:
+        async with Lanes(names) as transports:
             request = post(peer.url(host="rebind.example"))
             lane = transports.lane(sink("127.0.0.1"))
             heard = []
@@ -128,7 +128,7 @@ async def test_of_several_addresses_the_allowed_ones_are_tried(listening: Listen
     """A name with one forbidden address still reaches the others."""
     peer = await listening(Peer())
 
-    async with Transports(Names("10.9.9.9", "::1", "127.0.0.1")) as transports:
+    async with Lanes(Names("10.9.9.9", "::1", "127.0.0.1")) as transports:
         reply = await transports.lane(sink("127.0.0.1")).send(post(peer.url(host="sink.example")))
 
     assert reply.status == 200
@@ -136,7 +136,7 @@ async def test_of_several_addresses_the_allowed_ones_are_tried(listening: Listen
 
 async def test_if_all_addresses_are_forbidden_the_first_is_named(canary: Peer, post: Post) -> None:
     """However many there are, and of both families."""
-    async with Transports(Names("127.0.0.3", "127.0.0.1", "::1", "10.0.0.1")) as transports:
+    async with Lanes(Names("127.0.0.3", "127.0.0.1", "::1", "10.0.0.1")) as transports:
         reason = await refusal(transports, sink(), post(canary.url(host="sink.example")))
 
     assert reason == "'127.0.0.3' is a loopback address; list it in allow_networks"
@@ -144,7 +144,7 @@ async def test_if_all_addresses_are_forbidden_the_first_is_named(canary: Peer, p
 
 async def test_a_resolver_that_answers_with_a_name_is_not_believed(canary: Peer, post: Post) -> None:
     """Else the system would look that up, past the check."""
-    async with Transports(Names("localhost")) as transports:
+    async with Lanes(Names("localhost")) as transports:
         reason = await refusal(transports, sink("127.0.0.0/8"), post(canary.url(host="sink.example")))
 
     assert reason == "the name led to 'localhost', which is not an address"
@@ -152,7 +152,7 @@ async def test_a_resolver_that_answers_with_a_name_is_not_believed(canary: Peer,
 
 async def test_a_name_that_nobody_knows_is_unreachable(post: Post) -> None:
     """That may pass, so it is tried again."""
-    async with Transports(Nowhere()) as transports:
+    async with Lanes(Nowhere()) as transports:
         with pytest.raises(Unreachable) as error:
             await transports.lane(sink()).send(post("https://gone.example/"))
 
@@ -164,7 +164,7 @@ async def test_an_allowed_address_that_is_down_is_not_taken_for_a_refusal(post: 
     async with Peer() as peer:
         url = peer.url(host="sink.example")
 
-    async with Transports(Names("10.0.0.1", "127.0.0.1", "::1")) as transports:
+    async with Lanes(Names("10.0.0.1", "127.0.0.1", "::1")) as transports:
         with pytest.raises(Unreachable) as error:
             await transports.lane(sink("127.0.0.1")).send(post(url))
 
@@ -176,7 +176,7 @@ async def test_addresses_that_fail_for_different_reasons_are_one_sentence(post: 
     async with Peer() as peer:
         url = peer.url(host="sink.example")
 
-    async with Transports(Names("::1", "255.255.255.255")) as transports:
+    async with Lanes(Names("::1", "255.255.255.255")) as transports:
         with pytest.raises(Unreachable) as error:
             await transports.lane(sink("::1", "255.255.255.255")).send(post(url))
 

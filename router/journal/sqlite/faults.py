@@ -35,7 +35,7 @@ def fault(error: apsw.Error, what: str = "be written") -> JournalError:
     detail = described(error)
     if code in _SYNC:
         return JournalBroken(f"a sync of the journal failed: {detail}; what is on disk is unknown")
-    if code in _DAMAGED or isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
+    if code in _DAMAGED or isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return JournalBroken(f"the journal is damaged: {detail}; restore a backup")
     if isinstance(error, _MAY_HEAL):
         return JournalUnavailable(f"the journal cannot {what} now: {detail}")
