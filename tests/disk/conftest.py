@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.disk.machine import Machine
-from tests.process.conftest import listening
-from tests.process.harness import Destination
+from tests.process.harness import Destination, listening
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Fixtures of the tests that run the real daemon."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
-from tests.process.harness import Daemon, Destination
+from tests.process.harness import Daemon, Destination, listening
 
 
 @pytest.fixture
@@ -25,21 +23,6 @@ def daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     for one in made:
         if one.process is not None and one.process.poll() is None:
             one.kill()
-
-
-@asynccontextmanager
-async def listening() -> AsyncIterator[Destination]:
-    """A destination on loopback."""
-    sink = Destination()
-    runner = web.ServerRunner(web.Server(sink.answer))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    sink.port = runner.addresses[0][1]
-    yield sink
-    if sink.hang is not None:
-        sink.hang.set()
-    await runner.cleanup()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,21 @@ class Destination:
     def documents(self) -> list[dict[str, Any]]:
         """The bodies of what it took, decoded."""
         return [json.loads(body) for _, body in self.seen]
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[Destination]:
+    """A destination on loopback."""
+    sink = Destination()
+    runner = web.ServerRunner(web.Server(sink.answer))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    sink.port = runner.addresses[0][1]
+    yield sink
+    if sink.hang is not None:
+        sink.hang.set()
+    await runner.cleanup()
 
 
 def percy_headers(body: bytes, secret: str) -> dict[str, str]:

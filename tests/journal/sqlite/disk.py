@@ -1,5 +1,6 @@
 """A disk that fails when a test says so: a VFS that passes everything else through."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -68,6 +69,20 @@ def failing(code: int, *operations: tuple[str, str]) -> Callable[[str, str], Non
             raise apsw.exception_for(code)
 
     return trouble
+
+
+class HeldSync:
+    """Trouble that holds up each sync of the write-ahead log: the first sets `began`, `end` ends all."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.end = threading.Event()
+
+    def __call__(self, operation: str, file: str) -> None:
+        """Wait, if it is such a sync."""
+        if (operation, file) == ("sync", "db-wal"):
+            self.began.set()
+            self.end.wait()
 
 
 def no_trouble(_operation: str, _file: str) -> None:

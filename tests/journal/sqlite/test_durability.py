@@ -6,7 +6,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from router.delivery import Route, State
 from router.journal.journal import DeliveryQuery, EventQuery, Journal, Receipt, SinkMark
 from router.journal.sqlite import open_sqlite
 from tests.journal.backends import Time, an_event, claimed, recorded, settlement
-from tests.journal.sqlite.disk import Disk
+from tests.journal.sqlite.disk import Disk, HeldSync
 from tests.waiting import turns
 
 _ROOT = Path(__file__).parents[3]
@@ -53,25 +52,19 @@ async def test_whatever_is_answered_was_written_and_then_synced(path: Path, time
 
 async def test_nobody_is_answered_before_the_sync_returns(path: Path, time: Time, disk: Disk) -> None:
     """As long as the sync lasts, no caller of that commit goes on."""
-    syncing, go_on = threading.Event(), threading.Event()
-
-    def hold(operation: str, file: str) -> None:
-        if (operation, file) == ("sync", "db-wal"):
-            syncing.set()
-            go_on.wait()
-
+    held = HeldSync()
     async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
-        disk.trouble = hold
+        disk.trouble = held
         async with asyncio.TaskGroup() as group:
             work: list[Callable[[], Awaitable[object]]] = [
                 lambda: recorded(journal, time, "slack"), journal.ping, lambda: journal.remember("d", "r"),
             ]  # fmt: skip
             tasks = [group.create_task(_of(each)) for each in work]
             # An answer that was given too soon would be told to the loop before this is.
-            await asyncio.to_thread(syncing.wait)
+            await asyncio.to_thread(held.began.wait)
             await turns()
             done = [task.done() for task in tasks]
-            go_on.set()
+            held.end.set()
 
     assert done == [False] * 3
 
@@ -221,27 +214,21 @@ async def test_an_event_requeued_while_retention_looked_at_it_is_kept(
     path: Path, time: Time, disk: Disk
 ) -> None:
     """What was found to be done with is looked at again in the transaction that deletes it."""
-    syncing, go_on = threading.Event(), threading.Event()
-
-    def hold(operation: str, file: str) -> None:
-        if (operation, file) == ("sync", "db-wal"):
-            syncing.set()
-            go_on.wait()
-
+    held = HeldSync()
     async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
         event = await recorded(journal, time, "slack")
         await journal.settle([settlement(await claimed(journal, "slack"), State.DEAD)])
         time.pass_by(1)
-        disk.trouble = hold
+        disk.trouble = held
         async with asyncio.TaskGroup() as group:
             group.create_task(journal.requeue(sink="slack"))
-            await asyncio.to_thread(syncing.wait)
+            await asyncio.to_thread(held.began.wait)
             prune = group.create_task(journal.prune(time.wall, 9))
             await turns()
             # Queries take their turn: once this one is answered, retention has looked.
             assert await journal.events(EventQuery(limit=1))
             await turns()
-            go_on.set()
+            held.end.set()
 
         assert prune.result() == 0
         assert [event.id] == [found.id for found in await journal.events(EventQuery())]
