@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from router.admin.answers import Refusal
+from router.calling import called
 from router.errors import NoDaemon, Rejected
 from router.units import Listen
 
@@ -103,7 +104,7 @@ def exchange(
         fix = "become its user or join its group; ls -l tells which"
         raise NoDaemon(f"the daemon at {listen} may not be asked: {_reason(error)}", fix) from None
     except OSError as error:
-        fix = f"start it with 'visual-router run', or name its configuration with --config; this is {config}"
+        fix = f"start it with '{called()} run', or name its configuration with --config; this is {config}"
         raise NoDaemon(f"no daemon answers at {listen}: {_reason(error)}", fix) from None
     except http.client.HTTPException:
         fix = f"look at the addresses in {config}, and at what listens there"

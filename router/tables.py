@@ -207,7 +207,7 @@ def status(document: Status, view: View) -> str:
             ("started", view.exact(document.started_at)),
             ("configuration", document.config),
             ("rules", document.rules[:12]),
-            ("quarantine", _kept(document.quarantined)),
+            ("quarantine", _kept(document.quarantined, view)),
         ]
     )
     sources = grid(
@@ -366,11 +366,11 @@ def _note(row: SinkRow, view: View) -> str | None:
     return visible(f"{row.name} is {row.state}{until}: {row.reason or 'no reason known'}{advice}")
 
 
-def _kept(quarantined: Mapping[str, int]) -> str | None:
+def _kept(quarantined: Mapping[str, int], view: View) -> str | None:
     if not quarantined:
         return None
     each = ", ".join(f"{name} {_count(count)}" for name, count in sorted(quarantined.items()))
-    return f"{plural(sum(quarantined.values()), 'refused request')} ({each}); visual-router quarantine"
+    return f"{plural(sum(quarantined.values()), 'refused request')} ({each}); {view.program} quarantine"
 
 
 def _with_next(table: str, following: str | None) -> str:

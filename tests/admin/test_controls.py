@@ -139,7 +139,7 @@ async def test_a_backup_never_overwrites(door: Door, tmp_path: Path) -> None:
     path = tmp_path / "copy.db"
     path.write_text("yesterday")
     refusal = {
-        "error": f"'{path}' exists; name a file that does not",
+        "error": f"'{path}' exists already",
         "fix": "choose a new file where the daemon may write",
     }
 

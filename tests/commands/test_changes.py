@@ -54,8 +54,10 @@ async def test_pending_deliveries_are_discarded(session: Session) -> None:
     event_id = await session.desk.event()
     result = await session.type("discard", event_id, "--reason", "a flood")
     rows = (await session.read("dead"))["deliveries"]
+    again = await session.type("discard", event_id, code=1)
 
     assert result.stdout == "2 deliveries discarded\n"
+    assert again.stdout.startswith("0 deliveries discarded\n")
     assert {row["reason"] for row in rows} == {"a flood"}
 
 
@@ -153,6 +155,5 @@ async def test_a_backup_is_written_by_the_daemon(session: Session, tmp_path: Pat
 
     assert told == f"{path} written by the daemon, {path.stat().st_size:,} bytes\n"
     assert again.stderr == (
-        f"error: '{path}' exists; name a file that does not\n"
-        "  fix: choose a new file where the daemon may write\n"
+        f"error: '{path}' exists already\n  fix: choose a new file where the daemon may write\n"
     )

@@ -25,7 +25,7 @@ async def test_refused_requests_are_listed(session: Session) -> None:
     assert page[-1] == f"more: --before {second}"
     assert [row["id"] for row in document["requests"]] == [first]
     status = (await session.type("status")).stdout
-    assert "2 refused requests (gone 1, web 1); visual-router quarantine" in status
+    assert "2 refused requests (gone 1, web 1); visual-router --config " in status
 
 
 async def test_a_refused_request_is_shown_without_harm(session: Session) -> None:

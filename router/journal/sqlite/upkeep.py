@@ -87,7 +87,7 @@ def _back_up(journal: Path, vfs: str | None, target: Path) -> None:
         os.link(part, target)
         sync_folder(target.parent)
     except FileExistsError:
-        raise JournalError(f"'{target}' exists; name a file that does not") from None
+        raise JournalError(f"'{target}' exists already") from None
     except OSError as error:
         raise JournalError(f"cannot write '{target}': {error.strerror}") from None
     except apsw.Error as error:

@@ -243,7 +243,7 @@ async def test_a_backup_overwrites_nothing(journal: Journal, tmp_path: Path) -> 
     with pytest.raises(JournalError) as caught:
         await journal.backup(str(target))
 
-    assert f"'{target}' exists; name a file that does not" == str(caught.value)
+    assert f"'{target}' exists already" == str(caught.value)
     assert [target] == list(folder.iterdir())
 
 
