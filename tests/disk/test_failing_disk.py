@@ -138,6 +138,26 @@ async def test_a_start_on_a_full_disk_works_and_is_not_ready(
     assert await router.stop() == 0
 
 
+async def test_a_start_without_leave_to_write_a_byte_works_too(
+    tmp_path: Path, machine: Callable[..., Machine], sink: Destination
+) -> None:
+    """The same without a disk of its own: no file may grow, until the limit is lifted."""
+    router = machine(tmp_path / "disk", to(sink))
+    router.tool = ["sh", "-c", 'ulimit -S -f 0; exec "$@"', "sh"]
+    await router.start()
+    sender = Sender(router)
+    assert await sender.send(3) == [503] * 3
+    (reason,) = await ready(router, 503)
+    assert reason.startswith("starting: the journal cannot be opened now: ")
+    resource.prlimit(router.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    await once_there_is_room(sender)
+    await arrived(sink, sender)
+
+    only_honest(sender)
+    assert await ready(router, 200) == []
+    await written_down(router, sender)
+
+
 async def test_a_restart_on_a_full_disk_keeps_what_is_owed(
     small_disk: Path, machine: Callable[..., Machine], sink: Destination
 ) -> None:

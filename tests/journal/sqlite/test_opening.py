@@ -17,6 +17,7 @@ from router.journal.sqlite.schema import migrate
 from router.journal.sqlite.statements import migrations
 from router.secret import Secret
 from tests.journal.backends import Time, recorded
+from tests.journal.sqlite.disk import Disk, failing, no_trouble
 
 
 async def _refusal(path: Path, time: Time) -> JournalError:
@@ -213,6 +214,41 @@ async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, time: Time)
     assert (
         str(await _refusal(tmp_path / "b.db", time)) == f"cannot open '{tmp_path}/b.db.lock': Is a directory"
     )
+
+
+async def test_where_somebody_is_patient_the_journal_waits_for_its_opening(
+    path: Path, time: Time, disk: Disk
+) -> None:
+    """Until then it says why it cannot work; then it holds what it held, and its ids go on from there."""
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        before = await recorded(journal, time, "slack")
+    disk.trouble = failing(apsw.SQLITE_IOERR_READ, ("read", "db"))
+    reason = "the journal cannot be opened now: SQLITE_IOERR_READ"
+    time.step(-3600)
+    async with open_sqlite(path, time.clock(), vfs=disk.name, patient=True) as journal:
+        for attempt in (journal.ping, journal.marks, journal.open, lambda: recorded(journal, time, "slack")):
+            with pytest.raises(JournalUnavailable) as caught:
+                await attempt()
+            assert str(caught.value) == reason
+        assert (journal.counts(), journal.broken) == ({}, None)
+        disk.trouble = no_trouble
+        await journal.open()
+        await journal.open()
+        after = await recorded(journal, time, "slack")
+
+        assert journal.counts() == {("slack", State.PENDING): 2}
+        assert after.id > before.id
+
+
+async def test_who_is_not_patient_is_refused(path: Path, time: Time, disk: Disk) -> None:
+    """A command that cannot wait, for example; the lock is free again."""
+    disk.trouble = failing(apsw.SQLITE_FULL, ("write", "db"))
+    with pytest.raises(JournalUnavailable):
+        async with open_sqlite(path, time.clock(), vfs=disk.name):
+            pass
+    disk.trouble = no_trouble
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        await journal.ping()
 
 
 async def test_a_refused_opening_leaves_the_lock_to_others(path: Path, time: Time) -> None:
