@@ -1,4 +1,4 @@
-"""The admin listener: health, metrics and the API, for operators only.
+"""Admin: the listener for health, metrics and the API, for operators only.
 
 Owns the door: who is let in (token, no foreign page) and how every answer is dressed. Must not know what the
 calls of the API mean: `api.py` does.

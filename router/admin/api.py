@@ -1,4 +1,4 @@
-"""The admin API: what operators ask and change, as JSON under `/api/v1/`.
+"""Api: what operators ask and change, as JSON under `/api/v1/`.
 
 Owns the paths and what each answers. Reads and changes go through the journal, the dispatcher and the
 program's controls. Must not know sockets, tokens or browsers: `admin.py` guards the door.

@@ -25,7 +25,7 @@ _DELIVERIES = ("event", "sink", "state", "since", "before", "limit")
 _REFUSED = ("source", "before", "limit")
 _WORDS = {"kind": ("kinds", KINDS), "status": ("statuses", STATUSES), "state": ("states", tuple(State))}
 
-_Body = TypeVar("_Body", bound=msgspec.Struct)
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,7 +110,7 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     return value == "1"
 
 
-def body(raw: bytes, shape: type[_Body], example: str) -> _Body:
+def body(raw: bytes, shape: type[S], example: str) -> S:
     """A JSON body; an absent one is an empty object."""
     try:
         return msgspec.json.decode(raw or b"{}", type=shape)

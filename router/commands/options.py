@@ -18,10 +18,10 @@ VARIABLE = "VISUAL_ROUTER_CONFIG"
 PLACES = ("config.yaml", "/etc/visual-router/config.yaml")
 
 _KEY = "router.config"
-_Command = TypeVar("_Command", bound=Callable[..., object])
+C = TypeVar("C", bound=Callable[..., object])
 
 
-def config_option(command: _Command) -> _Command:
+def config_option(command: C) -> C:
     """`--config FILE`, before or after the command; the last one given counts."""
     return click.option(
         "--config",
@@ -33,7 +33,7 @@ def config_option(command: _Command) -> _Command:
     )(command)
 
 
-def json_option(command: _Command) -> _Command:
+def json_option(command: C) -> C:
     """`--json`: one document instead of a table."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for scripts.")(
         command

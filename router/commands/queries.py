@@ -15,12 +15,12 @@ from router.delivery import State
 from router.errors import Rejected
 from router.event import KINDS, STATUSES
 
-_Command = TypeVar("_Command", bound=Callable[..., object])
+C = TypeVar("C", bound=Callable[..., object])
 
 _LOOKING = "looking through the journal"
 
 
-def _paged(command: _Command) -> _Command:
+def _paged(command: C) -> C:
     """What every list takes."""
     for option in (
         click.option("--before", metavar="ID", help="Continue a list: only what is older than this."),

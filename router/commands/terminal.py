@@ -23,7 +23,7 @@ from router.text import readable_json
 
 _EVERY = 0.2
 
-_Document = TypeVar("_Document")
+T = TypeVar("T")
 
 
 def view() -> View:
@@ -34,9 +34,7 @@ def view() -> View:
     return View(now=datetime.now(UTC), cells=cells, colours=not os.environ.get("NO_COLOR"), program=again())
 
 
-def show(
-    raw: bytes, shape: type[_Document], page: Callable[[_Document, View], str], *, as_json: bool
-) -> _Document:
+def show(raw: bytes, shape: type[T], page: Callable[[T, View], str], *, as_json: bool) -> T:
     """Print an answer of the API, as the document itself or as a page for a person; returns the document."""
     document = read(raw, shape)
     if as_json:
@@ -46,7 +44,7 @@ def show(
     return document
 
 
-def read(raw: bytes, shape: type[_Document]) -> _Document:
+def read(raw: bytes, shape: type[T]) -> T:
     """A document of the API."""
     try:
         return msgspec.json.decode(raw, type=shape)
