@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 
 def canary(name: str) -> str:
@@ -47,10 +47,13 @@ def forms(value: str) -> Iterator[tuple[str, bytes]]:
 def found(canaries: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str]:
     """Where any of them is heard: its name, the form, and the words around it."""
     heard = []
+    # Some letters may be escaped and others not: also as whoever reads it would decode it.
+    texts = {place: (text.lower(), unquote_to_bytes(text).lower()) for place, text in outputs.items()}
     for name, value in canaries.items():
         for form, needle in forms(value):
-            for place, text in outputs.items():
-                at = text.lower().find(needle.lower())
-                if at >= 0:
-                    heard.append(f"{name} ({form}) in {place}: {text[max(0, at - 120) : at + 60]!r}")
+            for place, readings in texts.items():
+                for text in readings:
+                    at = text.find(needle.lower())
+                    if at >= 0:
+                        heard.append(f"{name} ({form}) in {place}: {text[max(0, at - 120) : at + 60]!r}")
     return heard

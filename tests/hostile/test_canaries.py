@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -313,7 +314,9 @@ def test_the_search_hears_a_canary_in_every_encoding() -> None:
         value.encode().hex().encode(),
         base64.b64encode(b"user:" + value.encode()),
         base64.urlsafe_b64encode(b"me:" + value.encode() + b"!"),
-        b"cnry%2Fx%2B",
+        quote(value, safe="").encode(),
+        quote(value, safe="+").encode(),
+        value.replace("/", r"\/").encode(),
     ):
-        assert found({"x": value}, {"place": b"..." + spoken + b"..."}) or spoken == b"cnry%2Fx%2B"
+        assert found({"x": value}, {"place": b"..." + spoken + b"..."}), spoken
     assert found({"x": value}, {"place": b"nothing"}) == []
