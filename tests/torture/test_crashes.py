@@ -11,7 +11,7 @@ from tests.torture.scenarios import Plan, crashes
 @pytest.mark.timeout(300)
 def test_what_was_acknowledged_survives_every_kill() -> None:
     """Nothing lost, undelivered or condemned; a sound file; repeats are few, under one id, and numbered."""
-    report = crashes(Plan(rounds=100, seconds=35), lambda _: None)
+    report = crashes(Plan(rounds=100, seconds=30), lambda _: None)
 
     assert not report.violations, table(report)
     assert report.rounds

@@ -9,7 +9,7 @@ from tests.torture.scenarios import Plan, faults
 @pytest.mark.timeout(300)
 def test_a_way_to_the_sinks_that_breaks_loses_nothing() -> None:
     """Latency, cut connections, half answers: everything arrives whole, under one id, none dies."""
-    report = faults(Plan(rounds=15, seconds=20), lambda _: None)
+    report = faults(Plan(rounds=15, seconds=15), lambda _: None)
 
     assert not report.violations, table(report)
     assert report.rounds

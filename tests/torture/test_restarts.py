@@ -9,7 +9,7 @@ from tests.torture.scenarios import Plan, restarts
 @pytest.mark.timeout(300)
 def test_a_restart_under_load_is_noticed_by_nobody() -> None:
     """SIGTERM and start in a loop: nothing refused, reset, answered otherwise than 202, or sent twice."""
-    report = restarts(Plan(rounds=20, seconds=30), lambda _: None)
+    report = restarts(Plan(rounds=20, seconds=25), lambda _: None)
 
     assert not report.violations, table(report)
     assert report.rounds
