@@ -93,9 +93,9 @@ class Connection(asyncio.Protocol):
             event["id"], number_of(event["commit"]), digest_of(payload), sound,
         ]  # fmt: skip
         if (sink, record[6]) == (DEADLY, self._sinks.deadly):
-            # Whoever delivers this is to die of it.
+            # Whoever delivers this is to die of it; in a moment, so that it is alone as far as it can be.
             self._sinks.journal.write(json.dumps([*record, "killed"]) + "\n")
-            print(delivery, flush=True)
+            asyncio.get_running_loop().call_later(0.5, lambda: print(delivery, flush=True))
             return
         asyncio.get_running_loop().call_later(delay, self._answer, answer, record)
 
