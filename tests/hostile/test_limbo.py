@@ -135,34 +135,46 @@ async def let_time_pass(bench: Bench) -> None:
 
 
 async def play(steps: Sequence[Step], folder: Path) -> None:
-    """Live through the steps, mend the world, and see what is left."""
+    """Live through the steps, from process to process; the last one sees the world mended."""
     world, left = World(folder), [*steps]
-    while left:
+    while True:
         async with world.process() as bench:
-            while left:
-                what, on = left.pop(0)
-                if what == "stop":
-                    await bench.dispatcher.stop(0.0)
-                if what in ("stop", "crash"):
-                    break
-                await world.do(bench, what, on)
-    async with world.process() as bench:
-        world.mend()
-        await quiet(bench)
-        await let_time_pass(bench)
-        states = {status.name: status.state for status in bench.dispatcher.sinks()}
-        for sink, state in unfinished(bench):
-            assert state is State.PENDING, f"{sink}: {state} for ever"
-            assert states[sink] in ("paused", "no sink"), f"{sink}: pending, and its sink is {states[sink]}"
+            if await live(world, bench, left):
+                continue
+            await aftermath(world, bench)
+            return
 
-        world.configured = set(SINKS)
-        await world.configure(bench)
-        for name in SINKS:
-            await bench.dispatcher.resume(name)
-        await quiet(bench)
-        await let_time_pass(bench)
-        assert unfinished(bench) == {}
-        await bench.dispatcher.stop(0.0)
+
+async def live(world: World, bench: Bench, left: list[Step]) -> bool:
+    """Take steps until the process ends (true), or there are no more."""
+    while left:
+        what, on = left.pop(0)
+        if what == "stop":
+            await bench.dispatcher.stop(0.0)
+        if what in ("stop", "crash"):
+            return True
+        await world.do(bench, what, on)
+    return False
+
+
+async def aftermath(world: World, bench: Bench) -> None:
+    """Mend the world, let time pass, and see what is left; then let an operator speak."""
+    world.mend()
+    await quiet(bench)
+    await let_time_pass(bench)
+    states = {status.name: status.state for status in bench.dispatcher.sinks()}
+    for sink, state in unfinished(bench):
+        assert state is State.PENDING, f"{sink}: {state} for ever"
+        assert states[sink] in ("paused", "no sink"), f"{sink}: pending, and its sink is {states[sink]}"
+
+    world.configured = set(SINKS)
+    await world.configure(bench)
+    for name in SINKS:
+        await bench.dispatcher.resume(name)
+    await quiet(bench)
+    await let_time_pass(bench)
+    assert unfinished(bench) == {}
+    await bench.dispatcher.stop(0.0)
 
 
 @settings(
@@ -181,6 +193,10 @@ async def play(steps: Sequence[Step], folder: Path) -> None:
     ]
 )
 @example(steps=[("hang", "a"), ("record", {"a", "b"}), ("crash", None), ("crash", None), ("later", 31.0)])
+@example(steps=[("answer", ("a", 500)), *[("record", {"a"})] * 6])
+@example(steps=[("answer", ("a", 500)), *[("record", {"a"})] * 6, ("crash", None)])
+@example(steps=[("answer", ("a", 429)), ("record", {"a"}), ("record", {"a"})])
+@example(steps=[("answer", ("a", 429)), ("record", {"a"}), ("stop", None)])
 @example(steps=[("answer", ("a", 410)), ("record", {"a"}), ("configure", set()), ("stop", None)])
 @given(steps=st.lists(STEPS, max_size=25))
 def test_no_delivery_waits_for_what_never_comes(steps: list[Step]) -> None:
