@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -177,6 +178,7 @@ async def aftermath(world: World, bench: Bench) -> None:
     await bench.dispatcher.stop(0.0)
 
 
+@pytest.mark.timeout(level(60, 3600))
 @settings(
     max_examples=level(40, 5000),
     deadline=None,
