@@ -39,15 +39,13 @@ class Ids:
     def __init__(self, clock: Clock, floor: int = 0, node: int = 0) -> None:
         self._clock = clock
         self._node = node << _SEQUENCE_BITS
-        self._tick = 0
-        self._sequence = 0
+        self._tick, self._sequence = 0, 0
         self.follow(floor)
 
     def follow(self, floor: int) -> None:
         """Give only ids greater than `floor` from now on."""
-        tick = floor >> (_NODE_BITS + _SEQUENCE_BITS)
-        if tick >= self._tick:
-            self._tick, self._sequence = tick, (1 << _SEQUENCE_BITS) - 1
+        all_of_its_tick = floor >> (_NODE_BITS + _SEQUENCE_BITS), (1 << _SEQUENCE_BITS) - 1
+        self._tick, self._sequence = max((self._tick, self._sequence), all_of_its_tick)
 
     def next(self) -> int:
         """A new id, greater than every one before."""

@@ -1,6 +1,7 @@
 """Store: what the four sides of the journal share, and the memory of recent events."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -88,7 +89,7 @@ class Store:
         self.tally = Tally(opened.counts)
         self.stock = opened.stock
         self.suspects = opened.suspects
-        writer = Writer(opened.writing, self._applied, self._ended)
+        writer = Writer(opened.writing, self._applied, partial(self._ended, opened.lock))
         self._parts = _Parts(Reader(opened.reading), writer, opened.lock)
         self.alarm.set()
 
@@ -126,9 +127,8 @@ class Store:
         if written.wake:
             self.alarm.set()
 
-    def _ended(self) -> None:
-        if self._parts is not None:
-            self._parts.lock.suspect()
+    def _ended(self, lock: Lock) -> None:
+        lock.suspect()
         self.alarm.set()
 
 
