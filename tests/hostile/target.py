@@ -1,16 +1,18 @@
 """The daemon that the hostile tests attack: settings of its own, and what may be read off it from outside."""
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from tests.process.harness import Daemon
+from tests.process.harness import START_LIMIT, Daemon
 
 # The child is measured by what it does, not by its lines: coverage would only make it slow.
 MEASURING = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COV_CORE_DATAFILE")
@@ -79,6 +81,14 @@ class Target(Daemon):
             session.request(method, f"http://admin{path}", **options) as answer,
         ):
             return answer.status, await answer.read()
+
+    async def ready(self) -> None:
+        """Return when it says that it is ready; for one that was launched without a supervisor."""
+        async with asyncio.timeout(START_LIMIT):
+            while True:
+                with suppress(aiohttp.ClientError):
+                    if (await self.admin("/readyz"))[0] == 200:
+                        return
 
     async def metrics(self) -> dict[str, float]:
         """Every series of `/metrics` by name and labels."""

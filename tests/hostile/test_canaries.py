@@ -198,7 +198,7 @@ class Story:
             ["requeue", "--sink", "bearer"],
             ["discard", "--sink", "closed"],
             ["explain", "--source", "chromatic", sample],
-            *(["render", "--sink", sink, sample] for sink in ("slack", "hook", "bearer", "lines", "archive")),
+            *(["render", "--sink", sink, sample] for sink in ("slack", "hook", "bearer")),
             ["send", "--source", "percy", "percy/build_finished-no-diffs"],
             ["send", "--source", "open", "chromatic/v2-build-pending"],
             ["send", "--source", "chromatic", "chromatic/v2-build-pending"],
@@ -207,8 +207,9 @@ class Story:
             ["reload"],
             ["check", str(self.daemon.config)],
         ):
-            await self.command(*words)
-            await self.command(*words, "--json")
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.command(*words))
+                tasks.create_task(self.command(*words, "--json"))
 
     async def command(self, *words: str) -> None:
         """Run it; keep what it says, whether it works or not."""
@@ -293,9 +294,7 @@ async def test_no_secret_comes_out_of_anything(target: Callable[..., Target], ec
     assert await daemon.stop() == 0
     # Without a supervisor it greets a person.
     daemon.launch()
-    async with asyncio.timeout(30):
-        while "ready" not in daemon.log.rpartition("stopped")[2]:
-            await asyncio.create_subprocess_exec("true")
+    await daemon.ready()
     story.files()
     assert await daemon.stop() == 0
     story.outputs["stderr"] = daemon.log.encode()
