@@ -3,15 +3,20 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Trials load the machine for minutes; the suite stays quick without them.
+TRIALS := tests/torture tests/hostile tests/disk
 
-.PHONY: run test check torture fuzz hostile mutants format clean
+.PHONY: run test trials check torture fuzz hostile mutants format clean
 
 run: $(READY)        ## start on the example configuration
 	$(BIN)/visual-router --config config.example.yaml run
 
-test: $(READY)       ## the whole suite, on both cores, in random order
-	$(BIN)/python -m pytest -n auto --dist worksteal -rs --cov --cov-report=
+test: $(READY)       ## the suite, on both cores, in random order
+	$(BIN)/python -m pytest -n auto --dist worksteal -rs --cov --cov-report= $(TRIALS:%=--ignore=%)
 	$(BIN)/python -m tests.coverage_bounds
+
+trials: $(READY)     ## the short level of every trial: crashes, power cuts, full disks, hostile input
+	$(BIN)/python -m pytest -n auto --dist worksteal -rs $(TRIALS)
 
 torture: $(READY)    ## crashes, restarts, faults, as long as you like: make torture ARGS="--crashes 10000"
 	$(BIN)/python -m tests.torture $(ARGS)
