@@ -19,7 +19,7 @@ from router.outlet import SinkStatus
 from router.sinks.sink import Reply, Request, Sink, Transport
 from router.template.template import Template
 
-LIMIT = 20.0
+LIMIT = 60.0
 # Seconds that a process must have lived before it tries a suspect.
 TRIAL_AFTER = 30.0
 

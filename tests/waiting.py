@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import anyio.lowlevel
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 T = TypeVar("T")
 

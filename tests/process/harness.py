@@ -23,7 +23,7 @@ import anyio.to_thread
 from aiohttp import web
 
 PAYLOADS = Path(__file__).parents[1] / "sources" / "payloads"
-START_LIMIT = 30.0
+START_LIMIT = 60.0
 
 
 def free_port() -> int:

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import apsw
-import pytest
 
 from router.clock import Clock
 from router.delivery import Route, State
@@ -135,7 +134,6 @@ async def _check(journal: Journal, said: list[str]) -> None:
     assert len(events) == len(deliveries)
 
 
-@pytest.mark.timeout(50)
 async def test_kill_9_loses_nothing_that_was_acknowledged(path: Path) -> None:
     """Events, claims and settlements; the file is sound, and the next process just goes on."""
     chance = random.Random(7)
