@@ -69,8 +69,8 @@ class Dispatcher:
         self._suspected: set[str] = set()
         self._alone = False
         self._stopping = False
-        self._claiming = asyncio.Event()
         self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def use(self, sinks: Mapping[str, Sink], message: Callable[[str], Template | None]) -> None:
         """Put sinks and rule texts into force, at once or not at all.
@@ -93,24 +93,27 @@ class Dispatcher:
             outlets[name] = outlet
         self._outlets, self._message = outlets, message
         await self._lanes.retain(sinks)
-        for name, outlet in outlets.items():
-            if name in marks and marks[name] != outlet.mark(now):
-                log.info("sink_mark_changed", sink=name, paused=outlet.gate.paused)
-                await self._journal.mark(outlet.mark(now))
+        try:
+            for name, outlet in outlets.items():
+                if name in marks and marks[name] != outlet.mark(now):
+                    log.info("sink_mark_changed", sink=name, paused=outlet.gate.paused)
+                    await self._journal.mark(outlet.mark(now))
+        except JournalUnavailable as error:
+            # The stale mark is of other settings: the next start ignores it.
+            log.warning("mark_postponed", reason=str(error))
         self._journal.wake()
 
     async def run(self) -> None:
         """Deliver until `stop`. A journal that cannot write now is tried again; other errors end the loop."""
-        self._claiming.set()
-        try:
-            async with asyncio.TaskGroup() as attempts:
+        self._quiet.clear()
+        async with asyncio.TaskGroup() as attempts:
+            try:
                 while not self._stopping:
                     timeout = await self._round(attempts)
                     if not self._stopping:
                         await self._journal.wait(timeout)
+            finally:
                 self._quiet.set()
-        finally:
-            self._quiet.set()
 
     async def stop(self, grace: float) -> None:
         """Claim no more, let what runs finish within `grace` seconds, give the rest back uncounted."""
@@ -118,8 +121,7 @@ class Dispatcher:
         self._journal.wake()
         try:
             async with asyncio.timeout(grace):
-                if self._claiming.is_set():
-                    await self._quiet.wait()
+                await self._quiet.wait()
                 if self._running:
                     await asyncio.wait(self._running)
         except TimeoutError:

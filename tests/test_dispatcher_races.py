@@ -199,3 +199,23 @@ async def test_a_mark_of_a_sink_that_is_gone_waits_for_it(bench: Bench) -> None:
     await bench.use(out())
 
     assert [mark.sink for mark in await bench.journal.marks()] == ["gone"]
+
+
+async def test_changed_settings_take_effect_though_their_mark_cannot_be_written(bench: Bench) -> None:
+    """The reload is whole; the stale mark is of other settings, so that the next start ignores it."""
+    flaky = bench.flaky()
+    await bench.use(out())
+    bench.lines["out"].status = 410
+    await bench.record("out")
+    async with bench.running():
+        await bench.lines["out"].asked(1)
+        await bench.until("out", State.PENDING)
+    flaky.failures = {"mark": 1}
+    await bench.use(out(timeout=Duration(3)))
+
+    assert bench.status("out").state == "ready"
+
+    reborn = Bench(bench.journal, bench.clock, bench.time)
+    await reborn.use(out(timeout=Duration(3)))
+
+    assert reborn.status("out").state == "ready"
