@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 
 import anyio
 import structlog
@@ -31,6 +30,7 @@ from router.metrics import Metrics
 from router.quarantine import Quarantine
 from router.retention import Retention
 from router.server.server import Server
+from router.signals import Signals
 from router.tables import welcome
 from router.transport import Lanes
 
@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 # Seconds between two tries to open a journal that had no room.
 _AGAIN = 1.0
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class App:
@@ -159,9 +158,8 @@ async def serve(config: Config) -> None:
     """Open everything, run until SIGTERM or SIGINT, take everything down in reverse."""
     clock = Clock()
     sockets = {name: [one] for name, one in systemd.listen_sockets().items()}
-    with Departure(), ExitStack() as ears:
-        # Opened first: whoever is told READY may send SIGHUP at once.
-        signals = ears.enter_context(anyio.open_signal_receiver(*_SIGNALS))
+    # Opened first: whoever is told READY may send SIGHUP at once.
+    with Departure(), Signals() as signals:
         async with (
             open_journal(config.journal, clock) as journal,
             Lanes() as transports,
@@ -183,9 +181,8 @@ async def serve(config: Config) -> None:
                 else:
                     loops.start_soon(app.keep_beginning)
                 await app.until_stopped(signals)
-                # Closed first: a second signal means now; but a late SIGHUP means nothing any more.
-                ears.close()
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                # A second signal means now; but a late SIGHUP means nothing any more.
+                signals.deafen()
                 await server.drain()
                 await app.quarantine.drain()
                 await app.dispatcher.stop(config.server.grace)

@@ -100,6 +100,12 @@ class Daemon:
         self.process.kill()
         self.process.wait()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        assert self.process is not None
+        return self.process.poll() is None
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         assert self.process is not None

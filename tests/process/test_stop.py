@@ -15,6 +15,12 @@ from tests.waiting import until
 BUILD = b'{"event": "build", "build": {"number": %d, "branch": "main", "status": "PENDING", "x": "%s"}}'
 
 
+def hang_up(router: Daemon) -> None:
+    """Send SIGHUP until the process is gone."""
+    while router.alive:
+        router.signal(signal.SIGHUP)
+
+
 def unread(router: Daemon) -> int:
     """Start with a standard output that nobody reads; returns its far end."""
     reading, writing = os.pipe()
@@ -67,11 +73,11 @@ rules:
     await post(f"{router.url}/hooks/web", BUILD % (1, b""))
     await destination.until(lambda: destination.asked == 1)
     router.signal(signal.SIGTERM)
-    await until(lambda: "stopping" in router.log)
-    # The receiver of signals is closed right after that line; the answer of the sink is what ends the wait.
-    for _ in range(20):
-        await anyio.to_thread.run_sync(router.signal, signal.SIGHUP)
-    destination.hang.set()
+    # Without a pause, since what matters is the instant in which the receiver of signals changes.
+    async with anyio.create_task_group() as storm:
+        storm.start_soon(anyio.to_thread.run_sync, hang_up, router)
+        await until(lambda: "stopping" in router.log)
+        destination.hang.set()
 
-    assert await router.wait() == 0
+        assert await router.wait() == 0
     assert len(destination.ids) == 1
