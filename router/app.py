@@ -52,6 +52,7 @@ class App:
         self.dispatcher = Dispatcher(journal, transports, clock, self.metrics)
         self.quarantine = Quarantine(journal, clock, journal.ids, self.metrics)
         self.intake = Intake(journal, clock, journal.ids, self.metrics, quarantine=self.quarantine)
+        self.intake.expect(config.sources)
         self.retention = Retention(journal, clock, config.journal.keep, lambda: self.config.sinks)
         self.heartbeat = Heartbeat(journal, self.metrics)
         self._phase: str | None = "starting"
@@ -83,7 +84,7 @@ class App:
         return True
 
     async def keep_beginning(self) -> None:
-        """Begin as soon as there is room; until then every hook answers 503."""
+        """Begin as soon as there is room; until then every known hook answers 503."""
         while True:
             await anyio.sleep(_AGAIN)
             if await self.begin():

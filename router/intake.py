@@ -68,6 +68,7 @@ class Intake:
         self._metrics = metrics
         self._commit_limit = commit_limit
         self._quarantine = quarantine
+        self._expected: Mapping[str, Source] = {}
         self._routing: Routing | None = None
         self._buckets: dict[str, Bucket] = {}
         self._refusal: tuple[float, str] | None = None
@@ -81,6 +82,13 @@ class Intake:
         if self._refusal is None or self._clock.now() - self._refusal[0] > _REMEMBERED:
             return None
         return self._refusal[1]
+
+    def expect(self, sources: Mapping[str, Source]) -> None:
+        """Name the sources that will be in force once the journal can be written.
+
+        Until then what is posted to them is put off, and what is posted to others refused.
+        """
+        self._expected = sources
 
     async def use(self, routing: Routing) -> None:
         """Put sources and rules into force at once; requests under way end under those they began with.
@@ -103,13 +111,12 @@ class Intake:
         self._routing = routing
 
     def source(self, name: str) -> Source:
-        """The source of that name.
+        """The source of that name, in force or expected to be.
 
         Raises:
             UnknownSource: there is none.
-            Unavailable: nothing is in force yet.
         """
-        source = self._in_force().sources.get(name)
+        source = (self._expected if self._routing is None else self._routing.sources).get(name)
         if source is None:
             raise UnknownSource
         return source
@@ -123,7 +130,7 @@ class Intake:
 
         Raises:
             BadSignature, RateLimited, Undecodable: see there; nothing was recorded.
-            Unavailable: the journal did not say in time that it is recorded.
+            Unavailable: nothing is in force yet, or the journal did not say in time that it is recorded.
         """
         routing = self._in_force()
         now = self._clock.wall()

@@ -169,12 +169,29 @@ async def test_a_reload_gives_no_rate_back_unless_it_changes_it() -> None:
 async def test_a_source_is_found_by_name() -> None:
     """What is not configured is unknown, also after a reload took it away."""
     desk = Desk()
-    with pytest.raises(Unavailable, match=r"^no configuration is in force yet$"):
+    with pytest.raises(UnknownSource):
         desk.intake.source("open")
 
     await desk.use(OPEN)
 
     assert desk.intake.source("open") is OPEN
+
+    await desk.use(SIGNED)
+
+    with pytest.raises(UnknownSource):
+        desk.intake.source("open")
+
+
+async def test_before_anything_is_in_force_an_expected_source_is_put_off_and_another_unknown() -> None:
+    """The journal may have no room for a while; what is not configured is unknown all the same."""
+    desk = Desk()
+    desk.intake.expect({"open": OPEN})
+
+    assert desk.intake.source("open") is OPEN
+    with pytest.raises(UnknownSource):
+        desk.intake.source("opne")
+    with pytest.raises(Unavailable, match=r"^no configuration is in force yet$"):
+        await desk.post(OPEN)
 
     await desk.use(SIGNED)
 

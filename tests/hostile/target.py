@@ -3,8 +3,6 @@
 import asyncio
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +25,6 @@ class Target(Daemon):
         self, folder: Path, config: str, env: Mapping[str, str] | None = None, server: str = ""
     ) -> None:
         self.server = server
-        self.prefix: list[str] = []
         super().__init__(folder, config, env)
         for name in MEASURING:
             self.env.pop(name, None)
@@ -41,17 +38,6 @@ class Target(Daemon):
             f"journal: {{url: 'sqlite:{self.folder}/journal.db'}}\n{config}",
             "utf-8",
         )
-
-    def launch(self, env: Mapping[str, str] | None = None) -> None:
-        """Start without waiting, behind `prefix`: a command that ends in becoming the one given to it."""
-        with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
-            self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "router", "run", "--config", str(self.config)],
-                cwd=self.folder,
-                env={**self.env, **(env or {})},
-                stdout=out,
-                stderr=err,
-            )
 
     @property
     def alive(self) -> bool:

@@ -42,6 +42,7 @@ class Daemon:
         self.config = folder / "config.yaml"
         self.write(config)
         self.env = {**os.environ, "NO_COLOR": "1", **(env or {})}
+        self.prefix: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
 
     def write(self, config: str, grace: str = "5s") -> None:
@@ -84,10 +85,10 @@ class Daemon:
         return self
 
     def launch(self, env: Mapping[str, str] | None = None) -> None:
-        """Start without waiting."""
+        """Start without waiting, behind `prefix`: a command that ends in becoming the one given to it."""
         with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "router", "run", "--config", str(self.config)],
+                [*self.prefix, sys.executable, "-m", "router", "run", "--config", str(self.config)],
                 cwd=self.folder,
                 env={**self.env, **(env or {})},
                 stdout=out,
