@@ -31,7 +31,7 @@ from router.quarantine import Quarantine
 from router.retention import Retention
 from router.server.server import Server
 from router.signals import Signals
-from router.tables import welcome
+from router.tables import first_steps, welcome
 from router.transport import Lanes
 
 log = structlog.get_logger(__name__)
@@ -129,8 +129,10 @@ class App:
 
     def up(self, public: str, admin: str) -> None:
         """The listeners are up: tell the log, the supervisor, and a person what to try."""
-        log.info("listening", version=__version__, public=public, admin=admin)
-        if sys.stderr.isatty() or not systemd.supervised():
+        person = logs.read_by_a_person()
+        told = {} if person or systemd.supervised() else first_steps(self.config, called())
+        log.info("listening", version=__version__, public=public, admin=admin, **told)
+        if person:
             # Standard output belongs to the `log` sink.
             print(welcome(self.config, public, admin, called()), file=sys.stderr)  # noqa: T201  # for a person
         # Also without room for the journal: a restart would not make any, and 503 is better than silence.

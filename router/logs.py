@@ -35,14 +35,22 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"<>]+")
 Fields = MutableMapping[str, Any]
 
 
+def read_by_a_person(stream: TextIO | None = None) -> bool:
+    """Whether `stream` (standard error) is a terminal; elsewhere each line is to be one JSON object.
+
+    The variables that systemd sets are not asked: a terminal inherits them from its desktop session, while a
+    unit's standard error is a socket or a file.
+    """
+    return (sys.stderr if stream is None else stream).isatty()
+
+
 def configure(*, json: bool | None = None, verbose: bool = False, stream: TextIO | None = None) -> None:
     """Send every record, those of libraries too, to `stream` (standard error).
 
-    `json` None: readable on a terminal, else JSON. The variables that systemd sets are not asked: a
-    terminal inherits them from its desktop session, while a unit's standard error is a socket or a file.
+    `json` None: readable where a person reads, else JSON.
     """
     out = sys.stderr if stream is None else stream
-    machine = not out.isatty() if json is None else json
+    machine = not read_by_a_person(out) if json is None else json
     last = _as_json if machine else _console(colors=out.isatty())
     lines = _Lines(out)
     structlog.configure(

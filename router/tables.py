@@ -100,6 +100,12 @@ def welcome(config: Config, public: str, admin: str, command: str = "visual-rout
     return "\n" + "\n\n".join(parts) + "\n"
 
 
+def first_steps(config: Config, command: str) -> dict[str, object]:
+    """The same for a log that a program reads: the path of each hook, and the line to try if there is one."""
+    hooks = [SourceRow.of(source).hook for source in config.sources.values()]
+    return {"hooks": hooks, "try": _line_to_try(config, command)}
+
+
 def events(page: EventPage, view: View) -> str:
     """A list of events."""
     if not page.events:

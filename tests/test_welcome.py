@@ -71,3 +71,15 @@ def test_a_configuration_whose_samples_are_unknown_has_nothing_to_try(tmp_path: 
     config = msgspec.structs.replace(loaded(tmp_path), sources={})
 
     assert "try" not in tables.welcome(config, "unix:/p", "unix:/a")
+
+
+def test_a_log_that_a_program_reads_is_told_the_same_in_fields(tmp_path: Path) -> None:
+    """Paths of hooks without their tokens, and the line to paste."""
+    config = loaded(tmp_path)
+    told = tables.first_steps(config, "python -m router")
+    page = tables.welcome(config, "http://[::1]:8080", "unix:/a", "python -m router")
+
+    assert told["hooks"] == ["/hooks/web/<token>", "/hooks/percy"]
+    assert f"  try    {told['try']}" in page
+    nothing = msgspec.structs.replace(config, sources={})
+    assert tables.first_steps(nothing, "x") == {"hooks": [], "try": None}

@@ -292,7 +292,7 @@ async def test_no_secret_comes_out_of_anything(target: Callable[..., Target], ec
     await story.reloads()
     story.files()
     assert await daemon.stop() == 0
-    # Without a supervisor it greets a person.
+    # Without a supervisor it tells more of itself.
     daemon.launch()
     await daemon.ready()
     story.files()
