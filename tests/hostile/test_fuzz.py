@@ -1,5 +1,6 @@
 """Hostile requests by the ten thousand: the daemon answers each of them well, or waits for its end."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -24,16 +25,14 @@ async def test_no_request_crashes_the_daemon_or_gets_in_unsigned(target: Callabl
     assert outcome.broken == []
 
 
-def test_a_case_can_be_repeated() -> None:
+def test_a_case_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seed and number are all that a case depends on, apart from the clock in a token."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
     first = [case(7, number) for number in range(300)]
     again = [case(7, number) for number in reversed(range(300))][::-1]
 
     assert {each.kind for each in first} == set(KINDS)
-    assert [(a.kind, len(a.wire)) for a in first] == [(b.kind, len(b.wire)) for b in again]
-    assert all(
-        a.wire == b.wire for a, b in zip(first, again, strict=True) if b"X-Webhook-Signature" not in a.wire
-    )
+    assert [(a.kind, a.wire) for a in first] == [(b.kind, b.wire) for b in again]
 
 
 @pytest.mark.parametrize(
