@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,12 +34,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def reserved_port(owner: object) -> int:
+    """A port that the system gives to nobody else as long as `owner` lives, also while nobody listens.
+
+    A bound socket that does not listen keeps it; a listener that says SO_REUSEADDR, as ours does, may join.
+    """
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        port = int(keeper.getsockname()[1])
+        weakref.finalize(owner, os.close, keeper.detach())
+    return port
+
+
 class Daemon:
     """`visual-router run` in a folder of its own."""
 
     def __init__(self, folder: Path, config: str, env: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = reserved_port(self)
         self.config = folder / "config.yaml"
         self.write(config)
         self.env = {**os.environ, "NO_COLOR": "1", **(env or {})}
@@ -166,13 +180,15 @@ class Destination:
         """Remember and answer."""
         body = await request.read()
         self.asked += 1
-        await self._tell()
         if self.hang is not None:
+            await self._tell()
             await self.hang.wait()
+        # Before anybody is told: who waits for this request may change what the next one is answered.
+        answer = web.Response(status=self.status, headers=self.headers, body=self.body)
         if 200 <= self.status < 300:
             self.seen.append(({name.lower(): value for name, value in request.headers.items()}, body))
         await self._tell()
-        return web.Response(status=self.status, headers=self.headers, body=self.body)
+        return answer
 
     async def _tell(self) -> None:
         async with self._arrived:

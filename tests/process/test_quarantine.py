@@ -15,6 +15,7 @@ from tests.process.harness import (
     percy_headers,
     post,
 )
+from tests.waiting import answered, until
 
 SECRETS = {"chromatic": "chroma-right", "percy": "percy-right", "happo": "happo-right"}
 
@@ -53,6 +54,11 @@ def requests() -> list[tuple[str, bytes, dict[str, str]]]:
             body = path.read_bytes()
             found.append((provider, body, sign(body, SECRETS[provider])))
     return found
+
+
+async def kept(router: Daemon, count: int) -> None:
+    """Wait until so many requests of Chromatic are kept: that is written while nobody waits."""
+    await answered(lambda: router.ask("status"), lambda said: said["quarantined"] == {"chromatic": count})
 
 
 async def test_a_wrong_secret_on_day_one_costs_nothing(
@@ -105,16 +111,23 @@ async def test_a_chromatic_token_is_judged_as_of_its_receipt(
     set_secrets(tmp_path, chromatic="wrong", percy="wrong", happo="wrong")
     router = await daemon(config(destination.url, tmp_path)).start()
     body = b'{"event": "build", "build": {"number": 1, "branch": "main", "status": "PENDING"}}'
-    now = time.time()
-    # Three seconds are left of its five minutes.
-    headers = chromatic_headers(body, SECRETS["chromatic"], now - 297)
-    await post(f"{router.url}/hooks/chromatic", body, headers)
+    while True:
+        now = time.time()
+        # Three seconds are left of its five minutes.
+        headers = chromatic_headers(body, SECRETS["chromatic"], now - 297)
+        await post(f"{router.url}/hooks/chromatic", body, headers)
+        answered_at = time.time()
+        await kept(router, 1)
+        if answered_at < int(now) + 3:
+            break
+        # This machine was too slow: it may have been too old when it came.
+        await router.command("quarantine", "discard", "--all", "--yes")
     set_secrets(tmp_path, **SECRETS)
     await router.command("reload")
-    while time.time() < now + 4:
-        assert await router.ask("status")
+    await until(lambda: time.time() > now + 4)
 
     assert (await post(f"{router.url}/hooks/chromatic", body, headers))[0] == 401
+    await kept(router, 2)
     done = json.loads(await router.command("reverify", "--source", "chromatic", "--json", code=1))
 
     # The first was fresh when it came, the second was not: that one stays.
