@@ -8,8 +8,14 @@ from collections.abc import Callable
 
 # Crockford's base 32 in lower case: no letter that reads like a digit, and text order is number order.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LENGTH = 13
+# Ids are written and read for every event: two letters at a time, and in the digits that `int` knows.
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_NO_DIGIT = "!"
+_DIGITS = {
+    code: "0123456789abcdefghijklmnopqrstuv"[_ALPHABET.index(letter)] if letter in _ALPHABET else _NO_DIGIT
+    for code, letter in ((code, chr(code)) for code in range(128))
+}
 _EPOCH_MS = 1_704_067_200_000  # 2024-01-01; 42 bits of milliseconds last until 2163
 _NODE_BITS = 8
 _SEQUENCE_BITS = 13
@@ -66,22 +72,20 @@ def first_id_at(seconds: float) -> int:
 
 def id_text(prefix: str, number: int) -> str:
     """`evt_0f3k…`: the prefix and thirteen characters whose order is the order of time."""
-    letters = []
-    for _ in range(_LENGTH):
-        letters.append(_ALPHABET[number & 31])
-        number >>= 5
-    return f"{prefix}_{''.join(reversed(letters))}"
+    return (
+        f"{prefix}_{_ALPHABET[number >> 60 & 31]}"
+        f"{_PAIRS[number >> 50 & 1023]}{_PAIRS[number >> 40 & 1023]}{_PAIRS[number >> 30 & 1023]}"
+        f"{_PAIRS[number >> 20 & 1023]}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}"
+    )
 
 
 def id_number(prefix: str, text: str) -> int | None:
     """The number behind `evt_…`, or None for a text that is no such id."""
     head, _, letters = text.partition("_")
-    if head != prefix or len(letters) != _LENGTH:
+    if head != prefix or len(letters) != _LENGTH or not letters.isascii():
         return None
-    number = 0
-    for letter in letters:
-        value = _VALUES.get(letter)
-        if value is None:
-            return None
-        number = number << 5 | value
+    try:
+        number = int(letters.translate(_DIGITS), 32)
+    except ValueError:
+        return None
     return number if number < 1 << 63 else None

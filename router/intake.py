@@ -5,7 +5,6 @@ what is refused is left to the quarantine, and may come back from there.
 Must not know how a request arrived.
 """
 
-import asyncio
 import itertools
 import math
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import structlog
 
 from router.bucket import Bucket
 from router.clock import Clock, Ids, id_text
+from router.deadline import Deadline
 from router.delivery import Route
 from router.errors import (
     BadSignature,
@@ -31,8 +31,6 @@ from router.metrics import Metrics
 from router.quarantine import Quarantine
 from router.rules.matcher import Matcher
 from router.sources.source import Source
-
-log = structlog.get_logger(__name__)
 
 # Half of what the most patient provider waits (Happo: 20 s); later, nobody hears the answer.
 COMMIT_LIMIT = 10.0
@@ -67,6 +65,9 @@ class Intake:
         self._ids = ids
         self._metrics = metrics
         self._commit_limit = commit_limit
+        self._deadline = Deadline(commit_limit)
+        # Bound once: it logs a line for each event.
+        self._log = structlog.get_logger(__name__).bind()
         self._quarantine = quarantine
         self._expected: Mapping[str, Source] = {}
         self._routing: Routing | None = None
@@ -181,7 +182,7 @@ class Intake:
         routes = matcher.match(event)
         receipt = await self._record(event, routes, source, matcher.digest, released)
         self._metrics.event(source.name, event.kind, event.status, duplicate=receipt.duplicate)
-        log.info(
+        self._log.info(
             "event_accepted",
             id=receipt.id,
             source=source.name,
@@ -211,7 +212,7 @@ class Intake:
         self, event: Event, routes: list[Route], source: Source, ruleset: str, released: str | None
     ) -> Receipt:
         try:
-            async with asyncio.timeout(self._commit_limit):
+            with self._deadline:
                 receipt = await self._journal.record(
                     event,
                     routes,
@@ -241,6 +242,8 @@ def labels_of(query: Mapping[str, str]) -> dict[str, str]:
     Short is up to 64 and 256 characters. The URL is unsigned: whoever knows it may add any. What does not fit
     is left out, because a label is never worth an event.
     """
+    if not query:
+        return {}
     fit = (
         (name, value)
         for name, value in query.items()

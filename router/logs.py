@@ -4,6 +4,8 @@ Owns the form of every line: JSON for machines, readable for people at a termina
 constant, in snake_case; whatever varies is a field. Must not know who logs, or why.
 """
 
+import asyncio
+import atexit
 import itertools
 import json
 import logging
@@ -11,11 +13,13 @@ import math
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, MutableMapping
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import PurePath
 from typing import Any, TextIO
 
+import msgspec
 import structlog
 
 from router.bucket import Bucket
@@ -24,6 +28,9 @@ from router.text import visible
 from router.units import Rate
 
 _FIELD_LIMIT = 4096
+# Characters: most values are ids and words of ours, which need no closer look.
+_ORDINARY = 200
+_FEW = 8
 _TRACE_LIMIT = 16_384
 _DEPTH = 4
 _ITEMS = 50
@@ -53,10 +60,11 @@ def configure(*, json: bool | None = None, verbose: bool = False, stream: TextIO
     machine = not read_by_a_person(out) if json is None else json
     last = _as_json if machine else _console(colors=out.isatty())
     lines = _Lines(out)
+    atexit.register(lines.flush)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _Stamp(),
             structlog.processors.format_exc_info,
             _safe,
             last,
@@ -103,23 +111,53 @@ class Sparing:
 
 
 class _Lines:
-    """Writes one line at a time; a log that cannot be written must not cost a request."""
+    """Writes whole lines in order; a log that cannot be written must not cost a request.
+
+    What a loop logs in one round is written in one go before the next: a write for each line costs as much as
+    the line, and lets other threads hold the loop up. Errors do not wait.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        self._waiting: list[str] = []
+        self._asked: asyncio.AbstractEventLoop | None = None
 
-    def msg(self, line: str) -> None:
-        """Write the line and flush it."""
+    def later(self, line: str) -> None:
+        """Write the line with the others of this round, or now where no loop runs."""
+        with self._lock:
+            self._waiting.append(line)
         try:
-            with self._lock:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-        # Nobody reads, or the stream is closed: there is nowhere left to say so.
-        except (OSError, ValueError):
-            pass
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if loop is not self._asked:
+            self._asked = loop
+            loop.call_soon(self.flush)
 
-    debug = info = warning = error = critical = msg
+    def now(self, line: str) -> None:
+        """Write the line, and before it what waits."""
+        with self._lock:
+            self._waiting.append(line)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            self._asked = None
+            waiting, self._waiting = self._waiting, []
+            if not waiting:
+                return
+            try:
+                self._stream.write("\n".join(waiting) + "\n")
+                self._stream.flush()
+            # Nobody reads, or the stream is closed: there is nowhere left to say so.
+            except (OSError, ValueError):
+                pass
+
+    debug = info = warning = later
+    error = critical = now
 
 
 class _Libraries(logging.Handler):
@@ -141,15 +179,43 @@ class _Libraries(logging.Handler):
         )
 
 
+class _Stamp:
+    """Adds `time`: UTC with microseconds, as RFC 3339 writes it; the text of a second is made once."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def __call__(self, _logger: object, _method: str, fields: Fields) -> Fields:
+        """The fields with their time."""
+        second, rest = divmod(time.time_ns() // 1000, 1_000_000)
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        fields["time"] = f"{self._text}.{rest:06}Z"
+        return fields
+
+
 def _safe(_logger: object, _method: str, fields: Fields) -> Fields:
     """Replace every value by a plain one without secrets."""
-    return {name: _field(name, value, _DEPTH) for name, value in fields.items()}
+    return {
+        name: value if _is_plain(value) and name not in _SECRET_FIELDS else _field(name, value, _DEPTH)
+        for name, value in fields.items()
+    }
 
 
 def _field(name: str, value: object, depth: int) -> object:
     if name in _SECRET_FIELDS and value is not None:
         return _HIDDEN
     return plain(value, _TRACE_LIMIT if name == "exception" else _FIELD_LIMIT, depth)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether `plain` would change nothing, as far as that can be seen at once."""
+    if type(value) is str:
+        return value.isascii() and len(value) <= _ORDINARY and "://" not in value
+    if type(value) is list:
+        return len(value) <= _FEW and all(type(each) is str and _is_plain(each) for each in value)
+    return value is None or type(value) is bool
 
 
 def plain(value: object, limit: int = _FIELD_LIMIT, depth: int = _DEPTH) -> object:
@@ -204,6 +270,9 @@ def _text(text: str, limit: int) -> str:
 def _as_json(_logger: object, _method: str, fields: Fields) -> str:
     """One JSON object in ASCII: a control byte of any kind arrives as an escape."""
     named = {"time": fields.pop("time"), "level": fields.pop("level"), "event": fields.pop("event"), **fields}
+    fast = msgspec.json.encode(named)
+    if fast.isascii() and b"\x7f" not in fast:
+        return fast.decode()
     return json.dumps(named, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 

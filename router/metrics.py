@@ -177,11 +177,12 @@ class Metrics:
             "Writes that the journal could not commit: disk full, disk broken, database away",
             registry=registry,
         )
-        self._body_bytes = Gauge(
+        self._body_bytes = 0
+        Gauge(
             "visual_router_body_bytes_in_flight",
             "Bytes of request bodies being read, judged or committed",
             registry=registry,
-        )
+        ).set_function(lambda: self._body_bytes)
         self._lag = Histogram(
             "visual_router_loop_lag_seconds",
             "How late the event loop came back to a timer",
@@ -236,7 +237,7 @@ class Metrics:
 
     def body_bytes(self, count: int) -> None:
         """Set how many bytes of request bodies are in flight."""
-        self._body_bytes.set(count)
+        self._body_bytes = count
 
     def loop_lag(self, seconds: float) -> None:
         """Observe how late the event loop came back."""

@@ -318,3 +318,15 @@ def test_one_flood_does_not_hide_another_kind(lines: Callable[[], list[dict[str,
         ("sender_refused", "other"),
         ("sender_refused", None),
     ]
+
+
+@pytest.mark.parametrize(
+    "value", ["\x7f", "ü", "\x1b[31m", "a" * 300, "https://x/hooks/secret", ["a\x7f"] * 9]
+)
+def test_what_is_not_ordinary_is_looked_at(lines: Callable[[], list[dict[str, Any]]], value: Any) -> None:
+    """The short way is for plain words only; everything else takes the long one, wherever it stands."""
+    structlog.get_logger().info("said", value=value, many=[value], nested={"a": value})
+
+    (line,) = lines()
+
+    assert line["value"] == line["many"][0] == line["nested"]["a"] == logs.plain(value)

@@ -122,13 +122,14 @@ class Server:
             raise EncodedBody
         if (request.content_length or 0) > source.max_body:
             raise TooLarge
-        if not allowed(self._origin(request), source.allow_from):
+        if source.allow_from and not allowed(self._origin(request), source.allow_from):
             raise BadToken("the sender is not in allow_from")
         if source.token is not None and not same(token or _password(request), source.token.reveal()):
             raise BadToken
         with self._budget.share() as share:
             body = await read(request, share, source.max_body, self._settings.body_timeout)
-            query = dict(parse_qsl(request.rel_url.raw_query_string))
+            asked = request.rel_url.raw_query_string
+            query = dict(parse_qsl(asked)) if asked else {}
             return await self._intake.accept(source, request.headers, body, query)
 
     def _origin(self, request: web.BaseRequest) -> Address | None:

@@ -10,6 +10,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from router.errors import BadSignature
@@ -121,8 +122,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _mac(secret: Secret, signed: bytes) -> bytes:
+    mac = _keyed(secret.reveal()).copy()
+    mac.update(signed)
+    return mac.digest()
+
+
+@lru_cache(maxsize=64)
+def _keyed(key: str) -> hmac.HMAC:
+    """A digest that has taken in its key. To be copied, not used: half of the work on a small body is done.
+
+    `hmac.digest` would also let other threads in for every body, and wait until they let go again.
+    """
     # An environment variable that is not UTF-8 arrives with its bytes escaped; they are the key.
-    return hmac.digest(secret.reveal().encode("utf-8", "surrogateescape"), signed, "sha256")
+    return hmac.new(key.encode("utf-8", "surrogateescape"), digestmod="sha256")
 
 
 def _base64url(raw: bytes) -> bytes:
