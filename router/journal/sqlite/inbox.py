@@ -43,7 +43,19 @@ class Entry(msgspec.Struct, frozen=True):
     released: str | None
 
 
-def _record(entry: Entry, recent: Recent, cursor: apsw.Cursor) -> Written[Receipt]:
+class _Turn:
+    """An entry that waits for its turn; None once its sender was told that it will not be recorded."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry: Entry | None = entry
+
+
+def _record(turn: _Turn, recent: Recent, cursor: apsw.Cursor) -> Written[Receipt]:
+    entry = turn.entry
+    if entry is None:
+        return Written(Receipt("", duplicate=False))
     stock = {} if entry.released is None else release(entry.released, cursor)
     event = entry.event
     subject = (event.source, event.subject)
@@ -105,8 +117,16 @@ class SqliteInbox(Side):
         since = -inf if window is None else now - window if window > 0 else inf
         digest = digest_of(event.payload)
         owed = [(store.ids.next(), route) for route in routes]
-        entry = Entry(event, number, digest, owed, ruleset, now, since, flag_reuse, released)
-        return await store.writer.write(partial(_record, entry, store.recent))
+        turn = _Turn(Entry(event, number, digest, owed, ruleset, now, since, flag_reuse, released))
+        store.asked += 1
+        try:
+            return await store.writer.write(partial(_record, turn, store.recent))
+        finally:
+            # Given up or answered: behind a disk that hangs nothing may pile up that nobody counts any more.
+            turn.entry = None
+            store.asked -= 1
+            if not store.asked:
+                store.calm.set()
 
     async def remember(self, digest: str, rules: str) -> None:
         """See `Inbox.remember`."""

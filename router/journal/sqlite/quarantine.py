@@ -1,7 +1,9 @@
 """Quarantine on SQLite: refused requests, bounded per source, the oldest falling out first."""
 
+import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -23,6 +25,8 @@ _NEWEST = (1 << 63) - 1
 # What is left on the disk for events: nobody was promised that a refused request is kept.
 _SPARE = 64 << 20
 _BITE = 100
+# Seconds for which senders who wait for their event go first; then it is this one's turn, too.
+_YIELD = 1.0
 
 _Row = tuple[int, str, float, int, str, str, str, int]
 
@@ -129,14 +133,26 @@ class SqliteQuarantine(Side):
     """Everything about refused requests."""
 
     async def quarantine(self, refused: Refused, *, most: int, most_bytes: int) -> None:
-        """See `Inbox.quarantine`. `ValueError` if the request has no id of the right form."""
+        """See `Inbox.quarantine`: while nobody waits, or after a second of waiting for that.
+
+        `ValueError` if the request has no id of the right form.
+        """
         row = _row_of(refused)
         if not row[0]:
             raise ValueError(f"'{refused.id}' is not the id of a request")
         if most > 0 and len(refused.body) <= most_bytes:
             store = self._store
+            await self._lull()
             work = partial(_quarantine, row, (most, most_bytes), store.path.parent)
             await store.writer.write(work, alone=True)
+
+    async def _lull(self) -> None:
+        store = self._store
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_YIELD):
+                while store.asked:
+                    store.calm.clear()
+                    await store.calm.wait()
 
     async def quarantined(self, query: RefusedQuery) -> list[Refused]:
         """See `Archive.quarantined`."""

@@ -67,7 +67,8 @@ class Store:
     """The parts of a journal, which may have to wait for its opening.
 
     `alarm` is set when something may have become due. `suspects`: whether any delivery was in flight at two
-    crashes or more, which only an opening can find. `trouble`: why it is not open yet.
+    crashes or more, which only an opening can find. `trouble`: why it is not open yet. `asked`: how many
+    senders wait for their event to be recorded; `calm` is set when none does any more.
     """
 
     def __init__(self, path: Path, vfs: str | None, clock: Clock) -> None:
@@ -80,6 +81,8 @@ class Store:
         self.suspects = False
         self.alarm = asyncio.Event()
         self.recent = Recent()
+        self.asked = 0
+        self.calm = asyncio.Event()
         self.trouble = "the journal is not open"
         self._parts: _Parts | None = None
 
