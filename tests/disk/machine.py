@@ -39,9 +39,9 @@ class Machine(Daemon):
             ["sources:", "  happo: {type: happo, secret: 'env:HAPPO'}", "sinks:", *lines, "rules:", rules, ""]
         )
         super().__init__(folder, config, {"HAPPO": SECRET})
-        # Measuring what ran would write files of its own.
-        self.env = {name: value for name, value in self.env.items() if not name.startswith("COVERAGE_")}
-        self.env["PYTHONPATH"] = str(package or _PACKAGE.parent)
+        # Measuring or compiling what runs would write files of its own.
+        self.env = {name: value for name, value in self.env.items() if not name.startswith("COV")}
+        self.env |= {"PYTHONPATH": str(package or _PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def write(self, config: str, grace: str = "5s") -> None:
         """(Re)write the configuration."""

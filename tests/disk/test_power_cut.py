@@ -173,7 +173,7 @@ def trial(
     return Trial(machine, sink, quick, tmp_path)
 
 
-@pytest.mark.timeout(max(60, CUTS // 5))
+@pytest.mark.timeout(max(300, CUTS // 5))
 @pytest.mark.parametrize(
     ("edits", "cuts"), [((), CUTS), ((OFTEN,), CUTS // 3)], ids=["as it is", "checkpoints all the time"]
 )

@@ -18,6 +18,9 @@ from tests.torture.workload import sent
 # In flight at once at one sink: the program's default.
 CONCURRENCY = 16
 _EXAMPLES = 5
+# A refusal is tried again after one second and a fifth; the slowest sink answers after a fifth.
+_STEP = 1.4
+_LEEWAY = 2.0
 # After the second the router may have read the answer or not: both are right.
 _TAKEN = ("200", "200+reset")
 # The sink had it, and only the end of the run kept that from being recorded.
@@ -64,12 +67,16 @@ class State:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a scenario allows: connections that break, duplicates per crash and sink, an event that kills."""
+    """What a scenario allows: connections that break, duplicates per crash and sink, an event that kills.
+
+    `in_turn`: what is due is tried before what was sent much later.
+    """
 
     connections_break: bool = False
     duplicates_per_end: int = 0
     attempts_break: bool = False
     deadly: int | None = None
+    in_turn: bool = False
 
 
 @dataclass
@@ -119,6 +126,8 @@ def judge(
         reached[bounds.deadly].add(DEADLY)
     _owed(seed, ids, acknowledged, reached, verdict)
     verdict.counts["late"] = _late(posted, by_delivery)
+    for delivery, place in _overtaken(posted, by_delivery):
+        verdict.found("overtaken", f"{delivery} {place}", allowed=not bounds.in_turn)
     for delivery, reason in state.dead:
         allowed = bounds.deadly is not None and reason.startswith("in flight alone")
         verdict.found("dead", f"{delivery}: {reason}", allowed=allowed)
@@ -130,7 +139,7 @@ def judge(
 CLASSES = (
     "acknowledged", "refused", "reset", "timeout", "not 202", "lost", "undelivered", "corrupt", "unexpected",
     "double-stored", "dead", "limbo", "recovered", "answered as duplicate", "retried", "repeated by a fault",
-    "duplicated", "crashes over the bound", "delivered", "late",
+    "duplicated", "crashes over the bound", "delivered", "late", "overtaken",
 )  # fmt: skip
 
 
@@ -141,6 +150,35 @@ def _late(posted: Sequence[Posted], by_delivery: Mapping[str, list[Arrived]]) ->
         min(each.at for each in attempts) > told.get(attempts[0].event_id, math.inf) + 2
         for attempts in by_delivery.values()
     )
+
+
+def _overtaken(
+    posted: Sequence[Posted], by_delivery: Mapping[str, list[Arrived]]
+) -> Iterator[tuple[str, str]]:
+    """Attempts that came after more deliveries than fit in flight, all sent long after this one was due.
+
+    Held against what went on meanwhile rather than against the clock: a machine that stands still delays all.
+    """
+    began: dict[str | None, float] = {}
+    for one in posted:
+        began.setdefault(one.event_id, one.began)
+    told = {one.event_id: one.ended for one in posted if one.outcome == "ack" and not one.duplicate}
+    firsts: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for attempts in by_delivery.values():
+        first = attempts[0]
+        firsts[first.sink].append((began.get(first.event_id, -math.inf), min(each.at for each in attempts)))
+    for delivery, attempts in by_delivery.items():
+        due = told.get(attempts[0].event_id, math.inf)
+        for each in sorted(attempts, key=lambda each: each.at):
+            passed = 0
+            if each.at > due + _LEEWAY:
+                passed = sum(due + _LEEWAY < sent_at and at < each.at for sent_at, at in firsts[each.sink])
+            if passed > CONCURRENCY:
+                yield (
+                    delivery,
+                    f"at {each.sink}, attempt {each.attempt}, came after {passed} that were sent later",
+                )
+            due = each.at + _STEP if each.answer == "500" else math.inf
 
 
 def _senders_side(posted: Iterable[Posted], bounds: Bounds, verdict: Verdict) -> dict[object, set[object]]:

@@ -11,6 +11,8 @@ rules:
   - {name: comparisons, when: {provider: happo}, unless: {status: passed}, to: busy}
 """
 SINKS = ("steady", "shaky", "slow", "torn", "busy")
+# The one that a scenario may have hang.
+HANGING = "torn"
 
 
 def expected(event: Sent) -> set[str]:

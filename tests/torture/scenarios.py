@@ -8,21 +8,35 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import apsw
 
-from tests.torture.oracle import CONCURRENCY, Bounds, State, Verdict, judge, read_arrived, read_posted
+from tests.torture import counters
+from tests.torture.oracle import (
+    CONCURRENCY,
+    Arrived,
+    Bounds,
+    Posted,
+    State,
+    Verdict,
+    judge,
+    read_arrived,
+    read_posted,
+)
 from tests.torture.supervisor import Companion, Ended, Router
 from tests.torture.workload import number_of
 
 Progress = Callable[[str], None]
+Comparison = Callable[[Mapping[str, float], Sequence[Posted], Sequence[Arrived]], list[str]]
 
 TROUBLED = {"shaky": "failing", "slow": "slow", "torn": "torn", "busy": "busy"}
 HONEST = {"shaky": "failing", "slow": "slow"}
+# Where rounds are what counts: a slow machine takes longer for them, and that is all.
+ENOUGH = 350.0
 _PAGE = 500
 
 
@@ -88,15 +102,21 @@ class Stage:
         """Whether another round is due."""
         return done < self.plan.rounds and time.monotonic() < self.began + self.plan.seconds
 
-    def judge(self, report: Report, bounds: Bounds) -> None:
-        """Stop sending, drain, stop, and have the oracle decide; fills the report."""
+    def judge(self, report: Report, bounds: Bounds, compare: Comparison | None = None) -> None:
+        """Stop sending, drain, stop, and have the oracle decide; fills the report.
+
+        `compare` holds the counters of the last run against what was seen.
+        """
         self.sender.end()
         self.sinks.order("calm")
         state = self._drained()
+        metrics = self.router.metrics()
         self.router.stop()
         self.sinks.end()
-        posted = read_posted(self._posted)
-        verdict = judge(self.plan.seed, posted, read_arrived(self._arrived), state, bounds)
+        posted, arrived = read_posted(self._posted), read_arrived(self._arrived)
+        verdict = judge(self.plan.seed, posted, arrived, state, bounds)
+        for difference in compare(metrics, posted, arrived) if compare else ():
+            verdict.found("miscounted", difference)
         for line in self.router.stray:
             verdict.found("stray log lines", line)
         for finding in _integrity(self.folder / "journal.db"):
@@ -175,7 +195,14 @@ def restarts(plan: Plan, tell: Progress) -> Report:
             stage.router.start()
             report.rounds += 1
             tell(f"{report.rounds} restarts")
-        stage.judge(report, Bounds())
+        # The last run is to have counted something.
+        stage.router.run_for(0.5)
+        last = stage.router.generation
+        stage.judge(
+            report,
+            Bounds(in_turn=True),
+            lambda metrics, _, arrived: counters.of_attempts(metrics, arrived, last),
+        )
     return report
 
 
@@ -195,7 +222,13 @@ def faults(plan: Plan, tell: Progress) -> Report:
             stage.router.run_for(dice.uniform(0.1, 0.5))
             report.rounds += 1
             tell(f"{report.rounds} faults")
-        stage.judge(report, Bounds(attempts_break=True))
+        stage.judge(
+            report,
+            Bounds(attempts_break=True),
+            lambda metrics, posted, arrived: (
+                counters.of_hooks(metrics, posted) + counters.of_deliveries(metrics, arrived)
+            ),
+        )
     return report
 
 

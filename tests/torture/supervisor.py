@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.torture.rules import RULES, SINKS
+from tests.torture.rules import HANGING, RULES, SINKS
 from tests.torture.workload import PROVIDERS, SECRETS, SINK_SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -82,8 +82,9 @@ class Companion:
 
 
 def environment() -> dict[str, str]:
-    """The environment without what would measure coverage in killed children."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    """The environment without what would measure coverage in killed children, or compile them every time."""
+    unwanted = ("COV", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
 
 
 class Router:
@@ -179,19 +180,28 @@ class Router:
 
     def ask(self, path: str, method: str = "GET") -> Any:
         """The admin API's answer."""
+        return json.loads(self._admin_answer(f"/api/v1{path}", method))
+
+    def metrics(self) -> dict[str, float]:
+        """What this run of the router has counted, by series."""
+        lines = self._admin_answer("/metrics").decode().splitlines()
+        series = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in series}
+
+    def _admin_answer(self, path: str, method: str = "GET") -> bytes:
         connection = http.client.HTTPConnection("router", timeout=START_LIMIT)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(START_LIMIT)
         connection.sock.connect(str(self.folder / "admin.sock"))
         try:
-            connection.request(method, f"/api/v1{path}")
+            connection.request(method, path)
             answer = connection.getresponse()
             body = answer.read()
         finally:
             connection.close()
         if answer.status != 200:
             raise Ended(f"the admin API answered {answer.status} to {path}: {body.decode()}")
-        return json.loads(body)
+        return body
 
     def _ended(self) -> Ended:
         self._read_log()
@@ -222,9 +232,11 @@ def _config(folder: Path, sink_port: int) -> str:
     )
     # A schedule that outlasts every scenario: what dies of it would hide what dies of a fault.
     schedule = ", ".join(["1s"] * 100)
+    # Only a sink that hangs is to be given up; a slow machine is not.
     sinks = "".join(
         f"  {name}: {{type: webhook, url: 'http://127.0.0.1:{sink_port}/{name}', secret: 'env:WHSEC', "
-        f"headers: {{x-generation: 'env:GENERATION'}}, timeout: 5s, retry: {{schedule: [{schedule}]}}}}\n"
+        f"headers: {{x-generation: 'env:GENERATION'}}, timeout: {'8s' if name == HANGING else '30s'}, "
+        f"retry: {{schedule: [{schedule}]}}}}\n"
         for name in SINKS
     )
     return (

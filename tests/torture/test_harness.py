@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.torture.report import table
-from tests.torture.scenarios import SCENARIOS, Plan
+from tests.torture.scenarios import ENOUGH, SCENARIOS, Plan
 from tests.torture.supervisor import ROOT
 
 # Acknowledged while the commit is still under way, on a disk that takes its time.
@@ -33,7 +33,7 @@ _BODY_ENCODED_AGAIN = (
 )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("scenario", "fault", "shown"),
     [
@@ -54,6 +54,10 @@ def test_a_deliberate_fault_is_found(
     assert right in text, f"the fault no longer fits {path}"
     (tmp_path / "router" / path).write_text(text.replace(right, wrong), "utf-8")
 
-    report = SCENARIOS[scenario](Plan(rounds=8, seconds=8, package=tmp_path, patience=5), lambda _: None)
-
-    assert shown in report.violations, table(report)
+    # A fault shows when a crash, or the end of a connection, hits the right moment: soon, not always.
+    for seed in range(1, 6):
+        plan = Plan(rounds=5, seconds=ENOUGH, seed=seed, package=tmp_path, patience=3)
+        report = SCENARIOS[scenario](plan, lambda _: None)
+        if shown in report.violations:
+            return
+    pytest.fail(f"{shown!r} is not among the violations:\n{table(report)}")

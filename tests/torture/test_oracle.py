@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.torture.oracle import Arrived, Bounds, Posted, State, judge
+from tests.torture.oracle import CONCURRENCY, Arrived, Bounds, Posted, State, judge
 from tests.torture.rules import SINKS, expected
 from tests.torture.workload import sent
 
@@ -88,6 +88,27 @@ def test_a_repeat_after_a_crash_is_bounded_and_without_one_forbidden() -> None:
     assert found([ACK], [unheard, again]) == {"duplicated", "crashes over the bound"}
     assert found([ACK], [TAKEN, again]) == {"duplicated", "crashes over the bound"}
     assert found(posted, both, state, CRASHES) == {"crashes over the bound"}
+
+
+@pytest.mark.parametrize("waits", ["new", "refused"])
+def test_what_is_due_is_tried_before_what_was_sent_much_later(waits: str) -> None:
+    """As many as fit in flight may pass it, on a machine however slow; one more may not."""
+    later = [n for n in range(NUMBER + 1, 1000) if expected(sent(SEED, n)) == {"steady"}][: CONCURRENCY + 1]
+    posted, arrived, state = [ACK], [], State([*STORED])
+    for n in later:
+        posted.append(Posted(10.0, 10.1, n, "ack", 202, f"evt_{n}", False))
+        state.stored.append((f"evt_{n}", n))
+        arrived.append(replace(TAKEN, at=10.2, delivery=f"dlv_{n}", event_id=f"evt_{n}", number=n,
+                               digest=sent(SEED, n).digest))  # fmt: skip
+    first = [replace(TAKEN, answer="500")] if waits == "refused" else []
+    passed = [*first, replace(TAKEN, at=11.0, attempt=1 + len(first)), *arrived]
+    in_time = [*first, replace(TAKEN, at=10.1, attempt=1 + len(first)), *arrived]
+    strict = Bounds(in_turn=True)
+
+    assert found(posted, passed, state, strict) == {"overtaken"}
+    assert found(posted, passed, state) == set()
+    assert found(posted, in_time, state, strict) == set()
+    assert found(posted[:-1], passed[:-1], State(state.stored[:-1]), strict) == set()
 
 
 @pytest.mark.parametrize("outcome", ["refused", "reset", "timeout", "status"])
