@@ -21,6 +21,15 @@ class Budget:
         self._metrics = metrics
         self._used = 0
 
+    def expect(self, count: int) -> None:
+        """Refuse a body that has no room now, before anybody sends or reads it; nothing is counted.
+
+        Raises:
+            Unavailable: as `take`.
+        """
+        if self._used + count > self._limit:
+            raise Unavailable("too much in flight", retry_after=1)
+
     def share(self) -> "Share":
         """One request's share, empty so far."""
         return Share(self)
@@ -31,8 +40,7 @@ class Budget:
         Raises:
             Unavailable: the limit would be passed; nothing is counted then.
         """
-        if self._used + count > self._limit:
-            raise Unavailable("too much in flight", retry_after=1)
+        self.expect(count)
         self._used += count
         self._metrics.body_bytes(self._used)
 
@@ -46,7 +54,7 @@ class Share:
     """What one request takes of the budget; given back at the end of its `with`.
 
     Bytes count when they arrive, not when a header announces them: else a stranger fills the budget with
-    headers.
+    headers. An announcement is only asked whether there would be room.
     """
 
     def __init__(self, budget: Budget) -> None:

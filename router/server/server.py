@@ -126,6 +126,7 @@ class Server:
             raise BadToken("the sender is not in allow_from")
         if source.token is not None and not same(token or _password(request), source.token.reveal()):
             raise BadToken
+        self._budget.expect(request.content_length or 0)
         with self._budget.share() as share:
             body = await read(request, share, source.max_body, self._settings.body_timeout)
             asked = request.rel_url.raw_query_string

@@ -87,6 +87,7 @@ class Edge(web.Server):
         self.idle = idle
         self.open: set[Connection] = set()
         self.busy: dict[web.RequestHandler, StreamReader] = {}
+        self.leaving: dict[Connection, tuple[asyncio.WriteTransport, asyncio.TimerHandle]] = {}
 
     def __call__(self) -> web.RequestHandler:
         """The protocol of one more connection."""
@@ -107,6 +108,31 @@ class Edge(web.Server):
         """Close the connections that wait for a request."""
         for connection in [each for each in self.open if each.idle]:
             connection.force_close()
+
+    def turn_away(self, connection: "Connection", transport: asyncio.WriteTransport) -> None:
+        """Say 503 and let it be heard: what the sender goes on to say is dropped, for `LINGER` seconds.
+
+        Those who linger are bounded too; beyond that they may see a reset.
+        """
+        transport.write(_BUSY)
+        if len(self.leaving) * 2 >= self.most:
+            transport.close()
+            return
+        transport.write_eof()
+        self.leaving[connection] = transport, self._loop.call_later(LINGER, transport.abort)
+
+    def forget(self, connection: "Connection") -> None:
+        """A connection is gone."""
+        if connection in self.leaving:
+            self.leaving.pop(connection)[1].cancel()
+        self.open.discard(connection)
+        self.changed()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Cut whatever is open."""
+        for transport, _ in list(self.leaving.values()):
+            transport.abort()
+        await super().shutdown(timeout)
 
     def _request(
         self,
@@ -162,8 +188,7 @@ class Connection(web.RequestHandler):
         """Take the connection up, or turn it away where there are too many."""
         if len(self._edge.open) >= self._edge.most and isinstance(transport, asyncio.WriteTransport):
             self._edge.failed(503, transport.get_extra_info("peername"), None)
-            transport.write(_BUSY)
-            transport.close()
+            self._edge.turn_away(self, transport)
             return
         self._edge.open.add(self)
         self._edge.changed()
@@ -174,6 +199,8 @@ class Connection(web.RequestHandler):
 
         aiohttp queues the error behind the request that waits for its body, which would then wait in vain.
         """
+        if self in self._edge.leaving:
+            return
         super().data_received(data)
         content = self._edge.busy.get(self)
         if content is not None and self._messages and not content.is_eof():
@@ -183,8 +210,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
-        self._edge.open.discard(self)
-        self._edge.changed()
+        self._edge.forget(self)
 
     def handle_error(
         self,

@@ -92,6 +92,34 @@ async def test_bodies_in_flight_have_a_bound() -> None:
         assert "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode()
 
 
+async def test_a_body_that_has_no_room_is_refused_unread() -> None:
+    """The answer comes though not one byte of the body does, and the journal is not asked."""
+    settings = ServerSettings(listen=LOOPBACK, in_flight=Size(60))
+    async with serving(OPEN, settings=settings) as stage, stage.wire() as first, stage.wire() as second:
+        stage.inbox.gate = asyncio.Event()
+        await first.send(post("/hooks/open"))
+        await stage.inbox.asked.wait()
+        await second.send(post("/hooks/open", b"", {"Content-Length": "40", "Expect": "100-continue"}))
+        refused = await second.reply()
+        stage.inbox.gate.set()
+
+        assert error_of(refused) == (503, b'{"error": "try again later"}')
+        assert refused.headers["Retry-After"] == "1"
+        assert refused.headers["Connection"] == "close"
+        assert (await first.reply()).status == 202
+        assert len(stage.inbox.events) == 1
+
+
+async def test_an_announcement_takes_no_room() -> None:
+    """Else whoever sends headers only would keep everybody else out."""
+    settings = ServerSettings(listen=LOOPBACK, in_flight=Size(60))
+    async with serving(OPEN, settings=settings) as stage, stage.wire() as silent:
+        await silent.send(post("/hooks/open", b"", {"Content-Length": "59", "Expect": "100-continue"}))
+        assert (await silent.reply()).status == 100
+
+        assert (await stage.ask(post("/hooks/open"))).status == 202
+
+
 async def test_a_refused_sender_is_not_invited_to_send() -> None:
     """`100 Continue` comes after the checks that need no body."""
     async with serving(GUARDED) as stage:

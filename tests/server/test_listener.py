@@ -11,6 +11,7 @@ from aiohttp import web
 from anyio.lowlevel import checkpoint
 
 from router.errors import RouterError
+from router.server import wire
 from router.server.listener import Listener, bind, shown
 from router.server.settings import ServerSettings
 from router.server.wire import refusal
@@ -191,6 +192,23 @@ async def test_connections_have_a_bound() -> None:
         await again.send(post("/x"))
 
         assert (await again.reply()).status == 404
+
+
+async def test_who_is_turned_away_may_finish_before_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its 503 is there after it sent everything: no reset takes the answer away; beyond a bound it may."""
+    monkeypatch.setattr(wire, "LINGER", 600.0)
+    request = post("/x", b"x" * 400_000)
+    listener = Listener(not_found, nothing, most=2)
+    async with listener.listening(LOOPBACK), AsyncExitStack() as stack:
+        wires = []
+        for _ in range(4):
+            wires.append(Wire(*await asyncio.open_connection(*address(listener))))
+            stack.callback(wires[-1].close)
+        assert (await wires[3].reply()).status == 503
+        assert await wires[3].closed()
+
+        await wires[2].send(request)
+        assert (await wires[2].reply()).status == 503
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST", b"POST /x HTTP/1.1\r\nHost: x\r\nX:"])
