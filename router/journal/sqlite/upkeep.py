@@ -1,7 +1,8 @@
 """Upkeep on SQLite: retention in small bites, backup, counts, the health check."""
 
-import os
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -11,11 +12,9 @@ import apsw
 
 from router.clock import first_id_at
 from router.delivery import State
-from router.disk import sync_file, sync_folder
-from router.errors import JournalError
-from router.journal.sqlite.faults import described
+from router.errors import JournalBroken, JournalUnavailable
+from router.journal.sqlite.copy import UNSYNCED, Copy
 from router.journal.sqlite.moves import bury_of
-from router.journal.sqlite.reader import open_reader
 from router.journal.sqlite.rows import event_of
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side, Store
@@ -72,36 +71,13 @@ def _ping(now: float, cursor: apsw.Cursor) -> Written[None]:
     return Written(None)
 
 
-def _back_up(journal: Path, vfs: str | None, target: Path) -> None:
-    """Copy one state of the journal; the target appears whole or not at all."""
-    part = Path(f"{target}.part")
-    try:
-        part.unlink(missing_ok=True)
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        connection = open_reader(journal, vfs)
-        try:
-            connection.execute(_SQL["backup"], (str(part),))
-        finally:
-            connection.close()
-        sync_file(part)
-        os.link(part, target)
-        sync_folder(target.parent)
-    except FileExistsError:
-        raise JournalError(f"'{target}' exists already") from None
-    except OSError as error:
-        raise JournalError(f"cannot write '{target}': {error.strerror}") from None
-    except apsw.Error as error:
-        raise JournalError(f"cannot write '{target}': {described(error)}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
 class SqliteUpkeep(Side):
     """The house-keeping side."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._round = (0.0, 0)
+        self._backing_up = asyncio.Lock()
 
     async def prune(self, before: float, limit: int) -> int:
         """See `Upkeep.prune`. What may go is looked for with the reading connection, in short stretches."""
@@ -135,8 +111,28 @@ class SqliteUpkeep(Side):
         await self._store.writer.write(partial(_ping, self._store.clock.now()))
 
     async def backup(self, path: str) -> None:
-        """See `Upkeep.backup`."""
-        await anyio.to_thread.run_sync(_back_up, self._store.path, self._store.vfs, Path(path))
+        """See `Upkeep.backup`. One at a time, in steps between which the writer goes on."""
+        copy = Copy(Path(path), self._store.vfs)
+        async with self._backing_up:
+            try:
+                await anyio.to_thread.run_sync(copy.begin)
+                await self._fill(copy)
+                await anyio.to_thread.run_sync(copy.complete)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(copy.close)
+
+    async def _fill(self, copy: Copy) -> None:
+        writer = self._store.writer
+        try:
+            while not await writer.beside(copy.step):
+                # Now and then, or all of it would go to the disk at once, in the way of commits.
+                if copy.unsynced >= UNSYNCED:
+                    await anyio.to_thread.run_sync(copy.sync)
+        finally:
+            with anyio.CancelScope(shield=True), suppress(JournalUnavailable, JournalBroken):
+                # A writer that has ended has closed its connection, and with it the copying.
+                await writer.beside(copy.leave)
 
     def counts(self) -> Mapping[tuple[str, State], int]:
         """See `Upkeep.counts`."""

@@ -48,13 +48,19 @@ Work = Callable[[apsw.Cursor], Written[T]]
 class _Item:
     """A piece of work on its way; `future` is None for work that nobody waits for."""
 
-    __slots__ = ("alone", "error", "future", "work", "written")
+    __slots__ = ("alone", "bare", "error", "future", "work", "written")
 
     def __init__(
-        self, work: Work[object], future: "asyncio.Future[object] | None", *, alone: bool = False
+        self,
+        work: Work[object],
+        future: "asyncio.Future[object] | None",
+        *,
+        alone: bool = False,
+        bare: bool = False,
     ) -> None:
         self.work = work
         self.alone = alone
+        self.bare = bare
         self.future = future
         self.written: Written[object] | None = None
         self.error: JournalError | None = None
@@ -91,12 +97,12 @@ class Writer:
         connection.set_wal_hook(self._count_pages)
         self._thread.start()
 
-    async def write(self, work: Work[T], *, alone: bool = False) -> T:
+    async def write(self, work: Work[T], *, alone: bool = False, bare: bool = False) -> T:
         """Run work in the next transaction; returns when it is on disk.
 
         A cancelled caller does not stop it: it is committed all the same, and taken back if the work says
         how. Work that runs `alone` shares its transaction with nobody: should it be the one that the disk has
-        no room for, nobody else fails with it.
+        no room for, nobody else fails with it. `bare`: in no transaction at all; see `beside`.
 
         Raises:
             JournalUnavailable: nothing was changed.
@@ -105,7 +111,7 @@ class Writer:
         if self._over.done():
             raise self._reason()
         future: asyncio.Future[object] = self._loop.create_future()
-        item = _Item(work, future, alone=alone)
+        item = _Item(work, future, alone=alone, bare=bare)
         self._queue.put(item)
         try:
             return cast(T, await future)
@@ -113,6 +119,17 @@ class Writer:
             if future.done() and not future.cancelled():
                 self._take_back(item)
             raise
+
+    async def beside(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run work with the writing connection between two transactions; everybody waits for it meanwhile.
+
+        It changes nothing in the journal, and what fails in it harms nothing but itself.
+
+        Raises:
+            JournalUnavailable, JournalBroken: as for `write`; the work was not begun.
+            JournalError: of the work.
+        """
+        return await self.write(lambda _: Written(work(self._connection)), alone=True, bare=True)
 
     async def close(self) -> None:
         """Finish what waits, copy the WAL into the main file, close the connection."""
@@ -169,11 +186,20 @@ class Writer:
             for item in batch:
                 item.error = JournalBroken(self.broken)
             return
+        if batch[0].bare:
+            self._run_bare(batch[0])
+            return
         try:
             if not self._all_at_once(batch):
                 self._one_by_one(batch)
         except apsw.Error as error:
             self._roll_back(batch, error)
+
+    def _run_bare(self, item: _Item) -> None:
+        try:
+            item.written = item.work(self._cursor)
+        except JournalError as error:
+            item.error = error
 
     def _all_at_once(self, batch: list[_Item]) -> bool:
         """The usual way, without the price of savepoints; False: something was refused, nothing changed."""

@@ -38,6 +38,3 @@ DELETE FROM rulesets WHERE EXISTS (
 
 -- name: ping
 INSERT INTO pulse VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at
-
--- name: backup
-VACUUM INTO ?
