@@ -194,21 +194,39 @@ async def test_connections_have_a_bound() -> None:
         assert (await again.reply()).status == 404
 
 
+def sent_before_it_is_read(where: tuple[str, int], request: bytes) -> bytes:
+    """What a sender hears that listens only after it has said everything."""
+    with socket.create_connection(where, 30) as sock:
+        sock.sendall(request)
+        return sock.recv(12)
+
+
 async def test_who_is_turned_away_may_finish_before_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its 503 is there after it sent everything: no reset takes the answer away; beyond a bound it may."""
     monkeypatch.setattr(wire, "LINGER", 600.0)
-    request = post("/x", b"x" * 400_000)
+    request = post("/x", b"x" * (4 << 20))
+    listener = Listener(not_found, nothing, most=2)
+    async with listener.listening(LOOPBACK), AsyncExitStack() as stack:
+        for _ in range(2):
+            stack.callback(Wire(*await asyncio.open_connection(*address(listener))).close)
+
+        heard = await asyncio.to_thread(sent_before_it_is_read, address(listener), request)
+
+        assert heard == b"HTTP/1.1 503"
+
+
+async def test_who_is_turned_away_beyond_all_bounds_is_answered_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who linger are bounded themselves; who reads at once hears its 503 all the same."""
+    monkeypatch.setattr(wire, "LINGER", 600.0)
     listener = Listener(not_found, nothing, most=2)
     async with listener.listening(LOOPBACK), AsyncExitStack() as stack:
         wires = []
-        for _ in range(4):
+        for _ in range(5):
             wires.append(Wire(*await asyncio.open_connection(*address(listener))))
             stack.callback(wires[-1].close)
-        assert (await wires[3].reply()).status == 503
-        assert await wires[3].closed()
 
-        await wires[2].send(request)
-        assert (await wires[2].reply()).status == 503
+        assert [(await each.reply()).status for each in wires[2:]] == [503] * 3
+        assert await wires[4].closed()
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST", b"POST /x HTTP/1.1\r\nHost: x\r\nX:"])
