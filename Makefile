@@ -3,23 +3,25 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Trials load the machine for minutes; the suite stays quick without them.
-TRIALS := tests/torture tests/hostile tests/disk
 
-.PHONY: run test trials check torture fuzz hostile mutants format clean
+.PHONY: run test bench micro check torture fuzz hostile mutants format clean
 
 run: $(READY)        ## start on the example configuration
 	$(BIN)/visual-router --config config.example.yaml run
 
-test: $(READY)       ## the suite, on both cores, in random order
-	$(BIN)/python -m pytest -n auto --dist worksteal -rs --cov --cov-report= $(TRIALS:%=--ignore=%)
+# Twice as many workers as cores have: much of the suite is waiting for a daemon, a crash or a disk.
+test: $(READY)       ## the suite in random order, with the short level of every trial
+	$(BIN)/python -m pytest -n 4 --dist worksteal -rs --cov --cov-report=
 	$(BIN)/python -m tests.coverage_bounds
-
-trials: $(READY)     ## the short level of every trial: crashes, power cuts, full disks, hostile input
-	$(BIN)/python -m pytest -n auto --dist worksteal -rs $(TRIALS)
 
 torture: $(READY)    ## crashes, restarts, faults, as long as you like: make torture ARGS="--crashes 10000"
 	$(BIN)/python -m tests.torture $(ARGS)
+
+bench: $(READY)      ## against a bare handler and a naive forwarder; ARGS="mixes", "costs", "growth", "--help"
+	$(BIN)/python -m tests.bench $(ARGS)
+
+micro: $(READY)      ## time single steps: decode, match, record, claim, render
+	$(BIN)/python -m pytest -n 0 -p no:randomly --benchmark-enable tests/bench/test_steps.py $(ARGS)
 
 check: $(READY)      ## format, lint, types, layers, dependencies
 	$(BIN)/ruff format --check .
