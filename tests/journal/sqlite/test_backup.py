@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable
 from pathlib import Path
 
+import apsw
 import pytest
 
 from router.clock import id_text
 from router.errors import JournalError, Unknown
 from router.journal.journal import EventQuery
 from router.journal.sqlite import open_sqlite
+from router.journal.sqlite.copy import Copy
 from router.journal.sqlite.opening import SqliteJournal
 from router.journal.sqlite.verify import verify
 from tests.journal.backends import Time, an_event, recorded
@@ -146,3 +148,14 @@ async def test_of_two_backups_to_one_file_the_second_is_refused(path: Path, time
 
     assert [one.result() for one in both] == ["done", f"'{copy}' exists already"]
     assert len(await sound(copy)) == 20
+
+
+def test_a_copy_that_was_given_up_before_it_began_makes_no_file(tmp_path: Path) -> None:
+    """Whoever gave it up does not wait for the thread that was to make it."""
+    copy = Copy(tmp_path / "copy.db", None)
+    with apsw.Connection("") as journal:
+        copy.leave(journal)
+    copy.close()
+    copy.begin()
+
+    assert list(tmp_path.iterdir()) == []
