@@ -14,7 +14,7 @@ COUNT = 50_000
 SEED = 1
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_no_request_crashes_the_daemon_or_gets_in_unsigned(target: Callable[..., Target]) -> None:
     """No 500, no traceback, no exit, no forged event; fixed answers; a log of few and whole lines."""
     daemon = await target(CONFIG, ENV, "body_timeout: 300ms").start()
