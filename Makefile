@@ -21,7 +21,8 @@ bench: $(READY)      ## against a bare handler and a naive forwarder; ARGS="mixe
 	$(BIN)/python -m tests.bench $(ARGS)
 
 micro: $(READY)      ## time single steps: decode, match, record, claim, render
-	$(BIN)/python -m pytest -n 0 -p no:randomly --benchmark-enable tests/bench/test_steps.py $(ARGS)
+	$(BIN)/python -m pytest -n 0 -p no:randomly --benchmark-enable \
+		--benchmark-columns=min,median,iqr,rounds --benchmark-sort=fullname tests/bench/test_steps.py $(ARGS)
 
 check: $(READY)      ## format, lint, types, layers, dependencies
 	$(BIN)/ruff format --check .
