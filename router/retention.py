@@ -1,9 +1,11 @@
-"""Retention: forgets what is settled and older than `keep`, in bites so small that nobody waits for one.
+"""Retention: forgets what is settled and older than `keep`, and ends what is older than its sink's `max_age`.
 
-Owns the rhythm; what belongs to an event is the journal's business.
+In bites so small that nobody waits for one. Owns the rhythm; what belongs to an event is the journal's
+business.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import anyio
 import structlog
@@ -11,6 +13,8 @@ import structlog
 from router.clock import Clock
 from router.errors import JournalUnavailable
 from router.journal.journal import Upkeep
+from router.sinks.sink import Sink
+from router.units import Duration
 
 log = structlog.get_logger(__name__)
 
@@ -19,14 +23,14 @@ _PAUSE = 0.05
 
 
 class Retention:
-    """Prunes one journal. `sinks` names the sinks of the configuration in force."""
+    """Prunes one journal. `sinks` are those of the configuration in force, by name."""
 
     def __init__(
         self,
         journal: Upkeep,
         clock: Clock,
         keep: float,
-        sinks: Callable[[], Collection[str]],
+        sinks: Callable[[], Mapping[str, Sink]],
         every: float = 60.0,
     ) -> None:
         self._journal = journal
@@ -59,9 +63,17 @@ class Retention:
         """
         before = self._clock.now() - self._keep
         expired = await self._bites(lambda: self._journal.expire(self._sinks(), before, _BITE))
+        for name, sink in self._sinks().items():
+            if sink.max_age is not None:
+                expired += await self._bites(partial(self._outdate, name, sink.max_age))
         pruned = await self._bites(lambda: self._journal.prune(before, _BITE))
         refused = await self._bites(lambda: self._journal.prune_quarantine(before, _BITE))
         return pruned, expired, refused
+
+    async def _outdate(self, sink: str, max_age: Duration) -> int:
+        """Whether or not anything is claimed for the sink now: a pause does not stop the time."""
+        reason = f"older than max_age ({max_age:g} s)"
+        return await self._journal.outdate(sink, self._clock.now() - max_age, _BITE, reason)
 
     async def _bites(self, bite: Callable[[], Awaitable[int]]) -> int:
         total = 0

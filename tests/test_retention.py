@@ -9,13 +9,16 @@ from router.clock import Clock, id_text
 from router.delivery import Route, State
 from router.errors import JournalUnavailable
 from router.event import Event
-from router.journal.journal import EventQuery, Refused, RefusedQuery
+from router.journal.journal import DeliveryQuery, EventQuery, Refused, RefusedQuery
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.opening import SqliteJournal
 from router.retention import Retention
+from router.sinks.sink import Sink
+from router.units import Duration
 from tests.waiting import until
 
 DAY = 86_400.0
+OUT = Sink(name="out")
 
 
 async def record(journal: SqliteJournal, clock: Clock, *sinks: str) -> str:
@@ -39,7 +42,7 @@ async def test_a_sweep_forgets_old_events_in_bites_and_keeps_what_is_open_or_you
         time[0] += 31 * DAY
         young = await record(journal, clock)
         time[0] += 1
-        swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
+        swept = await Retention(journal, clock, 30 * DAY, lambda: {"out": OUT}).sweep()
         left = [event.id for event in await journal.events(EventQuery())]
 
     assert swept == (500, 0, 0)
@@ -53,10 +56,37 @@ async def test_deliveries_to_a_name_that_never_returned_end_at_keep(tmp_path: Pa
     async with open_sqlite(tmp_path / "journal.db", clock) as journal:
         await record(journal, clock, "gone")
         time[0] += 31 * DAY
-        swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
+        swept = await Retention(journal, clock, 30 * DAY, lambda: {"out": OUT}).sweep()
 
         assert swept == (0, 1, 0)
         assert journal.counts()["gone", State.DEAD] == 1
+
+
+async def test_what_waits_for_a_paused_sink_ends_at_its_max_age(tmp_path: Path) -> None:
+    """Nobody claims it meanwhile; younger ones, and those of sinks without such a limit, go on waiting."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    sinks = {"out": Sink(name="out", max_age=Duration(3600)), "patient": Sink(name="patient")}
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        for _ in range(300):
+            await record(journal, clock, "out", "patient")
+        time[0] += 1800
+        young = await record(journal, clock, "out")
+        retention = Retention(journal, clock, 30 * DAY, lambda: sinks)
+        assert await retention.sweep() == (0, 0, 0)
+        time[0] += 1801
+        swept = await retention.sweep()
+
+        assert swept == (0, 300, 0)
+        assert journal.counts() == {
+            ("out", State.DEAD): 300,
+            ("out", State.PENDING): 1,
+            ("patient", State.PENDING): 300,
+        }
+        (waiting,) = await journal.deliveries(DeliveryQuery(sink="out", state=State.PENDING))
+        (dead, *_) = await journal.deliveries(DeliveryQuery(sink="out", state=State.DEAD))
+    assert waiting.event_id == young
+    assert (dead.reason, dead.settled_at) == ("older than max_age (3600 s)", time[0])
 
 
 async def test_refused_requests_end_at_keep(tmp_path: Path) -> None:
@@ -72,7 +102,7 @@ async def test_refused_requests_end_at_keep(tmp_path: Path) -> None:
             await journal.quarantine(refused, most=9, most_bytes=9)
             time[0] += 31 * DAY
         time[0] -= 31 * DAY
-        swept = await Retention(journal, clock, 30 * DAY, lambda: ["out"]).sweep()
+        swept = await Retention(journal, clock, 30 * DAY, lambda: {"out": OUT}).sweep()
 
         assert swept == (0, 0, 1)
         assert [one.id for one in await journal.quarantined(RefusedQuery())] == [refused.id]
@@ -92,6 +122,10 @@ class Sweeping:
             raise JournalUnavailable("the disk is full")
         return 1 if self.calls == 2 else 0
 
+    async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
+        """Find none."""
+        return 0
+
     async def prune_quarantine(self, before: float, limit: int) -> int:
         """Find none."""
         return 0
@@ -107,7 +141,7 @@ async def test_a_journal_that_cannot_write_is_swept_later() -> None:
     upkeep = Sweeping()
     with capture_logs() as lines:
         async with anyio.create_task_group() as loops:
-            loops.start_soon(Retention(upkeep, Clock(), DAY, list, every=0.0).run)
+            loops.start_soon(Retention(upkeep, Clock(), DAY, dict, every=0.0).run)
             await upkeep.swept.wait()
             await until(lambda: len(lines) >= 2)
             loops.cancel_scope.cancel()

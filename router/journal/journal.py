@@ -278,6 +278,10 @@ class Upkeep(Protocol):
         """Pending deliveries created before that time, of sinks not among those named, go dead; how many."""
         ...
 
+    async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
+        """At most `limit` pending deliveries of that sink, created before that time, go dead; how many."""
+        ...
+
     async def prune_quarantine(self, before: float, limit: int) -> int:
         """Delete at most `limit` requests refused before that time; returns how many: call again until 0."""
         ...

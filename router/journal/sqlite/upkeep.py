@@ -66,6 +66,10 @@ def _drop_rulesets(before: float, cursor: apsw.Cursor) -> Written[None]:
     return Written(None)
 
 
+def _any_older(sink: str, before: float, cursor: apsw.Cursor) -> bool:
+    return bool(cursor.execute(_SQL["any_older"], (sink, before)).get)
+
+
 def _ping(now: float, cursor: apsw.Cursor) -> Written[None]:
     cursor.execute(_SQL["ping"], (now,))
     return Written(None)
@@ -105,6 +109,14 @@ class SqliteUpkeep(Side):
                 work = partial(bury_of, sink, before, limit - expired, reason, now)
                 expired += await store.writer.write(work)
         return expired
+
+    async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
+        """See `Upkeep.outdate`."""
+        store = self._store
+        # Looked for with the reading connection: a long queue of young ones must not hold up anybody's commit.
+        if not await store.reader.read(partial(_any_older, sink, before)):
+            return 0
+        return await store.writer.write(partial(bury_of, sink, before, limit, reason, store.clock.now()))
 
     async def ping(self) -> None:
         """See `Upkeep.ping`."""

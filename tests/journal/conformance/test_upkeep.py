@@ -169,6 +169,30 @@ async def test_deliveries_to_sinks_that_are_gone_expire(journal: Journal, time: 
     assert ("expired: no sink 'also gone' is configured", time.wall) == (dead.reason, dead.settled_at)
 
 
+async def test_deliveries_that_wait_too_long_for_their_sink_are_ended(journal: Journal, time: Time) -> None:
+    """Those created before the time, at most `limit`; what is in flight, younger or another sink's is not."""
+    for _ in range(4):
+        await recorded(journal, time, "slack", "hook")
+    claim = await claimed(journal, "slack")
+    time.pass_by(60)
+    await recorded(journal, time, "slack")
+
+    assert await journal.outdate("slack", time.wall, 2, "too old") == 2
+    assert await journal.outdate("slack", time.wall, 9, "too old") == 1
+    assert await journal.outdate("slack", time.wall, 9, "too old") == 0
+    assert await journal.outdate("nobody", time.wall, 9, "too old") == 0
+
+    assert journal.counts() == {
+        ("slack", State.DEAD): 3,
+        ("slack", State.IN_FLIGHT): 1,
+        ("slack", State.PENDING): 1,
+        ("hook", State.PENDING): 4,
+    }
+    (dead, *_) = await journal.deliveries(DeliveryQuery(sink="slack", state=State.DEAD))
+    assert (dead.reason, dead.settled_at) == ("too old", time.wall)
+    assert await journal.settle([settlement(claim, State.DELIVERED)]) == []
+
+
 async def test_counts_are_the_same_after_a_restart(place: Place, time: Time) -> None:
     """What is kept in memory is what is on disk."""
     async with place.open() as journal:

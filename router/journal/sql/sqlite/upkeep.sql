@@ -38,3 +38,6 @@ DELETE FROM rulesets WHERE EXISTS (
 
 -- name: ping
 INSERT INTO pulse VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at
+
+-- name: any_older
+SELECT EXISTS (SELECT 1 FROM open_deliveries WHERE sink = ? AND state = 'pending' AND created_at < ?)
