@@ -113,7 +113,7 @@ class SqliteUpkeep(Side):
     async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
         """See `Upkeep.outdate`."""
         store = self._store
-        # Looked for with the reading connection: a long queue of young ones must not hold up anybody's commit.
+        # The reading connection looks: a long queue of young ones must not hold up anybody's commit.
         if not await store.reader.read(partial(_any_older, sink, before)):
             return 0
         return await store.writer.write(partial(bury_of, sink, before, limit, reason, store.clock.now()))
