@@ -3,8 +3,12 @@
 Owns the vocabulary that is the same for every provider. Must not know any provider's words.
 """
 
+import gc
 import json
+import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -76,8 +80,32 @@ def decode_object(body: bytes) -> dict[str, Any]:
     Numbers beyond all ranges and half surrogate pairs are grammatical: they pass, as infinity and as U+FFFD.
 
     Raises:
-        ValueError: it is no such object (NaN and a byte order mark included); the message names no content.
+        ValueError: it is no such object (NaN and a byte order mark included), or too much of one; the message
+            names no content.
     """
+    if len(body) <= _SMALL:
+        return _decoded(body)
+    # Counted before anything is made of it: a body may weigh fifty times its size, and hold everybody up.
+    brackets, commas = body.count(b"{") + body.count(b"["), body.count(b",")
+    if brackets > _CONTAINERS or commas > _COMMAS:
+        raise ValueError(f"more than {_CONTAINERS} lists and objects, or {_COMMAS} values")
+    with _uncollected():
+        return _decoded(body)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage meanwhile: there is none, and each one would look at everything made so far."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
     try:
         document = _decode(body)
     except RecursionError:
@@ -92,6 +120,9 @@ def decode_object(body: bytes) -> dict[str, Any]:
     return document
 
 
+_SMALL = 100_000
+# More than twice what a provider's body of eight MiB has.
+_CONTAINERS, _COMMAS = 200_000, 500_000
 _DEPTH = 64
 _TOO_DEEP = f"nested deeper than {_DEPTH} levels"
 _DIGITS = 4300  # both decoders refuse longer integers: reading them takes quadratic time
@@ -105,7 +136,9 @@ _SURROGATE = re.compile(
 def _decode_tolerantly(body: bytes) -> object:
     """What the grammar allows and the fast decoder does not."""
     try:
-        text = _SURROGATE.sub(lambda found: "\\ufffd" if found[1] else found[0], body.decode())
+        text = body.decode()
+        if "\\u" in text:
+            text = _SURROGATE.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
         return json.loads(text, parse_constant=_refuse, parse_int=_integer)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
@@ -117,7 +150,9 @@ def _decode_tolerantly(body: bytes) -> object:
 
 def _integer(digits: str) -> int | float:
     """The number, or an infinity for one too long to read."""
-    return int(digits) if len(digits) <= _DIGITS else float(digits)
+    if len(digits) <= _DIGITS:
+        return int(digits)
+    return -math.inf if digits[0] == "-" else math.inf
 
 
 def _refuse(constant: str) -> None:

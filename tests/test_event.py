@@ -1,7 +1,9 @@
 """Event: its derived words, and what is a JSON object."""
 
+import gc
 import json
 import math
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -121,6 +123,36 @@ def test_sixty_four_levels_pass_and_sixty_five_do_not(opening: bytes, closing: b
 
     assert decode_object(body % b"[]")
     assert refusal(body % b"[[]]") == "nested deeper than 64 levels"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"a":[' + b"[]," * 200_000 + b"0]}", b'{"a":[' + b"0," * 500_001 + b"0]}"],
+)
+def test_a_body_of_far_too_many_values_is_refused_before_any_is_made(body: bytes) -> None:
+    """A value of two bytes takes fifty times its size, and its decoding holds everybody up."""
+    assert refusal(body) == "more than 200000 lists and objects, or 500000 values"
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_search_for_garbage_goes_on_after_a_large_body(*, collecting: bool) -> None:
+    """As it was before, whether the body is one or not."""
+    try:
+        if not collecting:
+            gc.disable()
+        for body in (b'{"a":[' + b"[]," * 99_000 + b"0]}", b'{"a":[' + b"[]," * 99_000):
+            with suppress(ValueError):
+                decode_object(body)
+
+            assert gc.isenabled() is collecting
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(("sign", "value"), [(b"", math.inf), (b"-", -math.inf)])
+def test_an_integer_of_a_million_digits_is_beyond_all_ranges(sign: bytes, value: float) -> None:
+    """Its digits are not even looked at: that takes quadratic time."""
+    assert decode_object(b'{"a":%b%b}' % (sign, b"9" * 1_000_000)) == {"a": value}
 
 
 def test_many_brackets_are_not_depth() -> None:
