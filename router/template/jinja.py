@@ -21,6 +21,8 @@ Failure = minijinja.TemplateError
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # Ends every template in milliseconds, and leaves room for a list of some thousand snapshots.
 _FUEL = 100_000
+# Of a value that a filter makes of two that a stranger chose: their sizes multiply, and fuel does not see it.
+_LARGEST = 2 << 20
 
 
 class View:
@@ -155,6 +157,10 @@ def _environment(escape: Escape | None, limit: int) -> minijinja.Environment:
     return environment
 
 
+def _too_large() -> Unrenderable:
+    return Unrenderable(f"the template made a value of more than {_LARGEST} characters")
+
+
 def _too_long(limit: int) -> Unrenderable:
     return Unrenderable(f"the template made more than {limit} characters")
 
@@ -198,7 +204,14 @@ def _length(value: object) -> int:
 
 
 def _join(value: Iterable[object] | None, separator: str = "") -> str:
-    return separator.join(_printed(item) for item in value or ())
+    parts = []
+    left = _LARGEST
+    for item in value or ():
+        parts.append(_printed(item))
+        left -= len(parts[-1]) + len(separator)
+        if left < 0:
+            raise _too_large()
+    return separator.join(parts)
 
 
 def _items(value: View | None) -> list[list[object]]:
@@ -211,7 +224,10 @@ def _truncate(value: object, length: int = 255, end: str = "…") -> str:
 
 
 def _replace(value: object, old: str, new: object) -> str:
-    return _printed(value).replace(old, _printed(new))
+    text, by = _printed(value), _printed(new)
+    if len(text) + text.count(old) * len(by) > _LARGEST:
+        raise _too_large()
+    return text.replace(old, by)
 
 
 def _first(value: Iterable[object] | None) -> object:
