@@ -13,8 +13,10 @@ from typing import Self
 
 from aiohttp.abc import AbstractResolver
 
-from router.connections import Call, Pool, Terms, trust
+from router.connections import Pool
+from router.dialling import Terms
 from router.sinks.sink import Reply, Request, Sink
+from router.trust import trust
 
 
 class Lane:
@@ -37,18 +39,22 @@ class Lane:
             Refused: the URL or a header cannot be sent, or every address the host leads to is refused.
             Unreachable: no complete answer came: network, TLS (`.tls`), no connection in time.
         """
-        return await self.pool.exchange(Call.of(request, self.connect))
+        return await self.pool.exchange(request, self.connect)
 
 
 class Lanes:
     """The lanes of all sinks. Open it before the first attempt, close it after the last.
 
-    `resolver` looks names up (None: the system's); `connect` is the limit until a connection stands, seconds.
+    `resolver` looks names up (None: the system's); `connect` is the limit until a connection stands, `idle`
+    how long one is kept that nobody uses, both in seconds.
     """
 
-    def __init__(self, resolver: AbstractResolver | None = None, connect: float = 5.0) -> None:
+    def __init__(
+        self, resolver: AbstractResolver | None = None, connect: float = 5.0, idle: float = 15.0
+    ) -> None:
         self._resolver = resolver
         self._connect = connect
+        self._idle = idle
         self._lanes: dict[str, Lane] = {}
         self._retired: list[Pool] = []
 
@@ -88,7 +94,7 @@ class Lanes:
             lane.pool = self._pool(terms)
 
     def _pool(self, terms: Terms) -> Pool:
-        return Pool(terms, self._tls, self._resolver)
+        return Pool(terms, self._tls, self._resolver, self._idle)
 
     def _tls(self, ca: str | None) -> ssl.SSLContext:
         return self._system if ca is None else trust(ca)
