@@ -15,7 +15,7 @@ from tests.bench.traffic import receiving
 _SINKS = (0, 1, 2, 5)
 _RULES = (10, 100, 1000, 10_000)
 _PACE = 50.0
-_PATIENCE = 10.0
+_PATIENCE = 20.0
 _FIGURES = ("CPU ms/event", "syncs/event", "kept KB/event", "written KB/event")
 
 

@@ -19,6 +19,8 @@ _RULESET = "0" * 64
 _DAY = 86_400
 # Every copy's ids are so much greater: more than the ids that one event and its deliveries take.
 _STRIDE = 16
+# The health check's row, and requests that never became events.
+_APART = ("pulse", "quarantine")
 _NUMBERS = ("id", "event", "delivery")
 _NAMES = ("subject", "thread", "build")
 
@@ -59,10 +61,13 @@ async def _seed(path: Path, *, pending: bool, days: float) -> None:
 
 
 def _tables(connection: apsw.Connection) -> list[str]:
-    """The tables with rows of an event."""
-    found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    names = (str(name) for (name,) in found)
-    return [name for name in names if name not in ("rulesets", "marks", "pulse", "quarantine")]
+    """The tables whose rows belong to an event."""
+    found = connection.execute(
+        "SELECT DISTINCT held.name FROM pragma_table_list AS held, pragma_table_info(held.name) AS columns"
+        " WHERE held.schema = 'main' AND columns.name IN (?, ?, ?) AND held.name NOT LIKE 'sqlite%'",
+        _NUMBERS,
+    ).fetchall()
+    return [str(name) for (name,) in found if name not in _APART]
 
 
 def _multiply(connection: apsw.Connection, table: str, events: int) -> None:

@@ -44,7 +44,7 @@ def measured(ground: Ground, plan: Plan, tell: Tell) -> Iterator[Row]:
         tell(f"filled {size / 2**20:,.0f} MB in {time.monotonic() - began:.0f} s\n")
         title = f"{plan.stored:,} events stored, {plan.stored:,} deliveries pending"
         for number in rounds(replace(plan, limit=plan.limit * 0.7), tell):
-            for state in ("young", "grown")[:: 1 if number % 2 == 0 else -1]:
+            for state in ("grown", "young")[:: 1 if number % 2 == 0 else -1]:
                 here = grown if state == "grown" else None
                 for phase, figures in _of_journal(replace(several, first=2 * number * each), here, tell):
                     yield Row(title, number, state, phase, figures)
@@ -52,7 +52,7 @@ def measured(ground: Ground, plan: Plan, tell: Tell) -> Iterator[Row]:
     for number in rounds(replace(plan, limit=plan.limit * 0.3), tell):
         for state, keep in (("still", "30d"), ("pruning", "1d"))[:: 1 if number % 2 == 0 else -1]:
             tell(f"round {number + 1}: {state}")
-            yield Row(f"retention of {day:,} events", number, state, "accept", _retention(ground, day, keep))
+            yield Row(f"retention of {day:,} events", number, state, "accept", retention(ground, day, keep))
 
 
 def _of_journal(ground: Ground, grown: Path | None, tell: Tell) -> Iterator[tuple[str, Figures]]:
@@ -104,7 +104,7 @@ def _drained(subject: Subject, sinks: Sinks, seconds: float) -> Figures:
     }
 
 
-def _retention(ground: Ground, events: int, keep: str) -> Figures:
+def retention(ground: Ground, events: int, keep: str) -> Figures:
     """Latency of accepting while all events in the journal are, or are not, due to be forgotten."""
     with TemporaryDirectory(dir=ground.folder) as name:
         folder = Path(name)

@@ -11,6 +11,7 @@ from tests.bench.plans import Row
 Table = list[list[str]]
 # What a phase's figures are compared with: (subject, phase). A bare handler neither filters nor forwards.
 _YARDSTICKS = {"latency50": "naive", "latency500": "naive"}
+_BASES = ("bare", "young", "still")
 _COMPARED = ("accepted/s", "delivered/s", "p50 ms", "p99 ms", "CPU ms/event", "ready ms", "drained/s")
 
 
@@ -45,8 +46,8 @@ def _pairs(rows: Sequence[Row], phase: str, figure: str, subject: str) -> Iterab
     """The figure and what it is compared with, per round."""
     if not figure.endswith(_COMPARED):
         return
-    yardstick = _YARDSTICKS.get(phase) or next(row.subject for row in rows if row.subject != "generator")
-    if yardstick == subject and phase != "filter":
+    yardstick = _YARDSTICKS.get(phase) or next((row.subject for row in rows if row.subject in _BASES), "")
+    if yardstick == subject:
         return
     name = "accepted/s" if figure == "delivered/s" else figure
     others = figures(rows, yardstick, phase, name) or figures(rows, yardstick, "throughput", name)

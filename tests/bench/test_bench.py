@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from router.journal.sqlite.verify import verify
+from tests.bench import costs, growth
 from tests.bench.__main__ import main
 from tests.bench.bodies import write_load
+from tests.bench.filling import fill
+from tests.bench.plans import Plan, prepared
 from tests.bench.tools import COMPILER, NoCompiler, Tools, compiled
 from tests.bench.traffic import Load, post, receiving
 
@@ -87,17 +92,44 @@ def test_a_sink_that_hangs_keeps_nothing_from_the_others(tmp_path: Path) -> None
     assert (router["lost"], router["repeated"]) == (0, 0)
 
 
-@pytest.mark.usefixtures("tools", "no_child_left")
-def test_a_filled_journal_is_a_journal(tmp_path: Path) -> None:
-    """The plan about growth runs on journals that the router starts on, accepts into and delivers from."""
-    found = figures(bench(tmp_path, "growth", "--stored", "300"))
-    title = "300 events stored, 300 deliveries pending"
+@pytest.mark.usefixtures("no_child_left")
+def test_the_router_starts_on_a_filled_journal_accepts_and_delivers(tools: Tools, tmp_path: Path) -> None:
+    """The first steps of the plan about growth, and the first of retention."""
+    plan = Plan(rounds=1, seconds=0.2, events=900, warm=30, stored=300)
+    ground = prepared(tools, tmp_path, plan)
+    start, accept = islice(growth.measured(ground, plan, quiet), 2)
 
-    for state in ("young", "grown"):
-        assert found[title, state, "accept"]["lost"] == 0
-        assert found[title, state, "throughput"]["lost"] == 0
-        assert found[title, state, "start"]["ready ms"] > 0
-    assert found["retention of 30 events", "pruning", "accept"]["lost"] == 0
+    assert (start.subject, accept.subject) == ("grown", "grown")
+    assert start.figures["ready ms"] > 0
+    assert (accept.figures["lost"], accept.figures["refused"]) == (0, 0)
+    assert growth.retention(ground, 300, "1d")["lost"] == 0
+
+
+async def test_a_filled_journal_is_sound(tmp_path: Path) -> None:
+    """Every row that was copied belongs to others that were."""
+    await fill(tmp_path / "journal.db", 300, pending=True, days=2.0)
+
+    verdict = verify(tmp_path / "journal.db")
+
+    assert verdict.problems == []
+    assert verdict.rows["events"] == verdict.rows["open_deliveries"] == verdict.rows["attempts"] == 300
+
+
+@pytest.mark.usefixtures("no_child_left")
+def test_costs_are_counted_per_event(tools: Tools, tmp_path: Path) -> None:
+    """An event takes CPU, at most a sync of its own when events come one by one, and its bytes."""
+    plan = Plan(rounds=1, seconds=0.2, events=900, warm=30)
+    full, slow = islice(costs.measured(prepared(tools, tmp_path, plan), plan, quiet), 2)
+
+    assert (full.phase, slow.phase) == ("full speed", "50/s")
+    for row in (full, slow):
+        assert row.mix == "0 sinks, 10 rules"
+        assert row.figures["syncs/event"] > 0
+        assert row.figures["kept KB/event"] > 1
+
+
+def quiet(_: str) -> None:
+    """Nobody is told how far it is."""
 
 
 @pytest.mark.usefixtures("tools")

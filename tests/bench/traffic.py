@@ -14,7 +14,7 @@ from tests.bench.tools import Tools
 
 _COUNTERS = struct.Struct("6Q")
 _LOOK = 0.01
-_PATIENCE = 10.0
+_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
