@@ -66,7 +66,9 @@ def figures(rows: Sequence[Row], subject: str, phase: str, figure: str) -> dict[
 
 
 def spread(values: Sequence[float]) -> str:
-    """`median [lowest-highest]`."""
+    """`median [lowest-highest]`; a dash where there is nothing."""
+    if not values:
+        return "-"
     middle, low, high = (written(one) for one in (statistics.median(values), min(values), max(values)))
     return middle if low == high else f"{middle} [{low}-{high}]"
 
