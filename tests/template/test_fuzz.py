@@ -29,6 +29,17 @@ SOUP = st.lists(
     | st.text(max_size=4),
     max_size=25,
 ).map(" ".join)
+# What parses: most of the soup does not.
+EXPRESSIONS = st.recursive(
+    st.sampled_from((*VARIABLES, "payload.a", "payload.a[0]", "labels.x", "1", "'x'", "[title, 1]")),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(FILTERS)).map("|".join),
+        st.tuples(inner, st.sampled_from(FILTERS), inner).map(lambda each: "({}|{}({}))".format(*each)),
+        st.tuples(inner, st.sampled_from(TESTS)).map(lambda each: "({} is {})".format(*each)),
+        st.tuples(inner, inner).map(lambda each: "({} ~ {})".format(*each)),
+    ),
+    max_leaves=4,
+)
 TAGS = st.lists(
     st.one_of(
         SOUP,
@@ -40,11 +51,17 @@ TAGS = st.lists(
     ),
     max_size=6,
 ).map("".join)
+TEXTS = TAGS | st.lists(
+    EXPRESSIONS.map("{{{{ {} }}}}".format)
+    | EXPRESSIONS.map("{{% for x in {} %}}{{{{ x }}}}{{% endfor %}}".format),
+    min_size=1,
+    max_size=3,
+).map("".join)
 VALUES = st.text(max_size=30) | st.sampled_from(
     ("{{ 7*7 }}", "<!channel>", "%s", "{0.__class__}", "\x00", "9" * 400)
 )
 PAYLOADS = st.dictionaries(
-    st.text(max_size=6) | st.sampled_from(INSIDES),
+    st.text(max_size=6) | st.just("a") | st.sampled_from(INSIDES),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | VALUES,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -93,7 +110,7 @@ def rendered(template: Template, variables: dict[str, object]) -> tuple[str, str
         return "", str(error)
 
 
-@given(TAGS, VALUES, PAYLOADS, st.integers(-(2**63), 2**63))
+@given(TEXTS, VALUES, PAYLOADS, st.integers(-(2**63), 2**63))
 @settings(max_examples=250)
 def test_any_text_is_refused_at_load_or_renders_within_its_bounds(
     text: str, value: str, payload: dict[str, object], number: int
@@ -172,7 +189,7 @@ def test_two_values_of_a_stranger_do_not_fill_the_memory_together(text: str) -> 
     assert reason == "the template made a value of more than 2097152 characters"
 
 
-@given(TAGS.filter(str.isprintable), st.sampled_from(("template", "body")))
+@given(TEXTS.filter(str.isprintable), st.sampled_from(("template", "body")))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_in_a_configuration_compiles_or_is_a_problem_with_its_place(
     tmp_path: Path, text: str, option: str
