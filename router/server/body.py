@@ -11,6 +11,7 @@ from aiohttp import web
 
 from router.errors import BodyTimeout, TooLarge, Unavailable, Undecodable
 from router.metrics import Metrics
+from router.server.connection import Request
 
 
 class Budget:
@@ -76,7 +77,7 @@ class Share:
             self._budget.give(self._taken)
 
 
-async def read(request: web.BaseRequest, share: Share, limit: int, seconds: float) -> bytes:
+async def read(request: Request, share: Share, limit: int, seconds: float) -> bytes:
     """The whole body as it was sent: at most `limit` bytes, within `seconds` from now.
 
     A client that expects `100 Continue` is told to go on.
@@ -91,7 +92,7 @@ async def read(request: web.BaseRequest, share: Share, limit: int, seconds: floa
         # Most bodies are there already: they came with the headers.
         if content.is_eof():
             return _within(content.read_nowait(), share, limit)
-        await _invite(request)
+        request.invite()
         body = bytearray()
         async with asyncio.timeout(seconds):
             while chunk := await content.readany():
@@ -101,13 +102,6 @@ async def read(request: web.BaseRequest, share: Share, limit: int, seconds: floa
         raise BodyTimeout from None
     except web.RequestPayloadError:
         raise Undecodable("the body's framing is malformed") from None
-
-
-async def _invite(request: web.BaseRequest) -> None:
-    if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # What counts as the answer's beginning comes later.
-        request.writer.output_size = 0
 
 
 def _within(chunk: bytes, share: Share, limit: int) -> bytes:

@@ -15,13 +15,16 @@ from pathlib import Path
 import anyio
 
 from router.errors import RouterError
-from router.server.wire import IDLE, Answer, Edge, Failed, require_c_parser
+from router.server.connection import Answer, Edge, Failed
+from router.server.wire import require_c_parser
 from router.units import LONGEST_SOCKET_PATH, Listen
 
 _BACKLOG = 4096
 _MODE = 0o660
 # Milliseconds after which the kernel drops a connection whose peer does not take what was sent to it.
 _UNACKNOWLEDGED = 30_000
+# An idle connection, and one whose request line and headers do not arrive, is closed after this many seconds.
+IDLE = 10.0
 # Seconds given to idle connections at the end: a request may be on the wire already.
 PATIENCE = 3.0
 
@@ -41,7 +44,6 @@ class Listener:
         self._edge: Edge | None = None
         self._servers: list[asyncio.Server] = []
         self.addresses: tuple[str, ...] = ()
-        self.draining = False
 
     @asynccontextmanager
     async def listening(self, listen: Listen, sockets: Sequence[socket.socket] = ()) -> AsyncIterator[None]:
@@ -53,20 +55,21 @@ class Listener:
         require_c_parser()
         bound = list(sockets) or bind(listen)
         paths = [] if sockets or listen.path is None else [Path(listen.path)]
-        edge = self._edge = Edge(self._answer, self._failed, self._most or _most(), self._idle)
-        loop = asyncio.get_running_loop()
-        try:
-            self.addresses = tuple(shown(each) for each in bound)
-            for each in bound:
-                self._servers.append(await _serve(loop, edge, each))
-            yield
-        finally:
-            for server in self._servers:
-                server.close()
-            with anyio.CancelScope(shield=True):
-                await edge.shutdown(0.1)
-            for path in paths:
-                path.unlink(missing_ok=True)
+        async with asyncio.TaskGroup() as tasks:
+            edge = self._edge = Edge(self._answer, self._failed, self._most or _most(), self._idle, tasks)
+            loop = asyncio.get_running_loop()
+            try:
+                self.addresses = tuple(shown(each) for each in bound)
+                for each in bound:
+                    self._servers.append(await _serve(loop, edge, each))
+                yield
+            finally:
+                for server in self._servers:
+                    server.close()
+                with anyio.CancelScope(shield=True):
+                    await edge.shutdown(0.1)
+                for path in paths:
+                    path.unlink(missing_ok=True)
 
     async def drain(self, patience: float = PATIENCE) -> None:
         """Stop accepting, answer what was sent, return when no connection is open.
@@ -75,7 +78,6 @@ class Listener:
         bodies and commits; bound it from outside to be shorter. Sockets that were handed in stay open in the
         kernel: who connects now waits in their backlog for the next process.
         """
-        self.draining = True
         loop = asyncio.get_running_loop()
         for server in self._servers:
             # Closing at once would drop a connection that was accepted in the same round of the loop.
@@ -83,6 +85,7 @@ class Listener:
                 server.close()
         if self._edge is None:
             return
+        self._edge.draining = True
         with anyio.move_on_after(patience):
             await self._edge.emptied()
         self._edge.close_idle()
@@ -184,6 +187,8 @@ def _answers(path: Path) -> bool:
 async def _serve(loop: asyncio.AbstractEventLoop, edge: Edge, sock: socket.socket) -> asyncio.Server:
     if sock.family == socket.AF_UNIX:
         return await loop.create_unix_server(edge, sock=sock, backlog=_BACKLOG)
+    # Accepted connections inherit both.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
     return await loop.create_server(edge, sock=sock, backlog=_BACKLOG)
 

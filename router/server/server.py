@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 import anyio
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from router.errors import BadToken, EncodedBody, IntakeError, MethodNotAllowed, TooLarge, UnknownSource
 from router.intake import Intake
@@ -22,10 +22,11 @@ from router.logs import Sparing
 from router.metrics import Metrics
 from router.secret import same
 from router.server.body import Budget, read
+from router.server.connection import Request
 from router.server.listener import PATIENCE, Listener
 from router.server.peer import Address, allowed, origin
 from router.server.settings import ServerSettings
-from router.server.wire import accepted, refusal
+from router.server.wire import Reply, accepted, refusal
 from router.sources.source import Source
 
 log = structlog.get_logger(__name__)
@@ -81,31 +82,28 @@ class Server:
         with anyio.move_on_after(self._settings.grace):
             await self._listener.drain(patience)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: Request) -> Reply:
         """One request's answer, counted and, where it is a refusal, logged."""
         began = self._now()
         name: str | None = None
         try:
             source, token = self._hook(request)
             name = source.name
-            response = _receipt(await self._accept(request, source, token))
-            status = response.status
+            reply = _receipt(await self._accept(request, source, token))
+            status = reply.status
         except IntakeError as error:
             self._refused(request, name, error)
-            response = refusal(error.status, error.retry_after)
-            status = response.status
+            reply = refusal(error.status, error.retry_after)
+            status = reply.status
         except ConnectionError:
             # Nobody is there to read an answer.
-            response, status = refusal(400), _GONE
+            reply, status = refusal(400), _GONE
         self._metrics.request(name, status, self._now() - began)
-        content = request.content
-        if self._listener.draining or not content.is_eof() or content.exception() is not None:
-            response.force_close()
-        return response
+        return reply
 
-    def _hook(self, request: web.BaseRequest) -> tuple[Source, str | None]:
+    def _hook(self, request: Request) -> tuple[Source, str | None]:
         """The source that a path names, and the token behind it."""
-        match request.rel_url.raw_path.split("/"):
+        match request.path.split("/"):
             case ["", "hooks", name]:
                 return self._intake.source(unquote(name)), None
             case ["", "hooks", name, token]:
@@ -114,30 +112,30 @@ class Server:
                     return source, unquote(token)
         raise UnknownSource
 
-    async def _accept(self, request: web.BaseRequest, source: Source, token: str | None) -> Receipt:
+    async def _accept(self, request: Request, source: Source, token: str | None) -> Receipt:
         """The checks in their order, the cheap ones first."""
         if request.method != hdrs.METH_POST:
             raise MethodNotAllowed
         if _encoded(request):
             raise EncodedBody
-        if (request.content_length or 0) > source.max_body:
+        if request.announced > source.max_body:
             raise TooLarge
         if source.allow_from and not allowed(self._origin(request), source.allow_from):
             raise BadToken("the sender is not in allow_from")
         if source.token is not None and not same(token or _password(request), source.token.reveal()):
             raise BadToken
-        self._budget.expect(request.content_length or 0)
+        self._budget.expect(request.announced)
         with self._budget.share() as share:
             body = await read(request, share, source.max_body, self._settings.body_timeout)
-            asked = request.rel_url.raw_query_string
+            asked = request.query
             query = dict(parse_qsl(asked)) if asked else {}
             return await self._intake.accept(source, request.headers, body, query)
 
-    def _origin(self, request: web.BaseRequest) -> Address | None:
-        peer = request.protocol.peername
-        return origin(peer, request.headers.getall(hdrs.X_FORWARDED_FOR, ()), self._settings.trusted_proxies)
+    def _origin(self, request: Request) -> Address | None:
+        forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
+        return origin(request.peer, forwarded, self._settings.trusted_proxies)
 
-    def _refused(self, request: web.BaseRequest, source: str | None, error: IntakeError) -> None:
+    def _refused(self, request: Request, source: str | None, error: IntakeError) -> None:
         self._log.warning(
             _REFUSALS[error.status],
             source,
@@ -157,11 +155,11 @@ class Server:
             self._log.warning(_FAILURES[status], None, status=status, reason=reason, sender=sender)
 
 
-def _receipt(receipt: Receipt) -> web.Response:
+def _receipt(receipt: Receipt) -> Reply:
     return accepted(b'{"id": "%s", "duplicate": %s}' % (receipt.id.encode(), _TRUTH[receipt.duplicate]))
 
 
-def _encoded(request: web.BaseRequest) -> bool:
+def _encoded(request: Request) -> bool:
     """Whether the bytes on the wire are not the body itself: signatures and limits hold for what is sent."""
     contents = request.headers.getall(hdrs.CONTENT_ENCODING, ())
     transfers = request.headers.getall(hdrs.TRANSFER_ENCODING, ())
@@ -170,7 +168,7 @@ def _encoded(request: web.BaseRequest) -> bool:
     )
 
 
-def _password(request: web.BaseRequest) -> str:
+def _password(request: Request) -> str:
     """The password of HTTP Basic (RFC 7617), or an empty text."""
     scheme, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "basic":

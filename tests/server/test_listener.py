@@ -7,21 +7,21 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from anyio.lowlevel import checkpoint
 
 from router.errors import RouterError
-from router.server import wire
+from router.server import connection
+from router.server.connection import Request
 from router.server.listener import Listener, bind, shown
 from router.server.settings import ServerSettings
-from router.server.wire import refusal
+from router.server.wire import Reply, refusal
 from router.units import Listen
 from tests.server.edge import BODY, OPEN, Wire, post, serving
 
 LOOPBACK = Listen(host="127.0.0.1", port=0)
 
 
-async def not_found(request: web.BaseRequest) -> web.StreamResponse:
+async def not_found(request: Request) -> Reply:
     """An answer."""
     return refusal(404)
 
@@ -203,7 +203,7 @@ def sent_before_it_is_read(where: tuple[str, int], request: bytes) -> bytes:
 
 async def test_who_is_turned_away_may_finish_before_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its 503 is there after it sent everything: no reset takes the answer away; beyond a bound it may."""
-    monkeypatch.setattr(wire, "LINGER", 600.0)
+    monkeypatch.setattr(connection, "LINGER", 600.0)
     request = post("/x", b"x" * (4 << 20))
     listener = Listener(not_found, nothing, most=2)
     async with listener.listening(LOOPBACK), AsyncExitStack() as stack:
@@ -217,7 +217,7 @@ async def test_who_is_turned_away_may_finish_before_it_reads(monkeypatch: pytest
 
 async def test_who_is_turned_away_beyond_all_bounds_is_answered_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who linger are bounded themselves; who reads at once hears its 503 all the same."""
-    monkeypatch.setattr(wire, "LINGER", 600.0)
+    monkeypatch.setattr(connection, "LINGER", 600.0)
     listener = Listener(not_found, nothing, most=2)
     async with listener.listening(LOOPBACK), AsyncExitStack() as stack:
         wires = []

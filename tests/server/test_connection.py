@@ -1,0 +1,258 @@
+"""One connection: its requests, its answers, its end, whatever the other side does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from anyio.lowlevel import checkpoint
+
+from router.server.connection import Request
+from router.server.listener import Listener
+from router.server.wire import AHEAD, Reply, accepted, refusal
+from router.units import Listen
+from tests.server.edge import BODY, OPEN, Wire, post, serving
+from tests.waiting import turns, until
+
+LOOPBACK = Listen(host="127.0.0.1", port=0)
+
+
+class Hall:
+    """A listener whose answers a test decides on, and what it reported."""
+
+    def __init__(self) -> None:
+        self.listener = Listener(self.answer, self.failed, idle=60.0)
+        self.asked: list[str] = []
+        self.failures: list[tuple[int, type[BaseException] | None]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def answer(self, request: Request) -> Reply:
+        """Answer as the path says, once the gate is open."""
+        self.asked.append(request.path)
+        await self.gate.wait()
+        match request.path:
+            case "/bug":
+                raise KeyError("a bug")
+            case "/large":
+                return accepted(b"x" * (4 << 20))
+            case "/refused":
+                return refusal(413)
+        return accepted(b"%d" % len(await request.content.read()))
+
+    def failed(self, status: int, _peer: object, error: BaseException | None) -> None:
+        """Keep what was reported."""
+        self.failures.append((status, None if error is None else type(error)))
+
+    @asynccontextmanager
+    async def wire(self) -> AsyncIterator[Wire]:
+        """A connection to it."""
+        host, _, port = self.listener.addresses[0].removeprefix("http://").rpartition(":")
+        wire = Wire(*await asyncio.open_connection(host, int(port)))
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+
+@asynccontextmanager
+async def hall() -> AsyncIterator[Hall]:
+    """A hall that is open."""
+    found = Hall()
+    async with found.listener.listening(LOOPBACK):
+        yield found
+
+
+async def test_a_bug_answers_500_and_ends_its_connection_alone() -> None:
+    """The error is reported; the connection beside it does not notice."""
+    async with hall() as here, here.wire() as other, here.wire() as wire:
+        await other.send(post("/x"))
+        assert (await other.reply()).status == 202
+        await wire.send(post("/bug") + post("/x"))
+        reply = await wire.reply()
+
+        assert (reply.status, reply.body) == (500, b'{"error": "internal error"}')
+        assert reply.headers["Connection"] == "close"
+        assert await wire.closed()
+        assert here.failures == [(500, KeyError)]
+        await other.send(post("/x"))
+        assert (await other.reply()).status == 202
+    assert here.asked == ["/x", "/bug", "/x"]
+
+
+async def test_every_answer_says_when() -> None:
+    """As RFC 9110 asks of who has a clock."""
+    async with hall() as here, here.wire() as wire:
+        await wire.send(post("/x"))
+        reply = await wire.reply()
+
+        assert list(reply.headers) == ["Server", "Content-Type", "Content-Length", "Date"]
+        assert reply.headers["Date"].endswith(" GMT")
+
+
+@pytest.mark.parametrize(
+    ("version", "wish", "answer"),
+    [
+        (b"1.1", None, None),
+        (b"1.1", "close", "close"),
+        (b"1.0", None, "close"),
+        (b"1.0", "keep-alive", "keep-alive"),
+    ],
+)
+async def test_a_connection_lasts_as_long_as_its_client_wishes(
+    version: bytes, wish: str | None, answer: str | None
+) -> None:
+    """HTTP/1.1 stays unless told to close, HTTP/1.0 closes unless asked to stay."""
+    headers = {} if wish is None else {"Connection": wish}
+    request = post("/x", headers=headers).replace(b"HTTP/1.1", b"HTTP/" + version)
+    async with hall() as here, here.wire() as wire:
+        await wire.send(request)
+        reply = await wire.reply()
+
+        assert reply.headers.get("Connection") == answer
+        if answer == "close":
+            assert await wire.closed()
+        else:
+            await wire.send(request)
+            assert (await wire.reply()).status == 202
+
+
+async def test_the_answer_to_head_has_no_body() -> None:
+    """Its length is told all the same; what follows is the next answer."""
+    async with serving(OPEN) as stage, stage.wire() as wire:
+        await wire.send(b"HEAD /hooks/open HTTP/1.1\r\nHost: x\r\n\r\n" + post("/hooks/open"))
+        head = (await wire.reader.readuntil(b"\r\n\r\n")).decode()
+        reply = await wire.reply()
+
+        assert head.startswith("HTTP/1.1 405 Method Not Allowed\r\n")
+        assert "Content-Length: 31\r\n" in head
+        assert reply.status == 202
+
+
+async def test_what_is_read_ahead_has_a_bound() -> None:
+    """A client that sends on and on without an answer fills buffers of the kernel, not of ours."""
+    async with hall() as here, here.wire() as wire:
+        here.gate.clear()
+        request = post("/x", b"x" * 50_000)
+
+        async def send() -> None:
+            for _ in range(2000):
+                await wire.send(request)
+
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(send())
+            await until(lambda: bool(here.asked))
+            await turns(2000)
+            assert not sending.done()
+            assert len(here.asked) == 1
+            here.gate.set()
+            replies = [await wire.reply() for _ in range(AHEAD * 4)]
+            sending.cancel()
+
+        assert {reply.body for reply in replies} == {b"50000"}
+
+
+async def test_requests_beyond_what_is_read_ahead_are_answered_too() -> None:
+    """In order, however they are cut into segments."""
+    count = AHEAD * 3 + 1
+    data = b"".join(post(f"/{number}", b"x" * number) for number in range(count))
+    async with hall() as here, here.wire() as wire:
+        async with asyncio.TaskGroup() as tasks:
+
+            async def send() -> None:
+                for at in range(0, len(data), 777):
+                    await wire.send(data[at : at + 777])
+                    await checkpoint()
+
+            tasks.create_task(send())
+            bodies = [(await wire.reply()).body for _ in range(count)]
+
+        assert bodies == [b"%d" % number for number in range(count)]
+        assert here.asked == [f"/{number}" for number in range(count)]
+
+
+async def test_a_client_that_takes_no_answer_is_asked_nothing_more() -> None:
+    """While its answers do not leave, its next requests wait."""
+    async with hall() as here, here.wire() as wire:
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport reads
+        await wire.send(post("/large") * 8)
+        await until(lambda: bool(here.asked))
+        await turns(200)
+        before = len(here.asked)
+        wire.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a transport reads
+        replies = [await wire.reply() for _ in range(8)]
+
+        assert before < 8
+        assert [len(reply.body) for reply in replies] == [4 << 20] * 8
+
+
+async def test_the_rest_of_a_refused_body_is_read_before_the_end() -> None:
+    """Else its sender would see a reset instead of the answer."""
+    async with hall() as here, here.wire() as wire:
+        await wire.send(post("/refused", b"", {"Content-Length": str(8 << 20)}))
+        await wire.send(b"x" * (8 << 20))
+        reply = await wire.reply()
+
+        assert (reply.status, reply.headers["Connection"]) == (413, "close")
+        assert await wire.closed()
+
+
+async def test_what_a_client_sent_before_it_broke_off_is_answered_first() -> None:
+    """The broken request behind it gets its 400 in its turn."""
+    async with hall() as here, here.wire() as wire:
+        here.gate.clear()
+        await wire.send(post("/x"))
+        await until(lambda: bool(here.asked))
+        await wire.send(b"junk\r\n\r\n")
+        await wire.send(post("/y"))
+        here.gate.set()
+        replies = [await wire.reply(), await wire.reply()]
+
+        assert [reply.status for reply in replies] == [202, 400]
+        assert await wire.closed()
+        assert here.asked == ["/x"]
+        assert [status for status, _ in here.failures] == [400]
+
+
+async def test_a_client_that_left_is_answered_for_nobody() -> None:
+    """What was begun comes to its end; what waited behind it is not begun."""
+    async with hall() as here, here.wire() as wire:
+        here.gate.clear()
+        await wire.send(post("/x") + post("/y"))
+        await until(lambda: bool(here.asked))
+        wire.writer.transport.abort()
+        drained = asyncio.Event()
+
+        async def drain() -> None:
+            await here.listener.drain(0.0)
+            drained.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(drain())
+            await turns(20)
+            assert not drained.is_set()
+            here.gate.set()
+
+        assert here.asked == ["/x"]
+        assert here.failures == []
+
+
+async def test_an_upgrade_is_the_last_request() -> None:
+    """What comes behind it is no HTTP: it is answered, and the connection ends."""
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    async with hall() as here, here.wire() as wire:
+        await wire.send(post("/x", BODY, headers) + b"\x81\x05hello")
+        reply = await wire.reply()
+
+        assert reply.status == 202
+        assert await wire.closed()
+        assert here.failures == []
+
+
+async def test_a_listener_that_ends_cuts_what_hangs() -> None:
+    """An answer that never comes does not hold up the end."""
+    async with hall() as here, here.wire() as wire:
+        here.gate.clear()
+        await wire.send(post("/x"))
+        await until(lambda: bool(here.asked))
+    assert await wire.closed()
