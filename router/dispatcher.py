@@ -6,9 +6,8 @@ sink. Must not know how an attempt is made or where the journal keeps things.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -17,7 +16,8 @@ from router.attempt import attempt, reason_of, word_of
 from router.clock import Clock
 from router.delivery import Claim, Delivered, Hold, Pause, Settlement, State
 from router.errors import JournalUnavailable, Unknown
-from router.journal.journal import Batch, Queue, SinkMark, Upkeep
+from router.journal.journal import Batch, Queue, SinkMark, Slot, Upkeep
+from router.ledger import JOURNAL_RETRY, Entry, Ledger
 from router.metrics import Metrics
 from router.outlet import Outlet, SinkStatus, missing
 from router.settlement import give_back, settle, settle_untried
@@ -25,10 +25,6 @@ from router.sinks.sink import Result, Sink, Transport, fingerprint
 from router.template.template import Template
 
 log = structlog.get_logger(__name__)
-
-_JOURNAL_RETRY = 1.0
-
-T = TypeVar("T")
 
 
 class Work(Queue, Upkeep, Protocol):
@@ -65,7 +61,10 @@ class Dispatcher:
         self._chance = chance
         self._outlets: dict[str, Outlet] = {}
         self._message: Callable[[str], Template | None] = lambda _: None
-        self._running: dict[asyncio.Task[None], Claim] = {}
+        self._group = asyncio.TaskGroup()
+        self._ledger = Ledger(journal, self._freed)
+        self._running: dict[str, tuple[asyncio.Task[None], Claim]] = {}
+        self._asked: Mapping[str, int] = {}
         self._suspected: set[str] = set()
         self._alone = False
         self._stopping = False
@@ -106,32 +105,61 @@ class Dispatcher:
     async def run(self) -> None:
         """Deliver until `stop`. A journal that cannot write now is tried again; other errors end the loop."""
         self._quiet.clear()
-        async with asyncio.TaskGroup() as attempts:
+        async with asyncio.TaskGroup() as self._group:
+            self._ledger.open(self._group)
             try:
+                self._journal.offer(None if self._stopping else self)
                 while not self._stopping:
-                    timeout = await self._round(attempts)
+                    timeout = await self._round()
                     if not self._stopping:
                         await self._journal.wait(timeout)
             finally:
+                self._journal.offer(None)
+                self._ledger.turn()
                 self._quiet.set()
 
     async def stop(self, grace: float) -> None:
         """Claim no more, let what runs finish within `grace` seconds, give the rest back uncounted."""
         self._stopping = True
+        self._journal.offer(None)
         self._journal.wake()
         try:
             async with asyncio.timeout(grace):
                 await self._quiet.wait()
-                if self._running:
-                    await asyncio.wait(self._running)
+                while self._busy:
+                    tasks = [*(task for task, _ in self._running.values()), *self._ledger.tasks]
+                    await (asyncio.wait(tasks) if tasks else asyncio.sleep(0))
         except TimeoutError:
-            pass
-        unfinished = dict(self._running)
-        for task in unfinished:
+            await self._give_up()
+
+    async def _give_up(self) -> None:
+        """End what runs; what is not in the journal yet gets one more chance."""
+        tasks = [task for task, _ in self._running.values()]
+        for task in tasks:
             task.cancel()
-        if unfinished:
-            await asyncio.wait(unfinished)
-            await self._give_back(list(unfinished.values()))
+        if tasks:
+            await asyncio.wait(tasks)
+        untried = [give_back(claim) for _, claim in self._running.values()]
+        settlements = [*await self._ledger.strike(), *untried]
+        try:
+            await self._journal.settle(settlements)
+        except JournalUnavailable as error:
+            # They are still in flight on disk: the next start makes them pending again.
+            log.warning("give_back_postponed", count=len(settlements), reason=str(error))
+        else:
+            log.info("deliveries_given_back", count=len(untried))
+
+    def reserve(self, sink: str) -> Slot | None:
+        """See `Slots`. Not what a claim under way may still take, and nothing beside a suspect."""
+        outlet = self._outlets.get(sink)
+        if outlet is None or self._alone or self._suspected:
+            return None
+        now = self._clock.now()
+        if outlet.gate.free(now) <= self._asked.get(sink, 0):
+            outlet.short = True
+            return None
+        outlet.gate.take(now)
+        return _Seat(outlet, now, self._begin)
 
     async def pause(self, sink: str, reason: str) -> None:
         """Stop claiming for a sink until `resume`, over restarts and reloads. Raises `Unknown`."""
@@ -162,6 +190,10 @@ class Dispatcher:
         now = self._clock.now()
         return {name: outlet.gate.state(now) for name, outlet in self._outlets.items()}
 
+    @property
+    def _busy(self) -> bool:
+        return bool(self._running) or not self._ledger.empty
+
     def _outlet(self, sink: str) -> Outlet:
         if sink not in self._outlets:
             raise Unknown(
@@ -169,9 +201,9 @@ class Dispatcher:
             )
         return self._outlets[sink]
 
-    async def _round(self, attempts: asyncio.TaskGroup) -> float | None:
+    async def _round(self) -> float | None:
         """Claim what may be claimed now; returns the seconds until time alone may bring more, or None."""
-        if self._alone and self._running:
+        if self._alone and self._busy:
             return None
         self._alone = False
         now = self._clock.now()
@@ -179,8 +211,9 @@ class Dispatcher:
             batch = await self._claim(now)
         except JournalUnavailable as error:
             log.warning("claim_postponed", reason=str(error))
-            return _JOURNAL_RETRY
-        await self._start(attempts, batch.claims, now)
+            return JOURNAL_RETRY
+        for claim in batch.claims:
+            self._start(claim, now)
         times = [outlet.gate.changes_at(now) for outlet in self._outlets.values()] + [batch.next_due]
         waits = [at - now for at in times if at is not None and at > now]
         return min(waits, default=None)
@@ -190,14 +223,17 @@ class Dispatcher:
 
         A sink known to have a due suspect gets it before anything else: it must not starve.
         """
-        free = {name: slots for name, outlet in self._outlets.items() if (slots := outlet.gate.free(now)) > 0}
-        probe = {name for name, outlet in self._outlets.items() if outlet.gate.probing(now)}
+        free, probe = self._room(now)
         suspected = {name: 1 for name in self._suspected if name in free or name in probe}
         if suspected:
             return await self._claim_suspect(suspected, probe, now)
         if not free and not probe:
             return Batch([], None, [])
-        batch = await self._journal.claim(free, probe=probe)
+        self._asked = free
+        try:
+            batch = await self._journal.claim(free, probe=probe)
+        finally:
+            self._asked = {}
         for name in probe - {*batch.suspects}:
             self._probed(name, now)
         if batch.suspects:
@@ -205,8 +241,21 @@ class Dispatcher:
             self._journal.wake()
         return batch
 
+    def _room(self, now: float) -> tuple[dict[str, int], set[str]]:
+        """How many of what is pending each sink has room for, and the sinks to be probed."""
+        counts = self._journal.counts()
+        free, probe = {}, set()
+        for name, outlet in self._outlets.items():
+            slots, pending = outlet.gate.free(now), counts.get((name, State.PENDING), 0)
+            outlet.short = slots <= pending
+            if slots and pending:
+                free[name] = min(slots, pending)
+            elif outlet.gate.probing(now):
+                probe.add(name)
+        return free, probe
+
     async def _claim_suspect(self, suspected: dict[str, int], probe: set[str], now: float) -> Batch:
-        if self._running:
+        if self._busy:
             return Batch([], None, [])
         batch = await self._journal.claim(suspected, suspect=True)
         self._alone = bool(batch.claims)
@@ -220,76 +269,72 @@ class Dispatcher:
         if name in self._outlets:
             self._outlets[name].gate.probed(now)
 
-    async def _start(self, attempts: asyncio.TaskGroup, claims: list[Claim], now: float) -> None:
-        """Attempt what was claimed; what a stop or a reload came before goes back untried."""
-        late = []
-        for claim in claims:
-            outlet = self._outlets.get(claim.delivery.sink)
-            if outlet is None or self._stopping:
-                late.append(claim)
-                continue
+    def _start(self, claim: Claim, now: float) -> None:
+        outlet = self._outlets.get(claim.delivery.sink)
+        if outlet is not None:
             outlet.gate.take(now)
-            task = attempts.create_task(self._deliver(claim, outlet), name=claim.delivery.id)
-            self._running[task] = claim
-            task.add_done_callback(partial(self._forget, outlet))
-        if late:
-            await self._give_back(late)
+        self._begin(claim, outlet)
 
-    def _forget(self, outlet: Outlet, task: asyncio.Task[None]) -> None:
-        del self._running[task]
-        outlet.gate.leave()
-        self._journal.wake()
-
-    async def _give_back(self, claims: list[Claim]) -> None:
-        try:
-            await self._journal.settle([give_back(claim) for claim in claims])
-        except JournalUnavailable as error:
-            # They are still in flight on disk: the next start makes them pending again.
-            log.warning("give_back_postponed", count=len(claims), reason=str(error))
+    def _begin(self, claim: Claim, outlet: Outlet | None) -> None:
+        """Attempt what has its slot; what a stop, a reload or a pause came before goes back untried."""
+        name = claim.delivery.id
+        if outlet is None or self._stopping or outlet.gate.paused is not None or self._gone(outlet):
+            self._ledger.enter(Entry(give_back(claim), outlet))
         else:
-            log.info("deliveries_given_back", count=len(claims))
+            self._running[name] = self._group.create_task(self._deliver(claim, outlet), name=name), claim
+
+    def _gone(self, outlet: Outlet) -> bool:
+        return self._outlets.get(outlet.sink.name) is not outlet
 
     async def _deliver(self, claim: Claim, outlet: Outlet) -> None:
-        """One claim from attempt to settlement; its slot stays taken until the journal has it in writing."""
+        """One claim from attempt to settlement."""
         started = self._clock.now()
         untried = settle_untried(claim, outlet.sink, started)
         if untried is not None:
             log.info(
                 "delivery_dropped", delivery=claim.delivery.id, sink=outlet.sink.name, reason=untried.reason
             )
-            await self._settle(untried)
-            return
-        message = self._message(claim.delivery.rule)
-        result = await attempt(claim, outlet.sink, outlet.transport, self._clock, message)
+            entry = Entry(untried, outlet)
+        else:
+            message = self._message(claim.delivery.rule)
+            result = await attempt(claim, outlet.sink, outlet.transport, self._clock, message)
+            entry = self._learn(claim, outlet, result, started)
+        del self._running[claim.delivery.id]
+        self._ledger.enter(entry)
+
+    def _learn(self, claim: Claim, outlet: Outlet, result: Result, started: float) -> Entry:
+        """What an attempt leads to, for the delivery and for its sink."""
         now = self._clock.now()
         self._metrics.attempt(outlet.sink.name, word_of(result.outcome), now - started)
         settlement = settle(claim, outlet.sink, result, started, now, self._chance())
         recovered = outlet.learn(result, reason_of(result.outcome), now)
         _tell(claim, outlet, result, settlement, now)
-        await self._settle(settlement)
-        await self._remember(outlet, result, now, recovered=recovered)
+        marked = isinstance(result.outcome, Pause | Hold)
+        return Entry(settlement, outlet, now if marked else None, recovered)
 
-    async def _settle(self, settlement: Settlement) -> None:
-        """Until it is written: what was delivered but not recorded must not be sent again by this process."""
-        if await self._written("settlement", lambda: self._journal.settle([settlement])):
-            log.warning("claim_lost", delivery=settlement.delivery_id)
+    def _freed(self, outlets: Sequence[Outlet]) -> None:
+        """Slots are free again: of use to what is pending, to a probe, or to a suspect."""
+        if self._alone or self._suspected or any(one.short or one.gate.is_open for one in outlets):
+            self._journal.wake()
 
-    async def _remember(self, outlet: Outlet, result: Result, now: float, *, recovered: bool) -> None:
-        """Make what was learnt about a sink outlive the process."""
-        if isinstance(result.outcome, Pause | Hold):
-            await self._written("mark", lambda: self._journal.mark(outlet.mark(now)))
-        elif recovered:
-            due = await self._written("recovery", lambda: self._journal.expedite(outlet.sink.name))
-            log.info("sink_recovered", sink=outlet.sink.name, deliveries_due=due)
 
-    async def _written(self, what: str, write: Callable[[], Awaitable[T]]) -> T:
-        """The result of a write, tried until the journal takes it."""
-        while True:
-            try:
-                return await write()
-            except JournalUnavailable as error:
-                log.warning("write_postponed", what=what, reason=str(error))
-                await asyncio.sleep(_JOURNAL_RETRY)
+class _Seat:
+    """A slot of a sink that was set aside at some time."""
+
+    __slots__ = ("_at", "_begin", "_outlet")
+
+    def __init__(self, outlet: Outlet, at: float, begin: Callable[[Claim, Outlet], None]) -> None:
+        self._outlet = outlet
+        self._at = at
+        self._begin = begin
+
+    def take(self, claim: Claim) -> None:
+        """See `Slot.take`."""
+        self._begin(claim, self._outlet)
+
+    def free(self) -> None:
+        """See `Slot.free`."""
+        self._outlet.gate.put_back(self._at)
 
 
 def _tell(claim: Claim, outlet: Outlet, result: Result, settlement: Settlement, now: float) -> None:

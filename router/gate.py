@@ -88,6 +88,12 @@ class Gate:
         if self._bucket is not None:
             self._bucket.take(now)
 
+    def put_back(self, now: float) -> None:
+        """What was taken at that time came to nothing."""
+        self.in_flight -= 1
+        if self._bucket is not None:
+            self._bucket.take(now, -1)
+
     def leave(self) -> None:
         """One delivery is settled or given back: its slot is free again."""
         self.in_flight -= 1

@@ -37,13 +37,17 @@ class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outlet:
-    """One sink of the configuration in force."""
+    """One sink of the configuration in force.
+
+    `short`: it had no room left when somebody last looked, so that more may be due than was taken.
+    """
 
     def __init__(self, sink: Sink, transport: Transport, now: float) -> None:
         self.sink = sink
         self.transport = transport
         self.fingerprint = fingerprint(sink)
         self.gate = Gate(sink.concurrency, sink.rate, now)
+        self.short = False
         self.last_error: str | None = None
         self.last_error_at: float | None = None
 

@@ -166,6 +166,26 @@ class Inbox(Protocol):
         ...
 
 
+class Slot(Protocol):
+    """Room for one attempt at one sink, set aside: one of its methods is called, in the loop's thread."""
+
+    def take(self, claim: Claim) -> None:
+        """Attempt this claim: it is on disk, in flight."""
+        ...
+
+    def free(self) -> None:
+        """Nothing came of it."""
+        ...
+
+
+class Slots(Protocol):
+    """A standing offer to attempt deliveries from the moment they are recorded. For the loop's thread."""
+
+    def reserve(self, sink: str) -> Slot | None:
+        """Room for one more attempt at a sink, or None if there is none, now."""
+        ...
+
+
 class Queue(Protocol):
     """The deliver path's side."""
 
@@ -177,9 +197,20 @@ class Queue(Protocol):
         For sinks in `probe` exactly one delivery is taken, the one due earliest, due or not; they need not
         be in `free`. Suspects (in flight at two crashes or more, and no attempt came to its end since) are
         passed over, unless `suspect`: then exactly one due suspect of any sink in `free`, and nothing else.
-        None is due before this opening is 30 s old: a process killed in a loop blames nobody.
+        None is due before this opening is 30 s old: a process killed in a loop blames nobody. No more of a
+        sink are taken than `counts` said were pending at the call.
         `superseded` is looked up from the second claim on. A claim whose caller is cancelled is given back
         uncounted.
+        """
+        ...
+
+    def offer(self, slots: Slots | None) -> None:
+        """Let deliveries be born in flight: in the transaction of `record`, under claim number 1.
+
+        One that finds a slot and nothing due at its sink is handed to that slot once it is on disk; `claim`
+        never sees it. Nothing is handed over while there are suspects, and a journal may leave any offer
+        alone. None withdraws the offer: what is committed after that is given back uncounted, and its slot is
+        freed.
         """
         ...
 

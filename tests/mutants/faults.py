@@ -108,12 +108,12 @@ FAULTS = (
         ("tests/test_settlement.py",),
     ),
     Fault(
-        "what was delivered but not recorded is sent again", "router/dispatcher.py",
-        "                await asyncio.sleep(_JOURNAL_RETRY)\n", "                raise\n", DISPATCH,
+        "what was delivered but not recorded is sent again", "router/ledger.py",
+        "            await asyncio.sleep(JOURNAL_RETRY)\n", "            raise\n", DISPATCH,
     ),
     Fault(
         "a stop leaves a claim in flight", "router/dispatcher.py",
-        "            if outlet is None or self._stopping:\n", "            if outlet is None:\n", DISPATCH,
+        "if outlet is None or self._stopping or ", "if outlet is None or ", DISPATCH,
     ),
     Fault(
         "a late answer ends an operator's pause", "router/gate.py",

@@ -3,30 +3,36 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import cast
 
 import apsw
 import msgspec
 
 from router.delivery import Claim, Settlement, State
-from router.journal.journal import Batch, SinkMark
+from router.journal.journal import Batch, SinkMark, Slots
+from router.journal.sqlite.agenda import LOOK
 from router.journal.sqlite.moves import BITE, give_back
 from router.journal.sqlite.rows import attempt_row, delivery_number, delivery_of, event_of
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Recent, Side
 from router.journal.sqlite.tally import Moves, shift
-from router.journal.sqlite.writer import Written
+from router.journal.sqlite.writer import Work, Written
 
 _SQL = statements("queue")
 _Row = tuple[int, int, str, str, str, float, float, int, int, int, str | None, None, str | None]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What `claim` was asked for: sinks and their room, sinks that are probed, the time."""
+    """What `claim` was asked for: sinks and their room, sinks that are probed, the time.
+
+    `later` is when anything is due that need not be looked for.
+    """
 
     free: dict[str, int]
     probe: list[str]
     now: float
+    later: float
     recent: Recent
     suspects: bool
 
@@ -34,28 +40,27 @@ class Asked(msgspec.Struct, frozen=True):
 def _claim(asked: Asked, cursor: apsw.Cursor) -> Written[Batch]:
     """Take what is due."""
     rows: list[_Row] = []
-    next_due = None
+    left: dict[str, float] = {}
     for sink, room in asked.free.items():
         found = _rows(cursor, "pending", sink, room + 1)
         due = [row for row in found[:room] if row[5] <= asked.now]
         rows += due
-        if len(due) < len(found):
-            next_due = _earlier(next_due, found[len(due)][5])
+        left[sink] = found[len(due)][5] if len(due) < len(found) else inf
     for sink in asked.probe:
         rows += _rows(cursor, "pending", sink, 1)
-    return _take(asked, rows, next_due, cursor)
+    return _take(asked, rows, left, cursor)
 
 
 def _claim_suspect(asked: Asked, cursor: apsw.Cursor) -> Written[Batch]:
     """Take the one suspect that has been due for longest."""
     rows: list[_Row] = []
-    next_due = None
+    left: dict[str, float] = {}
     for sink in asked.free:
         rows += _rows(cursor, "suspects", sink, 1)
         for row in _rows(cursor, "pending", sink, 1):
-            next_due = _earlier(next_due, row[5])
+            left[sink] = row[5]
     alone = [row for row in sorted(rows, key=_order)[:1] if row[5] <= asked.now]
-    return _take(asked, alone, next_due, cursor)
+    return _take(asked, alone, left, cursor)
 
 
 def _rows(cursor: apsw.Cursor, which: str, sink: str, limit: int) -> list[_Row]:
@@ -66,11 +71,7 @@ def _order(row: _Row) -> tuple[float, int]:
     return row[5], row[0]
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return min((at for at in (one, other) if at is not None), default=None)
-
-
-def _take(asked: Asked, rows: list[_Row], next_due: float | None, cursor: apsw.Cursor) -> Written[Batch]:
+def _take(asked: Asked, rows: list[_Row], left: dict[str, float], cursor: apsw.Cursor) -> Written[Batch]:
     moves: Moves = {}
     claims = []
     for row in sorted(rows, key=_order):
@@ -78,16 +79,21 @@ def _take(asked: Asked, rows: list[_Row], next_due: float | None, cursor: apsw.C
         shift(moves, row[2], State.PENDING, State.IN_FLIGHT)
         claims.append(_claim_of(row, asked.recent, cursor))
     suspects = []
+    times = [asked.later, *left.values()]
     for sink in (*asked.free, *asked.probe) if asked.suspects else ():
         (due, later) = cast(
             tuple[int, float | None], cursor.execute(_SQL["wait"], (sink, asked.now)).fetchall()[0]
         )
         if due:
             suspects.append(sink)
-        if sink in asked.free:
-            next_due = _earlier(next_due, later)
+        if sink in asked.free and later is not None:
+            times.append(later)
     undo = partial(give_back, [(row[0], row[7]) for row in rows]) if rows else None
-    return Written(Batch(claims, next_due, suspects), moves, undo=undo)
+    return Written(Batch(claims, _time(min(times)), suspects), moves, left=left, undo=undo)
+
+
+def _time(at: float) -> float | None:
+    return None if at == inf else at
 
 
 def _claim_of(row: _Row, recent: Recent, cursor: apsw.Cursor) -> Claim:
@@ -105,10 +111,11 @@ def _claim_of(row: _Row, recent: Recent, cursor: apsw.Cursor) -> Claim:
 def _settle(settlements: Sequence[Settlement], now: float, cursor: apsw.Cursor) -> Written[list[str]]:
     stale = []
     moves: Moves = {}
+    dues: dict[str, float] = {}
     for settlement in settlements:
         number = delivery_number(settlement.delivery_id)
         if settlement.state is State.PENDING:
-            current = _put_back(number, settlement, moves, cursor)
+            current = _put_back(number, settlement, moves, dues, cursor)
         else:
             current = _finish(number, settlement, now, moves, cursor)
         if not current:
@@ -116,17 +123,19 @@ def _settle(settlements: Sequence[Settlement], now: float, cursor: apsw.Cursor) 
         attempt = settlement.attempt
         if attempt is not None and (current or cursor.execute(_SQL["known"], (number,)).get):
             cursor.execute(_SQL["insert_attempt"], attempt_row(number, attempt))
-    wake = any(state is State.PENDING for _, state in moves)
-    return Written(stale, moves, wake=wake)
+    return Written(stale, moves, due=dues, wake=bool(dues))
 
 
-def _put_back(number: int, settlement: Settlement, moves: Moves, cursor: apsw.Cursor) -> bool:
+def _put_back(
+    number: int, settlement: Settlement, moves: Moves, dues: dict[str, float], cursor: apsw.Cursor
+) -> bool:
     # An attempt that came to its end killed nobody.
     harmless = settlement.attempt is not None
     values = (settlement.due, settlement.failures, settlement.reason, harmless, number, settlement.claim)
     found = cursor.execute(_SQL["put_back"], values).fetchall()
-    for (sink,) in found:
-        shift(moves, cast(str, sink), State.IN_FLIGHT, State.PENDING)
+    for (sink,) in cast(list[tuple[str]], found):
+        shift(moves, sink, State.IN_FLIGHT, State.PENDING)
+        dues[sink] = min(settlement.due, dues.get(sink, inf))
     return bool(found)
 
 
@@ -151,7 +160,7 @@ def _expedite(sink: str, now: float, cursor: apsw.Cursor) -> Written[int]:
     changed = cursor.connection.changes()
     cursor.execute(_SQL["expedite_suspects"], (now, sink, BITE))
     changed += cursor.connection.changes()
-    return Written(changed, wake=changed > 0)
+    return Written(changed, due={sink: now} if changed else {}, wake=changed > 0)
 
 
 def _mark(mark: SinkMark, cursor: apsw.Cursor) -> Written[None]:
@@ -183,14 +192,37 @@ class SqliteQueue(Side):
         """See `Queue.claim`."""
         store = self._store
         pending = store.tally.pending
-        room = {
-            sink: count for sink, count in free.items() if count > 0 and sink not in probe and pending(sink)
-        }
+        now = store.clock.now()
+        room, later = {}, inf
+        for sink, count in free.items():
+            if count > 0 and sink not in probe and (there := pending(sink)):
+                due = store.agenda.next(sink)
+                if due <= now or store.suspects:
+                    room[sink] = min(count, there)
+                else:
+                    later = min(later, due)
         probed = [sink for sink in probe if free.get(sink, 1) > 0 and pending(sink)]
         if not room and not probed:
-            return Batch([], None, [])
-        asked = Asked(room, probed, store.clock.now(), store.recent, store.suspects)
-        return await store.writer.write(partial(_claim_suspect if suspect else _claim, asked))
+            return Batch([], _time(later), [])
+        asked = Asked(room, probed, now, later, store.recent, store.suspects)
+        return await self._taken(asked, partial(_claim_suspect if suspect else _claim, asked))
+
+    async def _taken(self, asked: Asked, work: Work[Batch]) -> Batch:
+        """Claim; where all that is pending fits, what is recorded from now on is as good as next."""
+        store = self._store
+        emptied = [sink for sink, room in asked.free.items() if room == store.tally.pending(sink)]
+        for sink in emptied:
+            store.agenda.put(sink, inf)
+
+        def done(written: Written[object] | None) -> None:
+            for sink in emptied if written is None else ():
+                store.agenda.put(sink, LOOK)
+
+        return await store.writer.write(work, done=done)
+
+    def offer(self, slots: Slots | None) -> None:
+        """See `Queue.offer`."""
+        self._store.slots = slots
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """See `Queue.settle`."""

@@ -11,7 +11,8 @@ from router.clock import Clock, Ids
 from router.delivery import State
 from router.errors import JournalUnavailable
 from router.event import Event
-from router.journal.journal import Stock
+from router.journal.journal import Slots, Stock
+from router.journal.sqlite.agenda import Agenda
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.reader import Reader
 from router.journal.sqlite.tally import Tally
@@ -68,7 +69,8 @@ class Store:
 
     `alarm` is set when something may have become due. `suspects`: whether any delivery was in flight at two
     crashes or more, which only an opening can find. `trouble`: why it is not open yet. `asked`: how many
-    senders wait for their event to be recorded; `calm` is set when none does any more.
+    senders wait for their event to be recorded; `calm` is set when none does any more. `slots` is the
+    dispatcher's standing offer.
     """
 
     def __init__(self, path: Path, vfs: str | None, clock: Clock) -> None:
@@ -77,6 +79,8 @@ class Store:
         self.clock = clock
         self.ids = Ids(clock)
         self.tally = Tally(())
+        self.agenda = Agenda()
+        self.slots: Slots | None = None
         self.stock: dict[str, Stock] = {}
         self.suspects = False
         self.alarm = asyncio.Event()
@@ -90,6 +94,7 @@ class Store:
         """Go to work on what an opening found."""
         self.ids.follow(opened.newest)
         self.tally = Tally(opened.counts)
+        self.agenda = Agenda(self.tally.waiting())
         self.stock = opened.stock
         self.suspects = opened.suspects
         writer = Writer(opened.writing, self._applied, partial(self._ended, opened.lock))
@@ -126,6 +131,8 @@ class Store:
     def _applied(self, written: Written[object]) -> None:
         if written.moves:
             self.tally.apply(written.moves)
+        if written.moves or written.due or written.left:
+            self.agenda.apply(written.moves, written.due, written.left)
         self.stock.update(written.stock)
         if written.wake:
             self.alarm.set()

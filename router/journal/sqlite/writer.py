@@ -31,29 +31,34 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
     """What a piece of work came to; takes effect with the commit.
 
     `moves` is how the counts change; `stock` what the quarantine holds of a source now; `wake` says that
-    something may be due; `undo` is work that takes it back if its caller was cancelled and never learned of
-    it.
+    something may be due; `due` when what became pending is due, by sink, if not at once; `left` is before
+    when a claim left nothing due; `undo` is work that takes it back if its caller was cancelled and never
+    learned of it.
     """
 
     result: T_co
     moves: Mapping[tuple[str, State], int] = {}
     stock: Mapping[str, Stock] = {}
     wake: bool = False
+    due: Mapping[str, float] = {}
+    left: Mapping[str, float] = {}
     undo: "Callable[[apsw.Cursor], Written[object]] | None" = None
 
 
 Work = Callable[[apsw.Cursor], Written[T]]
+Done = Callable[[Written[object] | None], None]
 
 
 class _Item:
     """A piece of work on its way; `future` is None for work that nobody waits for."""
 
-    __slots__ = ("alone", "bare", "error", "future", "work", "written")
+    __slots__ = ("alone", "bare", "done", "error", "future", "work", "written")
 
     def __init__(
         self,
         work: Work[object],
         future: "asyncio.Future[object] | None",
+        done: Done | None = None,
         *,
         alone: bool = False,
         bare: bool = False,
@@ -62,6 +67,7 @@ class _Item:
         self.alone = alone
         self.bare = bare
         self.future = future
+        self.done = done
         self.written: Written[object] | None = None
         self.error: JournalError | None = None
 
@@ -97,8 +103,12 @@ class Writer:
         connection.set_wal_hook(self._count_pages)
         self._thread.start()
 
-    async def write(self, work: Work[T], *, alone: bool = False, bare: bool = False) -> T:
+    async def write(
+        self, work: Work[T], *, alone: bool = False, bare: bool = False, done: Done | None = None
+    ) -> T:
         """Run work in the next transaction; returns when it is on disk.
+
+        `done` is told what it came to, None if nothing was changed, whatever becomes of the caller.
 
         A cancelled caller does not stop it: it is committed all the same, and taken back if the work says
         how. Work that runs `alone` shares its transaction with nobody: should it be the one that the disk has
@@ -109,9 +119,11 @@ class Writer:
             JournalBroken: nothing will ever be changed again.
         """
         if self._over.done():
+            if done is not None:
+                done(None)
             raise self._reason()
         future: asyncio.Future[object] = self._loop.create_future()
-        item = _Item(work, future, alone=alone, bare=bare)
+        item = _Item(work, future, done, alone=alone, bare=bare)
         self._queue.put(item)
         try:
             return cast(T, await future)
@@ -119,6 +131,10 @@ class Writer:
             if future.done() and not future.cancelled():
                 self._take_back(item)
             raise
+
+    def submit(self, work: Work[object]) -> None:
+        """Run work in the next transaction; nobody learns what became of it."""
+        self._queue.put(_Item(work, None))
 
     async def beside(self, work: Callable[[apsw.Connection], T]) -> T:
         """Run work with the writing connection between two transactions; everybody waits for it meanwhile.
@@ -294,6 +310,8 @@ class Writer:
             written, future = item.written, item.future
             if written is not None:
                 self._applied(written)
+            if item.done is not None:
+                item.done(written)
             if future is None:
                 continue
             if future.done():
@@ -307,7 +325,7 @@ class Writer:
 
     def _take_back(self, item: _Item) -> None:
         if item.written is not None and item.written.undo is not None:
-            self._queue.put(_Item(item.written.undo, None))
+            self.submit(item.written.undo)
 
     def _end(self, unanswered: list[_Item]) -> None:
         self._over.set_result(None)

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from router.delivery import ARROWS, Attempt, Claim, Delivery, State
 from router.journal.journal import DeliveryQuery, Journal
 from tests.journal.backends import BACKENDS, START, Place, Time, claimed, recorded, settlement
+from tests.journal.room import Room
 
 T = TypeVar("T")
 
@@ -73,6 +74,8 @@ class Deliveries(RuleBasedStateMachine):
         """A process starts."""
         self.stack = AsyncExitStack()
         self.journal: Journal = self.run(self.stack.enter_async_context(self.place.open()))
+        self.room = Room({})
+        self.journal.offer(self.room)
 
     def teardown(self) -> None:
         """The last process ends."""
@@ -86,13 +89,28 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(sinks=st.sets(st.sampled_from(_SINKS)))
     def record(self, sinks: set[str]) -> None:
-        """An event arrives."""
+        """An event arrives; where there is a slot and nothing is due, its delivery may be born in flight."""
+        now = self.time.wall
+        due = {o.sink for o in self.model.values() if o.state is State.PENDING and o.due <= now}
         event = self.run(recorded(self.journal, self.time, *sinks))
         for delivery in self.run(self.journal.deliveries(DeliveryQuery(event_id=event.id))):
-            self.model[delivery.id] = Owed(delivery.sink, self.time.wall)
+            self.model[delivery.id] = Owed(delivery.sink, now)
         assert sorted(sinks) == sorted(
             self.model[d.id].sink for d in self.deliveries() if d.event_id == event.id
         )
+        for claim in self.room.taken:
+            assert claim.delivery.sink not in due
+            owed = self.model[claim.delivery.id]
+            owed.go(State.IN_FLIGHT)
+            owed.claim = 1
+        self.claims += self.room.taken
+        self.room.taken.clear()
+
+    @rule(slack=st.integers(0, 2), hook=st.integers(0, 2), none=st.booleans())
+    def offer(self, slack: int, hook: int, *, none: bool) -> None:
+        """The dispatcher offers room, or none."""
+        self.room = Room({"slack": slack, "hook": hook})
+        self.journal.offer(None if none else self.room)
 
     @rule(seconds=st.sampled_from([0.5, 10, 100]))
     def wait(self, seconds: float) -> None:

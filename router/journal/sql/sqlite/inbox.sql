@@ -13,7 +13,7 @@ INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 INSERT INTO bodies VALUES (?, ?)
 
 -- name: insert_delivery
-INSERT INTO open_deliveries VALUES (?, ?, ?, ?, 'pending', ?, ?, 0, 0, 0, NULL, ?)
+INSERT INTO open_deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, NULL, ?)
 
 -- name: remember
 INSERT INTO rulesets VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET since = excluded.since

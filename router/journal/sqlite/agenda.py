@@ -1,0 +1,44 @@
+"""Agenda: from when on anything pending of a sink may be due, in memory. For the loop's thread only.
+
+Owns the answer to "need anybody look?": a time may be too early, never too late. Must not know what is
+pending.
+"""
+
+from collections.abc import Iterable, Mapping
+from math import inf
+
+from router.delivery import State
+
+LOOK = 0.0
+
+
+class Agenda:
+    """The earliest due time by sink, as far as it is known; `LOOK`: nobody knows."""
+
+    def __init__(self, unknown: Iterable[str] = ()) -> None:
+        self._next = dict.fromkeys(unknown, LOOK)
+
+    def next(self, sink: str) -> float:
+        """Nothing pending of this sink is due before that time; infinite: nothing is pending."""
+        return self._next.get(sink, inf)
+
+    def put(self, sink: str, at: float) -> None:
+        """Nothing of this sink is due before that time: somebody looked."""
+        self._next[sink] = at
+
+    def apply(
+        self, moves: Mapping[tuple[str, State], int], due: Mapping[str, float], left: Mapping[str, float]
+    ) -> None:
+        """Follow a commit: what became pending is due at `due`, else at once.
+
+        A claim left nothing before `left`; what else was taken from the pending may have been the earliest.
+        """
+        for (sink, state), change in moves.items():
+            if state is State.PENDING and change and sink not in left:
+                self._expect(sink, due.get(sink, LOOK) if change > 0 else LOOK)
+        for sink, at in due.items():
+            self._expect(sink, at)
+        self._next.update(left)
+
+    def _expect(self, sink: str, at: float) -> None:
+        self._next[sink] = min(at, self._next.get(sink, inf))
