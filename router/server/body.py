@@ -13,6 +13,11 @@ from router.errors import BodyTimeout, TooLarge, Unavailable, Undecodable
 from router.metrics import Metrics
 from router.server.connection import Request
 
+# Bodies of which each takes the loop for milliseconds (verifying, decoding, digesting), and how much of them
+# may have one turn of it.
+_LARGE = 64 << 10
+_A_TURN = 2 << 20
+
 
 class Budget:
     """The bytes of all bodies in flight: what was read and is not yet answered."""
@@ -21,6 +26,21 @@ class Budget:
         self._limit = limit
         self._metrics = metrics
         self._used = 0
+        self._judged = 0
+
+    async def turn(self, count: int) -> None:
+        """Wait for a turn of the loop in which there is time to judge so many bytes more.
+
+        Else all that arrived together would be judged in one turn, and everybody else would wait for it.
+        """
+        while self._judged >= _A_TURN:  # noqa: ASYNC110  # the next turn is what is waited for
+            await asyncio.sleep(0)
+        if not self._judged:
+            asyncio.get_running_loop().call_soon(self._turned)
+        self._judged += count
+
+    def _turned(self) -> None:
+        self._judged = 0
 
     def expect(self, count: int) -> None:
         """Refuse a body that has no room now, before anybody sends or reads it; nothing is counted.
@@ -62,6 +82,10 @@ class Share:
         self._budget = budget
         self._taken = 0
 
+    async def turn(self) -> None:
+        """See `Budget.turn`: for all that this request took."""
+        await self._budget.turn(self._taken)
+
     def take(self, count: int) -> None:
         """Take more; see `Budget.take`."""
         self._budget.take(count)
@@ -97,6 +121,8 @@ async def read(request: Request, share: Share, limit: int, seconds: float) -> by
         async with asyncio.timeout(seconds):
             while chunk := await content.readany():
                 body += _within(chunk, share, limit - len(body))
+        if len(body) > _LARGE:
+            await share.turn()
         return bytes(body)
     except TimeoutError:
         raise BodyTimeout from None

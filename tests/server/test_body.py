@@ -6,6 +6,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
+from router.metrics import Metrics
+from router.server.body import Budget
 from router.server.settings import ServerSettings
 from router.units import Duration, Listen, Size
 from tests.server.edge import BODY, GUARDED, OPEN, error_of, post, serving
@@ -118,6 +120,35 @@ async def test_an_announcement_takes_no_room() -> None:
         assert (await silent.reply()).status == 100
 
         assert (await stage.ask(post("/hooks/open"))).status == 202
+
+
+async def test_large_bodies_that_arrive_together_take_turns() -> None:
+    """Judging takes milliseconds each: whoever else is there goes in between, and none is forgotten."""
+    budget = Budget(1 << 30, Metrics())
+    order: list[str] = []
+
+    async def judge(name: str) -> None:
+        await budget.turn(2 << 20)
+        order.append(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in "abc":
+            tasks.create_task(judge(name))
+        for _ in range(3):
+            await checkpoint()
+            order.append("others")
+
+    assert order == ["a", "others", "b", "others", "c", "others"]
+
+
+async def test_a_large_body_is_taken_whole() -> None:
+    """Also where two of them come at once."""
+    body = b'{"a":"%s"}' % (b"x" * (3 << 20))
+    async with serving(OPEN) as stage, asyncio.TaskGroup() as tasks:
+        for end in (b"", b" "):
+            tasks.create_task(stage.ask(post("/hooks/open", body + end)))
+
+    assert {len(event.payload) for event in stage.inbox.events} == {len(body), len(body) + 1}
 
 
 async def test_a_refused_sender_is_not_invited_to_send() -> None:
