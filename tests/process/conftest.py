@@ -1,10 +1,15 @@
-"""Fixtures of the tests that run the real daemon."""
+"""Fixtures of the tests that run the real daemon.
 
+`HARDENED=1` runs each under what the unit forbids: executable memory, and system calls that it does not list.
+"""
+
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.hardening import hardened
 from tests.process.harness import Daemon, Destination, listening
 
 
@@ -17,6 +22,8 @@ def daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
         folder = tmp_path / str(len(made))
         folder.mkdir()
         made.append(Daemon(folder, config, env))
+        if os.environ.get("HARDENED"):
+            made[-1].prefix = hardened("memory and calls", tmp_path)
         return made[-1]
 
     yield make
