@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tests.hostile.fuzzer import Fuzzer, stopwatch, table
 from tests.hostile.mutations import SECRETS, TOKEN
+from tests.hostile.onlooker import HEALTH, onlooker
 from tests.hostile.target import RSS_LIMIT, Target
 
 ENV = {**SECRETS, "TOKEN": TOKEN}
@@ -63,7 +64,8 @@ async def fuzz(
 ) -> Outcome:
     """Attack a daemon that was started, stop it, and judge answers, counters, memory and log."""
     fuzzer, elapsed = Fuzzer(target.port, seed, count), stopwatch()
-    await fuzzer.run(progress)
+    async with onlooker(f"{target.folder}/admin.sock", HEALTH) as seen:
+        await fuzzer.run(progress)
     seconds = elapsed()
     broken = [*fuzzer.complaints]
     if not target.alive:
@@ -75,8 +77,12 @@ async def fuzz(
     if (code := await target.stop()) != 0:
         broken.append(f"it ended with {code}")
     broken += _logged(target, elapsed())
-    worst = _lag(metrics)
-    report = f"{table(fuzzer, seconds)}\npeak memory {peak >> 20} MiB, event loop late by up to {worst} s"
+    if set(seen.statuses()) - {200}:
+        broken.append(f"health was answered {dict(seen.statuses())}")
+    report = (
+        f"{table(fuzzer, seconds)}\npeak memory {peak >> 20} MiB, event loop late by up to {_lag(metrics)} s"
+        f"\n{seen.table('health, each 50 ms')}"
+    )
     return Outcome(broken, report)
 
 

@@ -1,7 +1,10 @@
 """More than the daemon can take: it stays small, says so, keeps its word, and is well again afterwards."""
 
 import asyncio
+import itertools
 import json
+import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,13 +12,16 @@ from contextlib import suppress
 import pytest
 
 from tests.hostile.answers import read_all
-from tests.hostile.level import level
+from tests.hostile.level import LONG, level
+from tests.hostile.onlooker import HEALTH, onlooker
 from tests.hostile.senders import BODY, ask, post
 from tests.hostile.target import RSS_LIMIT, Target
 from tests.process.harness import percy_headers
 
 SENDERS = level(120, 1000)
 MEGABYTE = 1 << 20
+# Seconds of the measured overload.
+OVERLOAD = int(os.environ.get("OVERLOAD", "60"))
 
 CONFIG = """
 sources:
@@ -85,6 +91,45 @@ async def written(daemon: Target, count: int) -> Counter[str]:
         while len(lines := daemon.output.splitlines()) < count:
             await daemon.metrics()
     return Counter(line.rpartition("n=")[2] for line in lines)
+
+
+async def hammering(port: int, number: "itertools.count[int]", until: float) -> Counter[int]:
+    """Post large events one after the other, hearing answers while sending; how often it was told what."""
+    statuses: Counter[int] = Counter()
+    while time.monotonic() < until:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(post("/hooks/web", large(next(number))))
+        statuses[await status_of(reader)] += 1
+        writer.transport.abort()
+    return statuses
+
+
+@pytest.mark.skipif(not LONG, reason="measures for OVERLOAD seconds (60): only in the long level")
+@pytest.mark.timeout(OVERLOAD * 2 + 120)
+async def test_a_well_behaved_sender_is_never_reset_under_overload(target: Callable[..., Target]) -> None:
+    """Far more large events than can be taken: told are the times of refusals, of health, and of resets."""
+    daemon = await target(CONFIG).start()
+    numbers = itertools.count(10_000_000)
+    body = large(10_000_000).replace(b"10000000", b"########")
+    async with (
+        onlooker(daemon.port, post("/hooks/other", body)) as sender,
+        onlooker(f"{daemon.folder}/admin.sock", HEALTH) as health,
+        asyncio.TaskGroup() as tasks,
+    ):
+        until = time.monotonic() + OVERLOAD
+        crowd = [tasks.create_task(hammering(daemon.port, numbers, until)) for _ in range(200)]
+
+    total = sum((task.result() for task in crowd), Counter[int]())
+    print(f"{OVERLOAD} s, 200 connections: {dict(total)}, {daemon.peak >> 20} MiB")
+    print(sender.table("a sender of 1 MiB"), health.table("health"), sep="\n")
+    assert set(sender.statuses()) <= {202, 503}
+    assert daemon.peak <= RSS_LIMIT, f"{daemon.peak >> 20} MiB"
+    acknowledged = total[202] + sender.statuses()[202]
+    events = sum(
+        value for name, value in (await daemon.metrics()).items() if name.startswith("visual_router_events_")
+    )
+    assert events >= acknowledged
+    assert await daemon.stop() == 0
 
 
 @pytest.mark.timeout(120)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.hostile.level import level
+from tests.hostile.onlooker import HEALTH, onlooker
 from tests.hostile.senders import honest, slow_ones, statuses_of
 from tests.hostile.target import RSS_LIMIT, Target
 
@@ -30,12 +31,18 @@ async def test_slow_connections_end_and_honest_ones_are_served_meanwhile(
     before = daemon.open_files
     attackers = slow_ones(daemon.port, EACH)
 
-    async with honest(daemon.port) as statuses, asyncio.TaskGroup() as tasks:
+    async with (
+        onlooker(f"{daemon.folder}/admin.sock", HEALTH) as seen,
+        honest(daemon.port) as statuses,
+        asyncio.TaskGroup() as tasks,
+    ):
         for one in (one for kind in attackers.values() for one in kind):
             tasks.create_task(one.run())
 
     assert set(statuses) == {202}
     print(f"{7 * EACH} attackers, {len(statuses)} honest answers, {daemon.peak >> 20} MiB")
+    print(seen.table("health, each 50 ms"))
+    assert set(seen.statuses()) == {200}
     assert len(statuses) > 10
     ends = {name: statuses_of(kind) for name, kind in attackers.items()}
     assert ends == {
