@@ -35,6 +35,10 @@ class Clock:
         """Seconds since 1970, unmoved by steps of the wall clock since this process started."""
         return self._offset + self._monotonic()
 
+    def agree(self, now: float) -> None:
+        """Be at `now` from here on: the time of a database that several hosts share."""
+        self._offset = now - self._monotonic()
+
 
 class Ids:
     """Time-ordered 63-bit ids: 42 bits of milliseconds, 8 of router, 13 of sequence.
@@ -52,6 +56,12 @@ class Ids:
         """Give only ids greater than `floor` from now on."""
         all_of_its_tick = floor >> (_NODE_BITS + _SEQUENCE_BITS), (1 << _SEQUENCE_BITS) - 1
         self._tick, self._sequence = max((self._tick, self._sequence), all_of_its_tick)
+
+    def move(self, node: int) -> None:
+        """Give ids of another node from now on: 0 to 255, no other router's that shares the journal."""
+        self._node = node << _SEQUENCE_BITS
+        # A smaller number would make smaller ids within the millisecond.
+        self._sequence = (1 << _SEQUENCE_BITS) - 1
 
     def next(self) -> int:
         """A new id, greater than every one before."""

@@ -71,6 +71,32 @@ def test_two_routers_never_give_the_same_id() -> None:
     assert {one.next() for _ in range(10_000)}.isdisjoint({two.next() for _ in range(10_000)})
 
 
+def test_a_moved_router_gives_greater_ids_than_before() -> None:
+    """Also under a smaller number, in the same millisecond; and they are those of that number."""
+    time = Time()
+    ids, other = Ids(time.clock(), node=200), Ids(time.clock(), node=3)
+    before = ids.next()
+
+    ids.move(3)
+
+    after = [ids.next() for _ in range(3)]
+    assert [before, *after] == sorted({before, *after})
+    time.pass_by(1)
+    assert ids.next() == other.next()
+
+
+def test_a_clock_can_agree_with_another_one() -> None:
+    """From then on it goes by the time that it was told, at its own pace."""
+    time = Time()
+    clock = time.clock()
+
+    clock.agree(500.0)
+    time.pass_by(7)
+
+    assert clock.now() == 507.0
+    assert clock.wall() == time.wall
+
+
 def test_the_first_id_of_a_time_is_a_border() -> None:
     """What retention deletes up to is older than all that is given from then on."""
     time = Time()

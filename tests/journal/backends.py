@@ -3,14 +3,18 @@
 A further backend is one more entry of BACKENDS: its name, and how it is opened in a folder of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+import psycopg
 
 from router.clock import Clock, id_text
 from router.delivery import Attempt, Claim, Route, Settlement, State
 from router.event import Event
 from router.journal.journal import Journal, JournalOpener
+from router.journal.postgres import Timing, open_postgres
 from router.journal.sqlite import open_sqlite
+from tests.journal.postgres.server import databases
 
 START = 1_800_000_000.0
 
@@ -40,7 +44,53 @@ def _sqlite(folder: Path, clock: Clock) -> JournalOpener:
     return open_sqlite(folder / "journal.db", clock)
 
 
-BACKENDS: dict[str, Callable[[Path, Clock], JournalOpener]] = {"sqlite": _sqlite}
+def database_of(folder: Path) -> str:
+    """The URL of a folder's database, which is made if it is not there."""
+    note = folder / "database"
+    if not note.exists():
+        note.write_text(databases().create())
+    return note.read_text()
+
+
+def _postgres(folder: Path, clock: Clock) -> JournalOpener:
+    if (folder / "journal.db").exists():
+        # A backup: it opens without a server.
+        return open_sqlite(folder / "journal.db", clock)
+    # Time is the test's, nothing is looked for by itself, and retention goes event by event.
+    timing = Timing(own_clock=True, poll=3600, grain=0)
+    return open_postgres(database_of(folder), clock, may_lose=True, timing=timing)
+
+
+BACKENDS: dict[str, Callable[[Path, Clock], JournalOpener]] = {"postgres": _postgres, "sqlite": _sqlite}
+
+
+async def _copied(place: "Place", journal: Journal, number: int) -> "Place":
+    """What is on disk while the process still runs."""
+    folder = place.folder / f"life {number}"
+    folder.mkdir()
+    await journal.backup(str(folder / "journal.db"))
+    return Place(place.backend, folder, place.time)
+
+
+_SILENCE = "UPDATE router SET lease_until = 0"
+_CUT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+async def _silenced(place: "Place", journal: Journal, number: int) -> "Place":
+    """The same database, when the lease of the router has ended and its sessions are gone."""
+    with psycopg.connect(database_of(place.folder), autocommit=True) as connection:
+        connection.execute(_CUT)
+        connection.execute(_SILENCE)
+    return place
+
+
+_CRASHES: dict[str, Callable[["Place", Journal, int], Awaitable["Place"]]] = {
+    "postgres": _silenced,
+    "sqlite": _copied,
+}
 
 
 class Place:
@@ -54,6 +104,15 @@ class Place:
     def open(self) -> JournalOpener:
         """The journal, by a process that starts now."""
         return BACKENDS[self.backend](self.folder, self.time.clock())
+
+    async def after_crash(self, journal: Journal, number: int) -> "Place":
+        """The place a process would find that started after the journal's died, for the nth time."""
+        return await _CRASHES[self.backend](self, journal, number)
+
+    def leave(self) -> None:
+        """Nobody opens it again."""
+        if (self.folder / "database").exists():
+            databases().drop(database_of(self.folder))
 
 
 def an_event(journal: Journal, time: Time, **fields: object) -> Event:

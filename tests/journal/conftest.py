@@ -1,12 +1,20 @@
 """Fixtures of the journal's tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from router.journal.journal import Journal
 from tests.journal.backends import BACKENDS, Place, Time
+from tests.journal.postgres.server import close_databases
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers() -> Iterator[None]:
+    """What tests started ends with them."""
+    yield
+    close_databases()
 
 
 @pytest.fixture
@@ -16,9 +24,11 @@ def time() -> Time:
 
 
 @pytest.fixture(params=sorted(BACKENDS))
-def place(request: pytest.FixtureRequest, tmp_path: Path, time: Time) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path, time: Time) -> Iterator[Place]:
     """A place for a journal, once per backend."""
-    return Place(request.param, tmp_path, time)
+    place = Place(request.param, tmp_path, time)
+    yield place
+    place.leave()
 
 
 @pytest.fixture

