@@ -121,7 +121,13 @@ class Peer:
     a client leave.
     """
 
-    def __init__(self, script: Script = answer_all, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        script: Script = answer_all,
+        tls: ssl.SSLContext | None = None,
+        where: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
+        self._where = where
         self.script = script
         self.connections = 0
         self.requests: list[Heard] = []
@@ -133,7 +139,7 @@ class Peer:
         self._talks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._serve, *self._where, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
