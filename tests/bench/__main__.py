@@ -8,7 +8,9 @@ import json
 import os
 import platform
 import signal
+import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +18,10 @@ from typing import Any
 
 import apsw
 
-from tests.bench import costs, growth, plans
+from tests.bench import costs, growth, plans, sizing
 from tests.bench.phases import PHASES, Ground
 from tests.bench.plans import Plan, Row, Tell
-from tests.bench.report import Table, markdown, plain, tables
+from tests.bench.report import Table, markdown, plain, tables, written
 from tests.bench.subjects import SUBJECTS, Mix
 from tests.bench.tools import NoCompiler, compiled
 
@@ -44,13 +46,25 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     print(shown(document, markdown if options.markdown else plain))
+    if options.page:
+        text = options.page.read_text("utf-8")
+        options.page.write_text(placed(text, document["plan"], shown(document, markdown)), "utf-8")
     return 0
+
+
+def placed(page: str, plan: str, text: str) -> str:
+    """A page with the text between the two marks of a plan, `<!-- bench PLAN -->` and `<!-- end -->`."""
+    before, mark, behind = page.partition(f"<!-- bench {plan} -->\n")
+    _, end, rest = behind.partition("<!-- end -->")
+    if not mark or not end:
+        raise SystemExit(f"the page has no '<!-- bench {plan} -->' followed by '<!-- end -->'; write both")
+    return f"{before}{mark}\n{text}\n\n{end}{rest}"
 
 
 def shown(document: Mapping[str, Any], form: Callable[[Table], str]) -> str:
     """All tables as text."""
     rows = [Row(**row) for row in document["rows"]]
-    found = costs.tables(rows) if document["plan"] == "costs" else tables(rows)
+    found = sizing.tables(rows) if document["plan"] == "costs" else tables(rows)
     return "\n\n".join([document["machine"], *(f"{title}\n\n{form(table)}" for title, table in found)])
 
 
@@ -70,17 +84,30 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     with TemporaryDirectory(prefix="bench-", dir=options.folder) as name:
         folder = Path(name)
         ground = plans.prepared(compiled(folder), folder, plan)
+        about = machine(folder)
         rows = [row.document() for row in PLANS[options.plan](ground, plan, _tell)]
     _tell("")
-    return {"machine": machine(), "plan": options.plan, "rows": rows}
+    return {"machine": about, "plan": options.plan, "rows": rows}
 
 
-def machine() -> str:
-    """What the figures are of."""
+def machine(folder: Path) -> str:
+    """What the figures are of; `folder` is on the disk where journals lay."""
     return (
         f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()},"
-        f" SQLite {apsw.sqlite_lib_version()}"
+        f" SQLite {apsw.sqlite_lib_version()}, a sync takes {written(1000 * sync_time(folder / 'sync'))} ms"
     )
+
+
+def sync_time(path: Path, times: int = 51) -> float:
+    """Seconds that it takes to append a page to a file and sync it; the median."""
+    taken = []
+    with path.open("wb", buffering=0) as file:
+        for _ in range(times):
+            began = time.perf_counter()
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
 
 
 def _tell(what: str) -> None:
@@ -116,7 +143,8 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     )
     form.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every round there too")
     form.add_argument("--read", type=Path, metavar="FILE", help="print the tables of such a file")
-    form.add_argument("--markdown", action="store_true")
+    form.add_argument("--markdown", action="store_true", help="print tables for a page")
+    form.add_argument("--page", type=Path, metavar="FILE", help="put them between the plan's marks there")
     return form.parse_args(words)
 
 

@@ -1,6 +1,7 @@
 """The benchmark itself, in little: it measures all it says, loses nothing, and leaves nothing running."""
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -59,6 +60,7 @@ def test_the_benchmark_measures_every_subject_and_loses_nothing(
     document = bench(tmp_path, "--phases", "throughput,filter,latency500")
     found = figures(document)
 
+    assert re.search(r"^\d+ cores, .*, a sync takes [\d.]+ ms$", document["machine"])
     assert set(found) == {
         ("32 connections", subject, phase)
         for subject, phases in {

@@ -1,6 +1,9 @@
 """The tables: medians with their range, ratios within a round, and straight lines through costs."""
 
-from tests.bench import costs
+import pytest
+
+from tests.bench import sizing
+from tests.bench.__main__ import placed
 from tests.bench.plans import Row
 from tests.bench.report import markdown, plain, spread, tables
 
@@ -74,13 +77,50 @@ def test_costs_are_straight_lines_over_sinks_and_rules() -> None:
         for (sinks, rules), cost in mixes.items()
     ]
 
-    (_, measured), (title, model) = costs.tables(rows)
+    (_, measured), (title, model), _ = sizing.tables(rows)
 
     assert measured[1] == ["0 sinks, 10 rules", "0.1", "-", "-", "-"]
-    assert title == "one more costs"
+    assert title == "One more costs"
     assert [line[:2] for line in model] == [
         ["", "CPU ms/event"],
         ["event, full speed", "0.1"],
         ["delivery, full speed", "0.2"],
         ["1,000 rules", "0.01"],
     ]
+
+
+def test_a_host_is_sized_by_its_events_its_deliveries_and_its_rules() -> None:
+    """A million events a day, 11.6 a second, of two deliveries: 0.6 ms each when they come one by one."""
+    rows = [
+        Row(
+            f"{sinks} sinks, 10 rules",
+            0,
+            "router",
+            phase,
+            {"CPU ms/event": 0.2 + 0.2 * sinks, "syncs/event": 1.0 + sinks, "kept KB/event": 2.0 + sinks},
+        )
+        for sinks in (0, 1, 2, 5)
+        for phase in ("full speed", "50/s")
+    ]
+
+    *_, (title, hosts) = sizing.tables(rows)
+
+    assert title == "Hosts"
+    assert hosts[-1] == ["1,000,000", "2", "1,000", "0.694 %", "1,667 events/s", "34.7/s", "114 GB"]
+
+
+def test_a_table_goes_to_its_place_in_a_page() -> None:
+    """Between the plan's marks, as often as it is measured; the rest of the page stays."""
+    page = "a\n<!-- bench costs -->\nold\n<!-- end -->\nb\n<!-- bench growth -->\n<!-- end -->\n"
+
+    once = placed(page, "costs", "new")
+
+    assert once == (
+        "a\n<!-- bench costs -->\n\nnew\n\n<!-- end -->\nb\n<!-- bench growth -->\n<!-- end -->\n"
+    )
+    assert placed(once, "costs", "new") == once
+    with pytest.raises(SystemExit) as refused:
+        placed(page, "mixes", "new")
+    assert str(refused.value) == (
+        "the page has no '<!-- bench mixes -->' followed by '<!-- end -->'; write both"
+    )
