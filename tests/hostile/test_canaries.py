@@ -163,7 +163,7 @@ class Story:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.daemon.port)
         writer.write(data)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 self.outputs[f"answer {len(self.outputs)}"] = await reader.read()
         finally:
             writer.transport.abort()

@@ -87,7 +87,7 @@ async def test_after_a_failed_sync_nothing_is_ever_written_again(
         acknowledged = await recorded(journal, time, "slack")
         await journal.wait(None)
         disk.trouble = failing(code, _WAL_SYNC)
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             waiting = group.create_task(journal.wait(None))
             errors = await _errors(journal, time, 5)
             await waiting
@@ -351,7 +351,7 @@ async def test_a_fault_of_our_own_in_the_thread_ends_the_journal_instead_of_hang
         if (operation, file) == _WAL_WRITE:
             raise ZeroDivisionError
 
-    async with asyncio.timeout(10), open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+    async with asyncio.timeout(60), open_sqlite(path, time.clock(), vfs=disk.name) as journal:
         disk.trouble = fault
         errors = await _errors(journal, time, 400)
         disk.trouble = no_trouble

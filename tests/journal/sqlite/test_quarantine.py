@@ -105,7 +105,7 @@ async def test_a_fault_of_our_own_leaves_nobody_waiting(path: Path, time: Time, 
     def fault(_operation: str, _file: str) -> None:
         raise ZeroDivisionError
 
-    async with asyncio.timeout(10), open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+    async with asyncio.timeout(60), open_sqlite(path, time.clock(), vfs=disk.name) as journal:
         disk.trouble = fault
 
         async def told(work: Awaitable[object]) -> None:
