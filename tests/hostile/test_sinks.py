@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from tests.hostile.level import level
+from tests.hostile.level import LONG, level
+from tests.hostile.onlooker import HEAD, row
 from tests.hostile.senders import BODY, ask, post
 from tests.hostile.sinks import BAD, Sinks, answering
 from tests.hostile.target import RSS_LIMIT, Target
+from tests.process.harness import free_port
 
 GOOD = [f"good{number}" for number in range(9)]
 EVENTS = level(40, 1000)
+ROUNDS = 3
 BACKLOG = level(250, 5000)
 IN_BACKLOG = GOOD[:4]
 
@@ -89,6 +94,40 @@ async def test_sinks_of_every_bad_kind_take_nothing_from_nine_good_ones(
             assert name == "ok_then_reset" or states.get("delivered", 0) == 0, (name, states)
         assert await daemon.stop() == 0
         assert not [record for record in daemon.records() if "exception" in record]
+
+
+def all_have(sinks: Sinks, count: int) -> bool:
+    """Whether every good one has so many."""
+    return all(len(sinks.seen.get(name, ())) == count for name in GOOD)
+
+
+@pytest.mark.skipif(not LONG, reason="measures for minutes: only in the long level")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("bad", ["hang", "drip", "reset", "ok_then_reset", "refuse"])
+async def test_the_others_are_as_quick_beside_a_bad_one(target: Callable[..., Target], bad: str) -> None:
+    """Told is how long nine sinks take for each event, in turns with the tenth paused and not."""
+    async with answering() as sinks:
+        text = config(sinks, [*GOOD, bad])
+        if bad == "refuse":
+            text = text.replace(f"{sinks.port}/refuse", f"{free_port()}/refuse")
+        daemon = await target(text).start()
+        times: dict[str, list[float]] = {"resume": [], "pause": []}
+        count = 0
+        for number in range(2 * ROUNDS):
+            verb = ("resume", "pause")[number % 2]
+            await daemon.admin(f"/api/v1/sinks/{bad}/{verb}", "POST")
+            for _ in range(50):
+                count += 1
+                began = time.monotonic()
+                await ask(daemon.port, post("/hooks/web", BODY % count))
+                await sinks.until(partial(all_have, sinks, count))
+                times[verb].append(time.monotonic() - began)
+
+        print(HEAD, row(f"beside one that does {bad}", times["resume"]), sep="\n")
+        print(row("beside the same, paused", times["pause"]))
+        assert all(set(sinks.seen[name].values()) == {1} for name in GOOD)
+        assert bad == "ok_then_reset" or (await counts(daemon, bad)).get("delivered", 0) == 0
+        assert await daemon.stop() == 0
 
 
 @pytest.mark.timeout(300)

@@ -19,6 +19,8 @@ from router.journal.sqlite.tally import Tally
 from router.journal.sqlite.writer import Writer, Written
 
 _MOST_BYTES = 4 << 20
+# What an event weighs beside its body.
+_OVERHEAD = 2048
 
 
 class Recent:
@@ -31,13 +33,17 @@ class Recent:
 
     def keep(self, number: int, event: Event) -> None:
         """Remember an event, and forget the oldest ones beyond the bound."""
-        self._bytes -= len(self._events.pop(number).payload) if number in self._events else 0
+        self._forget(number)
         # A copy without what the rules decoded of the payload: that is many times its size.
         self._events[number] = msgspec.structs.replace(event)
-        self._bytes += len(event.payload)
+        self._bytes += len(event.payload) + _OVERHEAD
         while self._bytes > self._most:
-            oldest = next(iter(self._events))
-            self._bytes -= len(self._events.pop(oldest).payload)
+            self._forget(next(iter(self._events)))
+
+    def _forget(self, number: int) -> None:
+        known = self._events.pop(number, None)
+        if known is not None:
+            self._bytes -= len(known.payload) + _OVERHEAD
 
     def get(self, number: int) -> Event | None:
         """The event, if it is still remembered."""

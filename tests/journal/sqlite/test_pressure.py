@@ -7,8 +7,10 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from router.event import Event
 from router.journal.journal import EventQuery, Journal, RefusedQuery
 from router.journal.sqlite import open_sqlite
+from router.journal.sqlite.store import Recent
 from tests.journal.backends import Time, recorded
 from tests.journal.conformance.test_quarantine import a_request
 from tests.journal.sqlite.disk import Disk, HeldSync, no_trouble
@@ -90,3 +92,13 @@ async def test_a_refused_request_is_written_when_nobody_waits(path: Path, time: 
         assert behind == []
         assert len(await journal.events(EventQuery())) == 3
         assert len(await journal.quarantined(RefusedQuery())) == 1
+
+
+def test_small_events_are_not_remembered_without_end() -> None:
+    """An event weighs more than its body: else the smallest would fill the memory."""
+    recent = Recent(most_bytes=10_000)
+    event = Event(source="web", provider="percy", received_at=0.0, payload=b"{}")
+    for number in range(10):
+        recent.keep(number, event)
+
+    assert [number for number in range(10) if recent.get(number) is not None] == [6, 7, 8, 9]
