@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Protocol, Self
 from urllib.parse import quote, unquote, urlsplit
 
@@ -80,7 +81,7 @@ class Flaw(str):
         return flaw
 
 
-class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """Settings of every sink.
 
     `concurrency` attempts at once; `rate` a token bucket; `timeout` for a whole attempt; `max_age` counts
@@ -163,10 +164,16 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def _redacted(self, reply: Reply) -> Reply:
         """The answer without our secrets: a service may echo what it was sent."""
         body = reply.body
-        for value in _revealed(self):
-            for echo in _echoes(value):
-                body = body.replace(echo.encode("utf-8", "surrogateescape"), "…".encode())
-        return msgspec.structs.replace(reply, body=body)
+        if body:
+            for echo in self._telltale:
+                body = body.replace(echo, _ELLIPSIS)
+        return reply if body is reply.body else Reply(reply.status, reply.headers, body)
+
+    @cached_property
+    def _telltale(self) -> tuple[bytes, ...]:
+        """Every form in which a service may echo one of our secrets, worked out once: it takes its time."""
+        echoes = (echo for value in _revealed(self) for echo in _echoes(value))
+        return tuple(dict.fromkeys(echo.encode("utf-8", "surrogateescape") for echo in echoes))
 
 
 def judge_status(reply: Reply, now: float) -> Outcome:
@@ -189,6 +196,7 @@ def judge_status(reply: Reply, now: float) -> Outcome:
     return Retry(reason)
 
 
+_ELLIPSIS = "…".encode()
 DEFAULT_HOLD = 30.0
 SHORTEST_HOLD = 1.0
 LONGEST_HOLD = 86_400.0
