@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 
 from router.admin.answers import Readiness, Refusal, Reload
 from router.admin.api import Api, Controls, Records, Sinks, answer
+from router.admin.guesses import Guesses
 from router.admin.quarantine import Refusals
 from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
@@ -62,6 +63,7 @@ class Admin:
         self._api = Api(journal, dispatcher, controls, clock)
         self._quarantine = Refusals(journal, controls)
         self._token: Secret | None = None
+        self._guesses = Guesses(clock.now)
 
     @asynccontextmanager
     async def listening(
@@ -141,12 +143,23 @@ class Admin:
             return await handler(request)
         if self._token is None:
             _refuse_foreign_names(request)
-        elif not same(_bearer(request), self._token.reveal()):
-            refusal = Refusal(
-                "no token, or a wrong one", "send 'Authorization: Bearer …', server.admin_token"
-            )
-            return _with(answer(refusal, 401), hdrs.WWW_AUTHENTICATE, "Bearer")
+        elif (refused := self._unproved(request, self._token)) is not None:
+            return refused
         return await handler(request)
+
+    def _unproved(self, request: web.Request, token: Secret) -> web.Response | None:
+        """The answer to a request without the token, or from an address that guessed too often; else None."""
+        address, given = request.remote or "", _bearer(request)
+        seconds = self._guesses.wait(address)
+        if seconds:
+            refusal = Refusal("too many wrong tokens came from this address", f"ask again in {seconds} s")
+            return _with(answer(refusal, 429), hdrs.RETRY_AFTER, str(seconds))
+        if same(given, token.reveal()):
+            return None
+        if given:
+            self._guesses.wrong(address)
+        refusal = Refusal("no token, or a wrong one", "send 'Authorization: Bearer …', server.admin_token")
+        return _with(answer(refusal, 401), hdrs.WWW_AUTHENTICATE, "Bearer")
 
 
 def _refused(request: web.Request, error: RouterError | web.HTTPException) -> web.Response:

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from router.admin.admin import Admin
+from router.admin.guesses import Guesses
 from router.clock import Clock
 from router.errors import RouterError
 from router.secret import Secret
@@ -82,6 +83,49 @@ async def test_without_the_token_nothing_but_health_is_told(desk: Desk, method: 
             headers = {} if header is None else {"Authorization": header}
 
             assert await door.ask(path, headers, method) == (401, REFUSED)
+
+
+async def test_an_address_that_guesses_waits_a_minute_at_most(desk: Desk) -> None:
+    """A thousand wrong tokens: ten are looked at; then not even the right one, until some time has passed."""
+    time = [1000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    admin = Admin(desk.journal, desk.dispatcher, desk.metrics, desk.program, clock)
+    settings = ServerSettings(
+        admin=Listen(host="127.0.0.1", port=0), admin_token=Secret("env:TOKEN", "t0k-ü")
+    )
+    other = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with (
+        admin.listening(settings) as url,
+        aiohttp.ClientSession(url) as session,
+        aiohttp.ClientSession(url, connector=other) as elsewhere,
+    ):
+        guesser, operator = Door(session), Door(elsewhere)
+        path, right = "/api/v1/status", {"Authorization": "Bearer t0k-ü"}
+        assert [(await guesser.ask(path))[0] for _ in range(20)] == [401] * 20  # none is no guess
+        seen = [(await guesser.ask(path, {"Authorization": f"Bearer {number}"}))[0] for number in range(1000)]
+        late = await guesser.ask(path, right)
+        health = (await guesser.ask("/healthz"))[0]
+        unaffected = (await operator.ask(path, right))[0]
+        after = (await guesser.headers(path))["Retry-After"]
+        time[0] += float(after)
+        in_time = (await guesser.ask(path, right))[0]
+
+    assert seen == [401] * 10 + [429] * 990
+    fix = "ask again in 6 s"
+    assert late == (429, {"error": "too many wrong tokens came from this address", "fix": fix})
+    assert (health, unaffected, after, in_time) == (200, 200, "6", 200)
+
+
+def test_guessers_beyond_number_do_not_fill_the_memory() -> None:
+    """The quietest is forgotten; whoever guesses on is not."""
+    guesses = Guesses(lambda: 0.0)
+    for number in range(1100):
+        if number < 10:
+            guesses.wrong("quiet")
+        guesses.wrong(f"address {number}")
+        guesses.wrong("busy")
+
+    assert (guesses.wait("busy") > 0, guesses.wait("quiet"), guesses.wait("address 0")) == (True, 0, 0)
 
 
 async def test_with_the_token_everything_is_told(desk: Desk) -> None:
