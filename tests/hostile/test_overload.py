@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from tests.hostile.answers import read_all
-from tests.hostile.level import LONG, level
+from tests.hostile.level import level, long_only
 from tests.hostile.onlooker import HEALTH, onlooker
 from tests.hostile.senders import BODY, ask, post
 from tests.hostile.target import RSS_LIMIT, Target
@@ -104,7 +104,7 @@ async def hammering(port: int, number: "itertools.count[int]", until: float) -> 
     return statuses
 
 
-@pytest.mark.skipif(not LONG, reason="measures for OVERLOAD seconds (60): only in the long level")
+@long_only
 @pytest.mark.timeout(OVERLOAD * 2 + 120)
 async def test_a_well_behaved_sender_is_never_reset_under_overload(target: Callable[..., Target]) -> None:
     """Far more large events than can be taken: told are the times of refusals, of health, and of resets."""
@@ -130,6 +130,39 @@ async def test_a_well_behaved_sender_is_never_reset_under_overload(target: Calla
     )
     assert events >= acknowledged
     assert await daemon.stop() == 0
+
+
+@pytest.mark.timeout(120)
+async def test_a_refusal_waits_for_nobody(target: Callable[..., Target]) -> None:
+    """All room is taken by senders who never end: who comes then hears 503, unread, and is never reset."""
+    daemon = await target(CONFIG, server="in_flight: 16MiB, body_timeout: 60s").start()
+    body = large(10_000_000).replace(b"10000000", b"########")
+    writers = []
+    for number in range(16):
+        _, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
+        writers.append(writer)
+        writer.write(post("/hooks/web", large(number))[:-1])
+        await writer.drain()
+    try:
+        async with asyncio.timeout(30):
+            while (await daemon.metrics())["visual_router_body_bytes_in_flight"] < (16 << 20) - 16:
+                pass
+        async with onlooker(daemon.port, post("/hooks/web", body)) as sender:
+            for number in range(level(20, 200)):
+                (answer,) = await ask(daemon.port, announced(number))
+                assert answer.status == 503
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+
+    print(sender.table("a sender of 1 MiB, no room"))
+    assert set(sender.statuses()) <= {503}
+    assert await daemon.stop() == 0
+
+
+def announced(number: int) -> bytes:
+    """The head of a large event, of which nothing else comes."""
+    return post("/hooks/web", large(number)).partition(b"{")[0]
 
 
 @pytest.mark.timeout(120)

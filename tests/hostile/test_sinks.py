@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tests.hostile.level import LONG, level
+from tests.hostile.level import level, long_only
 from tests.hostile.onlooker import HEAD, row
 from tests.hostile.senders import BODY, ask, post
 from tests.hostile.sinks import BAD, Sinks, answering
@@ -101,7 +101,7 @@ def all_have(sinks: Sinks, count: int) -> bool:
     return all(len(sinks.seen.get(name, ())) == count for name in GOOD)
 
 
-@pytest.mark.skipif(not LONG, reason="measures for minutes: only in the long level")
+@long_only
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("bad", ["hang", "drip", "reset", "ok_then_reset", "refuse"])
 async def test_the_others_are_as_quick_beside_a_bad_one(target: Callable[..., Target], bad: str) -> None:
