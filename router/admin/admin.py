@@ -156,7 +156,8 @@ class Admin:
             return _with(answer(refusal, 429), hdrs.RETRY_AFTER, str(seconds))
         if same(given, token.reveal()):
             return None
-        if given:
+        # A unix socket has no address, and is for its owner's group alone: nobody there locks others out.
+        if given and address:
             self._guesses.wrong(address)
         refusal = Refusal("no token, or a wrong one", "send 'Authorization: Bearer …', server.admin_token")
         return _with(answer(refusal, 401), hdrs.WWW_AUTHENTICATE, "Bearer")

@@ -116,6 +116,19 @@ async def test_an_address_that_guesses_waits_a_minute_at_most(desk: Desk) -> Non
     assert (health, unaffected, after, in_time) == (200, 200, "6", 200)
 
 
+async def test_at_a_unix_socket_nobody_locks_the_others_out(desk: Desk, tmp_path: Path) -> None:
+    """Its permissions are its guard; whoever asks there has no address to be told by."""
+    path = tmp_path / "admin.sock"
+    settings = ServerSettings(admin=Listen(path=str(path)), admin_token=Secret("env:TOKEN", "t0k"))
+    async with desk.admin.listening(settings):
+        connector = aiohttp.UnixConnector(str(path))
+        async with aiohttp.ClientSession("http://x", connector=connector) as session:
+            door = Door(session)
+            for number in range(30):
+                assert (await door.ask("/metrics", {"Authorization": f"Bearer {number}"}))[0] == 401
+            assert (await door.ask("/metrics", {"Authorization": "Bearer t0k"}))[0] == 200
+
+
 def test_guessers_beyond_number_do_not_fill_the_memory() -> None:
     """The quietest is forgotten; whoever guesses on is not."""
     guesses = Guesses(lambda: 0.0)

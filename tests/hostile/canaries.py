@@ -30,6 +30,10 @@ def forms(value: str) -> Iterator[tuple[str, bytes]]:
     yield "URL-encoded", quote(value, safe="").encode()
     yield "URL-encoded", quote_plus(value).encode()
     yield "URL-encoded", quote(value, safe="").lower().encode()
+    yield "URL-encoded twice", quote(quote(value, safe=""), safe="").encode()
+    yield "reversed", raw[::-1]
+    yield "base32", base64.b32encode(raw)[: len(raw) * 8 // 5 - 1]
+    yield "HTML", value.replace("+", "&#43;").replace("/", "&#47;").encode()
     yield "JSON", json.dumps(value).strip('"').replace("/", r"\/").encode()
     for shift in range(3):
         # In the middle of something longer, whose letters at both ends are unknown.

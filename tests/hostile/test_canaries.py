@@ -316,6 +316,10 @@ def test_the_search_hears_a_canary_in_every_encoding() -> None:
         quote(value, safe="").encode(),
         quote(value, safe="+").encode(),
         value.replace("/", r"\/").encode(),
+        value[::-1].encode(),
+        base64.b32encode(value.encode() + b"more"),
+        quote(quote(value, safe=""), safe="").encode(),
+        value.replace("/", "&#47;").replace("+", "&#43;").encode(),
     ):
         assert found({"x": value}, {"place": b"..." + spoken + b"..."}), spoken
     assert found({"x": value}, {"place": b"nothing"}) == []
