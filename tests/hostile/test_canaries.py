@@ -204,6 +204,9 @@ class Story:
             ["send", "--source", "chromatic", "chromatic/v2-build-pending"],
             ["schema"],
             ["backup", str(self.folder / "backup.db")],
+            ["verify", str(self.folder / "backup.db")],
+            ["quarantine"],
+            ["reverify", "--all"],
             ["reload"],
             ["check", str(self.daemon.config)],
         ):
