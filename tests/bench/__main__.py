@@ -21,7 +21,7 @@ import apsw
 from tests.bench import costs, growth, plans, sizing
 from tests.bench.phases import PHASES, Ground
 from tests.bench.plans import Plan, Row, Tell
-from tests.bench.report import Table, markdown, plain, tables, written
+from tests.bench.report import Table, by_mix, markdown, plain, tables, written
 from tests.bench.subjects import SUBJECTS, Mix
 from tests.bench.tools import NoCompiler, compiled
 
@@ -30,6 +30,11 @@ PLANS: Mapping[str, Callable[[Ground, Plan, Tell], Iterator[Row]]] = {
     "mixes": plans.mixes,
     "costs": costs.measured,
     "growth": growth.measured,
+}
+
+FORMS: Mapping[str, Callable[[Sequence[Row]], list[tuple[str, Table]]]] = {
+    "costs": sizing.tables,
+    "mixes": by_mix,
 }
 
 
@@ -64,7 +69,7 @@ def placed(page: str, plan: str, text: str) -> str:
 def shown(document: Mapping[str, Any], form: Callable[[Table], str]) -> str:
     """All tables as text."""
     rows = [Row(**row) for row in document["rows"]]
-    found = sizing.tables(rows) if document["plan"] == "costs" else tables(rows)
+    found = FORMS.get(document["plan"], tables)(rows)
     return "\n\n".join([document["machine"], *(f"{title}\n\n{form(table)}" for title, table in found)])
 
 

@@ -11,6 +11,17 @@ from tests.bench.plans import Row
 Table = list[list[str]]
 # What a phase's figures are compared with: (subject, phase). A bare handler neither filters nor forwards.
 _YARDSTICKS = {"latency50": "naive", "latency500": "naive"}
+_COLUMNS = (
+    ("bare", "throughput", "accepted/s"),
+    ("router", "throughput", "accepted/s"),
+    ("router", "throughput", "delivered/s"),
+    ("router", "throughput", "CPU ms/event"),
+    ("router", "throughput", "peak MB"),
+    ("router", "throughput", "lost"),
+    ("router", "throughput", "noise"),
+    ("router", "filter", "accepted/s"),
+    ("router", "filter", "CPU ms/event"),
+)
 _BASES = ("bare", "young", "still")
 _COMPARED = ("accepted/s", "delivered/s", "p50 ms", "p99 ms", "CPU ms/event", "ready ms", "drained/s")
 
@@ -20,6 +31,16 @@ def tables(rows: Sequence[Row]) -> list[tuple[str, Table]]:
     return [
         (mix, _table([row for row in rows if row.mix == mix])) for mix in _unique(row.mix for row in rows)
     ]
+
+
+def by_mix(rows: Sequence[Row]) -> list[tuple[str, Table]]:
+    """One table: a line per mix, a column per figure that tells mixes apart."""
+    table = [["", *(" ".join(column) for column in _COLUMNS)]]
+    for mix in _unique(row.mix for row in rows):
+        here = [row for row in rows if row.mix == mix]
+        cells = (_cell(here, phase, figure, subject) for subject, phase, figure in _COLUMNS)
+        table.append([mix, *cells])
+    return [("Mixes", table)]
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -1,11 +1,13 @@
 """The tables: medians with their range, ratios within a round, and straight lines through costs."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.bench import sizing
-from tests.bench.__main__ import placed
+from tests.bench.__main__ import PLANS, placed
 from tests.bench.plans import Row
-from tests.bench.report import markdown, plain, spread, tables
+from tests.bench.report import by_mix, markdown, plain, spread, tables
 
 
 def row(number: int, subject: str, phase: str, **figures: float) -> Row:
@@ -53,6 +55,27 @@ def test_what_the_yardstick_lacks_is_compared_with_what_is_nearest() -> None:
 
     assert ["filter accepted/s", "-", "500; x 0.5", "-"] in table
     assert ["latency50 arrival p50 ms", "-", "3; x 1.5", "2"] in table
+
+
+def test_mixes_stand_in_one_table() -> None:
+    """Each with its own yardstick."""
+    rows = [
+        Row(mix, 0, subject, "throughput", {"accepted/s": rate})
+        for mix, subject, rate in (
+            ("m", "bare", 1000),
+            ("m", "router", 500),
+            ("n", "bare", 10),
+            ("n", "router", 8),
+        )
+    ]
+
+    ((_, table),) = by_mix(rows)
+
+    assert [line[:3] for line in table] == [
+        ["", "bare throughput accepted/s", "router throughput accepted/s"],
+        ["m", "1,000", "500; x 0.5"],
+        ["n", "10", "8; x 0.8"],
+    ]
 
 
 def test_a_figure_is_a_median_with_its_range() -> None:
@@ -124,3 +147,11 @@ def test_a_table_goes_to_its_place_in_a_page() -> None:
     assert str(refused.value) == (
         "the page has no '<!-- bench mixes -->' followed by '<!-- end -->'; write both"
     )
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_the_page_has_a_place_for_every_plan(plan: str) -> None:
+    """What is measured can be published, and was."""
+    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text("utf-8")
+
+    assert placed(page, plan, "") != page
