@@ -17,6 +17,8 @@ KEYS: dict[str, dict[str, str]] = {
     "JournalSettings": {
         "url": "where events and deliveries are kept; default sqlite:var/journal.db",
         "keep": "how long, from an event's last settlement; default 30d",
+        "listen_url": "the same PostgreSQL without a pooler between, for hints of what is due",
+        "may_lose_acknowledged_events": "true: accept a PostgreSQL that does not sync what it commits",
     },
     "Source": {
         "secret": "what the provider signs with; several while rotating",

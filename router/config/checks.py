@@ -23,6 +23,7 @@ from router.sinks.sink import Flaw, Sink
 from router.template.template import trial
 
 # Settings of which zero would mean that nothing works.
+_POSTGRES = ("postgresql", "postgres")
 _POSITIVE = ("body_timeout", "in_flight", "keep", "max_body", "concurrency", "timeout", "max_age")
 _MOST_AT_ONCE = 1_000
 # Text that only prints fields need not be tried: two thousand rules of it should load at once.
@@ -60,9 +61,16 @@ def _check_server(draft: Draft, problems: Problems) -> None:
 
 
 def _check_journal(draft: Draft, problems: Problems) -> None:
-    """The URL is one that a journal can be opened by, and holds no password in plain sight."""
+    """The URLs are some that a journal can be opened by, and hold no password in plain sight."""
     _check_positive(draft, draft.journal, ("journal",), problems)
-    url = draft.journal.url
+    _check_journal_url(draft, "url", draft.journal.url, ("sqlite", *_POSTGRES), problems)
+    if draft.journal.listen_url is not None:
+        _check_journal_url(draft, "listen_url", draft.journal.listen_url, _POSTGRES, problems)
+
+
+def _check_journal_url(
+    draft: Draft, key: str, url: str | Secret, schemes: tuple[str, ...], problems: Problems
+) -> None:
     secret = isinstance(url, Secret)
     text = (
         url.reveal() if isinstance(url, Secret) and url.resolved else "" if isinstance(url, Secret) else url
@@ -70,18 +78,30 @@ def _check_journal(draft: Draft, problems: Problems) -> None:
     if not text:
         return
     scheme, _, path = text.partition(":")
-    place = draft.place("journal", "url")
+    place = draft.place("journal", key)
+    shown = "the URL behind the reference" if secret else f"'{clip(scheme)}:…'"
     if not secret and _has_password(text):
         problems.add(
             place, "a password in plain sight; use env:NAME, file:/path or credential:NAME for the whole URL"
         )
-    elif scheme != "sqlite":
-        shown = "the URL behind the reference" if secret else f"'{clip(scheme)}:…'"
-        problems.add(place, f"{shown} is no journal; write sqlite:var/journal.db")
-    elif not path or path.startswith(("//", ":")):
+    elif scheme not in schemes:
+        fix = "sqlite:var/journal.db or postgresql://user@host/database"
+        fix = fix if "sqlite" in schemes else "postgresql://user@host/database"
+        problems.add(place, f"{shown} is no journal; write {fix}")
+    elif scheme in _POSTGRES and not _is_url(text):
+        problems.add(place, f"{shown} cannot be read as a URL; write postgresql://user@host/database")
+    elif scheme == "sqlite" and (not path or path.startswith(("//", ":"))):
         problems.add(
             place, "the journal's path is missing; write sqlite:var/journal.db or sqlite:/var/lib/journal.db"
         )
+
+
+def _is_url(text: str) -> bool:
+    """Whether it has the form scheme://authority/path."""
+    try:
+        return bool(urlsplit(text).path.strip("/")) and "://" in text
+    except ValueError:
+        return False
 
 
 def _has_password(url: str) -> bool:

@@ -19,10 +19,16 @@ from router.units import Duration
 
 
 class JournalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`url`: `sqlite:path`. `keep` counts from an event's last settlement."""
+    """`url`: `sqlite:path` or `postgresql://…`. `keep` counts from an event's last settlement.
+
+    Of PostgreSQL only: `listen_url` is the same database without a pooler between;
+    `may_lose_acknowledged_events` accepts a server whose settings break the promise of 202.
+    """
 
     url: str | Secret = "sqlite:var/journal.db"
     keep: Duration = Duration(30 * 86_400)
+    listen_url: str | Secret | None = None
+    may_lose_acknowledged_events: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True):

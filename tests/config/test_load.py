@@ -200,7 +200,8 @@ def test_a_password_in_the_journals_url_may_stand_behind_a_reference(path: Path)
     assert loaded(path, text).journal.url == Secret("env:JOURNAL")
     assert loaded(path, text, ENVIRONMENT | {"JOURNAL": "sqlite:x.db"}).warnings == []
     assert told(path, text, ENVIRONMENT | {"JOURNAL": "mysql://hunter2@db"}) == [
-        "3:16: the URL behind the reference is no journal; write sqlite:var/journal.db"
+        "3:16: the URL behind the reference is no journal;"
+        " write sqlite:var/journal.db or postgresql://user@host/database"
     ]
 
 

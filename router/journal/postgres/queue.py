@@ -9,7 +9,7 @@ import msgspec
 
 from router.delivery import Claim, Settlement, State
 from router.event import Event
-from router.journal.journal import Batch, SinkMark
+from router.journal.journal import Batch, SinkMark, Slots
 from router.journal.postgres.inbox import columns, rounds
 from router.journal.postgres.moves import BITE, give_back
 from router.journal.postgres.rows import plain, whole_event
@@ -174,6 +174,9 @@ class PostgresQueue(Side):
             if sink in asked.free and at is not None:
                 next_due = _later(next_due, max(at, asked.trial_at))
         return due, next_due
+
+    def offer(self, slots: Slots | None) -> None:
+        """See `Queue.offer`. Left alone: what is due at a sink, other routers know as well."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """See `Queue.settle`."""

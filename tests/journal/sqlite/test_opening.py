@@ -276,14 +276,14 @@ async def test_the_url_names_the_file(
     assert _exists(tmp_path / "var" / "deep" / "journal.db")
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:geheim@host/db", "var/journal.db", "sqlite", ""])
+@pytest.mark.parametrize("url", ["mysql://u:geheim@host/db", "var/journal.db", "sqlite", ""])
 def test_an_unknown_scheme_is_refused_without_repeating_the_url(time: Time, url: str) -> None:
     """There may be a password in it."""
     with pytest.raises(JournalError) as caught:
         open_journal(JournalSettings(url=url), time.clock())
 
     assert str(caught.value) == (
-        "journal.url has an unknown scheme; known is sqlite: write sqlite:var/journal.db"
+        "journal.url has an unknown scheme; write sqlite:var/journal.db or postgresql://user@host/database"
     )
 
 
