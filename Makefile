@@ -18,7 +18,7 @@ torture: $(READY)    ## crashes, restarts, faults, as long as you like: make tor
 	$(BIN)/python -m tests.torture $(ARGS)
 
 bench: $(READY)      ## against a bare handler and a naive forwarder; ARGS="mixes", "costs", "growth", "--help"
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench --json $(VENV)/bench.json $(ARGS)
 
 micro: $(READY)      ## time single steps: decode, match, record, claim, render
 	$(BIN)/python -m pytest -n 0 -p no:randomly --benchmark-enable \

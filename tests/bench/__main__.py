@@ -41,8 +41,6 @@ FORMS: Mapping[str, Callable[[Sequence[Row]], list[tuple[str, Table]]]] = {
 def main(words: Sequence[str] | None = None) -> int:
     """Run a plan, or print one that was run; returns the exit code."""
     options = _options(words)
-    # Whoever ends this process ends what it started: as an exception it passes every `finally`.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         document = json.loads(options.read.read_text("utf-8")) if options.read else _run(options)
     except NoCompiler as error:
@@ -154,4 +152,6 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    # Whoever ends this process ends what it started: as an exception it passes every `finally`.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
