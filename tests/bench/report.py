@@ -95,7 +95,9 @@ def spread(values: Sequence[float]) -> str:
 
 
 def written(value: float) -> str:
-    """With three digits that count."""
+    """With three digits that count; what is next to nothing is called so."""
+    if 0 < abs(value) < 0.001:
+        return "<0.001"
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 

@@ -81,6 +81,7 @@ def test_mixes_stand_in_one_table() -> None:
 def test_a_figure_is_a_median_with_its_range() -> None:
     """Three digits that count, and no range where there is none."""
     assert spread([1.2345]) == "1.23"
+    assert spread([-0.00001]) == "<0.001"
     assert spread([1234.5, 2.0, 0.01234]) == "2 [0.0123-1,234]"
 
 
