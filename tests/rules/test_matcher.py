@@ -12,7 +12,7 @@ from router.event import STATUSES, Event
 from router.rules.matcher import Matcher
 from router.rules.rule import Rule, Verdict
 from router.template.template import Template
-from tests.rules.making import Undecoded, event, rule
+from tests.rules.making import Undecoded, Written, event, rule
 
 
 def test_every_matching_rule_fires_in_file_order() -> None:
@@ -94,8 +94,8 @@ def test_the_payload_is_decoded_only_for_a_rule_that_could_match() -> None:
     assert matcher.match(unread) == [Route("all", "t")]
 
 
-def test_no_rule_is_looked_up_by_the_payload() -> None:
-    """Not even where that would tell it best from the others: any value of a path may be meant."""
+def test_few_rules_are_not_looked_up_by_the_payload() -> None:
+    """Not where another field tells, and not a few: to look there means to decode it for every event."""
     unread = Undecoded(source="web", provider="chromatic", branch="dev", received_at=1.0, payload=b"{}")
     matcher = Matcher(
         [rule(f"r{x}", {"branch": "main", "payload.a.*": x}, to=x) for x in "xyz"]
@@ -134,6 +134,39 @@ def test_of_many_rules_only_those_with_the_events_text_are_looked_at(
 
     assert [found.name for found in matcher.candidates(event(**fields))] == ["r700"]
     assert matcher.candidates(event()) == []
+
+
+def test_many_rules_that_only_the_payload_tells_apart_are_looked_up_by_it() -> None:
+    """Any value of a path may be meant; a rule for another provider or status costs no decoding."""
+    rules = [
+        rule(f"r{number}", {"provider": "chromatic", "status": "denied", "payload.a.*": f"v{number}"}, to="s")
+        for number in range(1000)
+    ]
+    rules.append(rule("none", {"status": "denied", "payload.a.*": None}, to="s"))
+    matcher = Matcher(rules)
+    unread = Undecoded(
+        source="web", provider="percy", status="pending", received_at=1.0, payload=b'{"a": ["v3"]}'
+    )
+
+    def found(document: dict[str, Any]) -> list[str]:
+        return [each.name for each in matcher.candidates(event(document, status="denied"))]
+
+    assert matcher.candidates(unread) == []
+    assert found({"a": ["v3", "x", 7, "v700"]}) == ["r3", "r700", "none"]
+    assert found({"a": ["x"]}) == found({"a": []}) == found({}) == ["none"]
+
+
+def test_a_rule_that_names_several_providers_and_statuses_is_found_under_each() -> None:
+    """And under no other."""
+    listed: dict[str, Written] = {"provider": ["chromatic", "percy"], "status": ["denied", None]}
+    matcher = Matcher([rule("r", [listed, {"branch": "x"}], to="s")])
+
+    def found(provider: str, status: str | None) -> bool:
+        return bool(matcher.candidates(event(provider=provider, status=status)))
+
+    assert [found("chromatic", "denied"), found("percy", None), found("chromatic", None)] == [True] * 3
+    assert [found("happo", "denied"), found("percy", "pending")] == [False] * 2
+    assert matcher.match(event(provider="happo", branch="x")) == [Route("r", "s")]
 
 
 NAMES = ["a", "b", "a/b", "ab", "b/a/b"]
@@ -175,11 +208,11 @@ EVENTS = st.builds(
 )
 
 
-@given(RULES, EVENTS)
+@given(RULES, st.sampled_from([1, 10]), EVENTS)
 @settings(max_examples=400, deadline=None)
-def test_the_candidates_contain_all_matches(rules: list[Rule], given_event: Event) -> None:
-    """The index may leave out only what cannot match."""
-    candidates = Matcher(rules).candidates(given_event)
+def test_the_candidates_contain_all_matches(rules: list[Rule], times: int, given_event: Event) -> None:
+    """The index may leave out only what cannot match; of few rules, and of many."""
+    candidates = Matcher(rules * times).candidates(given_event)
 
     assert all(each in candidates for each in rules if each.evaluate(given_event).matched)
 
