@@ -44,7 +44,7 @@ def by_mix(rows: Sequence[Row]) -> list[tuple[str, Table]]:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    subjects = _unique(row.subject for row in rows)
+    subjects = sorted(_unique(row.subject for row in rows), key=lambda name: name not in _BASES)
     table = [["", *subjects]]
     for phase in _unique(row.phase for row in rows):
         here = [row for row in rows if row.phase == phase]

@@ -137,7 +137,7 @@ def running(
         process = psutil.Popen(
             words,
             cwd=_ROOT,
-            env={**os.environ, "BENCH_SECRET": SECRET, "BENCH_TOKEN": TOKEN, **(env or {})},
+            env={**_own(), "BENCH_SECRET": SECRET, "BENCH_TOKEN": TOKEN, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -147,6 +147,11 @@ def running(
         yield Subject(process, port, time.monotonic() - began)
     finally:
         _end(process)
+
+
+def _own() -> dict[str, str]:
+    """The environment of the benchmark without what would have a subject's lines counted."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def free_port() -> int:
