@@ -230,7 +230,7 @@ class Line(asyncio.Protocol):
         """A header; one behind the body says nothing that anybody reads."""
         if self._headed:
             return
-        if len(name) + len(value) > _FIELD_BYTES or len(self._fields) == _FIELDS or b"\0" in value:
+        if len(self._fields) == _FIELDS or max(len(name), len(value)) > _FIELD_BYTES or b"\0" in value:
             raise _ExcessError
         self._fields.append((name, value))
 

@@ -42,6 +42,34 @@ async def test_a_request_goes_out_as_the_sink_made_it(
     ]
 
 
+async def test_a_request_is_written_as_it_always_was(
+    transports: Lanes, listening: Listening, post: Post
+) -> None:
+    """Byte for byte: receivers are used to it."""
+    written: list[bytes] = []
+
+    async def note(talk: Talk) -> None:
+        written.append(await talk.take())
+        await talk.say(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+    peer = await listening(Peer(note))
+    lane = transports.lane(SINK)
+    where = f"127.0.0.1:{peer.port}"
+    headers = {"user-agent": "visual-router/9", "webhook-id": "dlv_7"}
+
+    await lane.send(Request("POST", f"http://u:p@{where}/a?b=c#d", headers, b"{}"))
+    await lane.send(Request("PUT", f"http://{where}", {"X": "\xe9"}, b""))
+    await lane.send(Request("GET", f"http://{where}/", {}, b""))
+
+    ours = f"User-Agent: visual-router/{__version__}"
+    assert [text.decode() for text in written] == [
+        f"POST /a?b=c HTTP/1.1\r\nHost: {where}\r\nuser-agent: visual-router/9\r\nwebhook-id: dlv_7\r\n"
+        "Authorization: Basic dTpw\r\nContent-Length: 2\r\n\r\n{}",
+        f"PUT / HTTP/1.1\r\nHost: {where}\r\n{ours}\r\nX: \xe9\r\nContent-Length: 0\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: {where}\r\n{ours}\r\n\r\n",
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "target"),
     [
@@ -149,6 +177,19 @@ async def test_a_header_with_a_line_break_is_not_sent(
         await transports.lane(SINK).send(request)
 
     assert error.value.reason == "a header of the request holds a line break; a secret or a setting has one"
+
+
+async def test_what_cannot_be_written_is_not_sent(transports: Lanes, canary: Peer) -> None:
+    """Half a surrogate pair has no bytes; the message does not show what it stood in."""
+    request = Request("POST", canary.url(), {"x": "c4n4ry\ud800"}, b"")
+
+    with pytest.raises(Refused) as error:
+        await transports.lane(SINK).send(request)
+
+    assert error.value.reason == (
+        "a header or the URL of the request holds half a surrogate pair; write plain text"
+    )
+    assert error.value.__context__ is None
 
 
 @pytest.mark.parametrize(
