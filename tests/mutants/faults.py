@@ -30,16 +30,20 @@ FAULTS = (
         '("synchronous", "FULL")', '("synchronous", "NORMAL")', (*JOURNAL, "tests/disk/test_power_cut.py"),
     ),
     Fault(
-        "a body is a duplicate for ever", "router/journal/sql/sqlite/inbox.sql",
-        "WHERE seen.digest <> excluded.digest OR seen.at < ?6", "WHERE seen.digest <> excluded.digest",
+        "a body is a duplicate for ever", "router/journal/sqlite/filing.py",
+        "if last[1] == entry.digest and last[2] >= entry.since:", "if last[1] == entry.digest:",
         JOURNAL,
     ),
     Fault(
-        "accept, deny, accept loses the second accept", "router/journal/sql/sqlite/inbox.sql",
-        "WHERE seen.digest <> excluded.digest OR seen.at < ?6", "WHERE seen.at < ?6", JOURNAL,
+        "accept, deny, accept loses the second accept", "router/journal/sqlite/filing.py",
+        "if last[1] == entry.digest and last[2] >= entry.since:", "if last[2] >= entry.since:", JOURNAL,
     ),
     Fault(
-        "a settlement is not fenced by the claim number", "router/journal/sql/sqlite/queue.sql",
+        "many settlements are not fenced by the claim number", "router/journal/sql/sqlite/settling.sql",
+        " AND open.claim = ended.claim", "", JOURNAL,
+    ),
+    Fault(
+        "a settlement is not fenced by the claim number", "router/journal/sql/sqlite/settling.sql",
         "DELETE FROM open_deliveries WHERE id = ? AND claim = ? AND state = 'in_flight'",
         "DELETE FROM open_deliveries WHERE id = ? AND ? > 0", JOURNAL,
     ),

@@ -12,7 +12,7 @@ from router.delivery import Attempt, Delivery, Route, State
 from router.errors import Unknown
 from router.event import Event
 from router.journal.journal import DeliveryQuery, EventQuery, Judged
-from router.journal.sqlite.inbox import insert_deliveries
+from router.journal.sqlite.filing import insert_deliveries
 from router.journal.sqlite.moves import BITE, bury, bury_of, revive, revive_of
 from router.journal.sqlite.rows import (
     DELIVERY,

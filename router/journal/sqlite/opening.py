@@ -33,6 +33,8 @@ _OLDEST_SQLITE = "3.51.3"
 _PATIENCE_MS = 1000
 _CACHE_KIB = 8192
 _WAL_BYTES = 16 << 20
+# Prepared statements that are kept: each of the larger ones comes in six sizes.
+_STATEMENTS = 256
 _POISON = "in flight alone at 3 crashes"
 # Seconds that a process must live before a suspect is tried in it: longer than an attempt usually may take
 # (15 s), so that what dies of another cause all the time, or is killed in a loop, blames nobody.
@@ -142,7 +144,9 @@ def _open(file: Path, now: float, vfs: str | None) -> Opened:
 
 def _connect(file: Path, vfs: str | None) -> apsw.Connection:
     with ExitStack() as stack:
-        connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+        connection = apsw.Connection(
+            str(file), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=_STATEMENTS
+        )
         stack.callback(connection.close)
         connection.set_busy_timeout(_PATIENCE_MS)
         # FULL: a commit is on disk when it returns. No mmap: an I/O error would be a signal, not an answer.

@@ -13,7 +13,8 @@ from router.delivery import Claim, Settlement, State
 from router.journal.journal import Batch, SinkMark, Slots
 from router.journal.sqlite.agenda import LOOK
 from router.journal.sqlite.moves import BITE, give_back
-from router.journal.sqlite.rows import attempt_row, delivery_number, delivery_of, event_of
+from router.journal.sqlite.rows import delivery_of, event_of
+from router.journal.sqlite.settling import Ended, settle
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Recent, Side
 from router.journal.sqlite.tally import Moves, shift
@@ -108,53 +109,6 @@ def _claim_of(row: _Row, recent: Recent, cursor: apsw.Cursor) -> Claim:
     return Claim(delivery=delivery_of(row), event=event, superseded=superseded)
 
 
-def _settle(settlements: Sequence[Settlement], now: float, cursor: apsw.Cursor) -> Written[list[str]]:
-    stale = []
-    moves: Moves = {}
-    dues: dict[str, float] = {}
-    for settlement in settlements:
-        number = delivery_number(settlement.delivery_id)
-        if settlement.state is State.PENDING:
-            current = _put_back(number, settlement, moves, dues, cursor)
-        else:
-            current = _finish(number, settlement, now, moves, cursor)
-        if not current:
-            stale.append(settlement.delivery_id)
-        attempt = settlement.attempt
-        if attempt is not None and (current or cursor.execute(_SQL["known"], (number,)).get):
-            cursor.execute(_SQL["insert_attempt"], attempt_row(number, attempt))
-    return Written(stale, moves, due=dues, wake=bool(dues))
-
-
-def _put_back(
-    number: int, settlement: Settlement, moves: Moves, dues: dict[str, float], cursor: apsw.Cursor
-) -> bool:
-    # An attempt that came to its end killed nobody.
-    harmless = settlement.attempt is not None
-    values = (settlement.due, settlement.failures, settlement.reason, harmless, number, settlement.claim)
-    found = cursor.execute(_SQL["put_back"], values).fetchall()
-    for (sink,) in cast(list[tuple[str]], found):
-        shift(moves, sink, State.IN_FLIGHT, State.PENDING)
-        dues[sink] = min(settlement.due, dues.get(sink, inf))
-    return bool(found)
-
-
-def _finish(number: int, settlement: Settlement, now: float, moves: Moves, cursor: apsw.Cursor) -> bool:
-    found = cursor.execute(_SQL["settle"], (number, settlement.claim)).fetchall()
-    for event, sink, rule, due, created_at, crashes, thread in found:
-        cursor.execute(
-            _SQL["insert_settled"],
-            (
-                number, event, sink, rule, settlement.state, due, created_at, settlement.claim,
-                settlement.failures, crashes, settlement.reason, now,
-            ),
-        )  # fmt: skip
-        if settlement.state is State.DELIVERED and thread is not None:
-            cursor.execute(_SQL["follow"], (sink, thread, event))
-        shift(moves, cast(str, sink), State.IN_FLIGHT, settlement.state)
-    return bool(found)
-
-
 def _expedite(sink: str, now: float, cursor: apsw.Cursor) -> Written[int]:
     cursor.execute(_SQL["expedite"], (now, sink, BITE))
     changed = cursor.connection.changes()
@@ -230,7 +184,7 @@ class SqliteQueue(Side):
             if settlement.state is State.IN_FLIGHT:
                 raise ValueError(f"'{settlement.delivery_id}' cannot be settled as in flight")
         now = self._store.clock.now()
-        return await self._store.writer.write(partial(_settle, settlements, now))
+        return await self._store.writer.share(settle, Ended(settlements, now))
 
     async def expedite(self, sink: str) -> int:
         """See `Queue.expedite`. In bites, so that a long queue holds up nobody else's commit."""

@@ -31,9 +31,9 @@ class Tally:
         return {key: count for key, count in self._counts.items() if count}
 
 
-def shift(moves: Moves, sink: str, before: State | None, after: State | None) -> None:
-    """Note that one delivery of a sink went from one state to another; None is "not there"."""
+def shift(moves: Moves, sink: str, before: State | None, after: State | None, count: int = 1) -> None:
+    """Note that so many deliveries of a sink went from one state to another; None is "not there"."""
     if before is not None:
-        moves[sink, before] = moves.get((sink, before), 0) - 1
+        moves[sink, before] = moves.get((sink, before), 0) - count
     if after is not None:
-        moves[sink, after] = moves.get((sink, after), 0) + 1
+        moves[sink, after] = moves.get((sink, after), 0) + count

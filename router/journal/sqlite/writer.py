@@ -6,8 +6,9 @@ callers learn of it. Must not know what the work is.
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from queue import SimpleQueue
 from typing import Generic, TypeVar, cast
 
@@ -25,6 +26,7 @@ _MOST = 256
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 class Written(msgspec.Struct, Generic[T_co], frozen=True):
@@ -46,17 +48,22 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
 
 
 Work = Callable[[apsw.Cursor], Written[T]]
+# Work for many at once: an answer for each, in their order.
+SharedWork = Callable[[Sequence[E], apsw.Cursor], Sequence[Written[T]]]
 Done = Callable[[Written[object] | None], None]
 
 
 class _Item:
-    """A piece of work on its way; `future` is None for work that nobody waits for."""
+    """A piece of work on its way; `future` is None for work that nobody waits for.
 
-    __slots__ = ("alone", "bare", "done", "error", "future", "work", "written")
+    What shares its work with others, `shared`, has its own part in `entry`.
+    """
+
+    __slots__ = ("alone", "bare", "done", "entry", "error", "future", "shared", "work", "written")
 
     def __init__(
         self,
-        work: Work[object],
+        work: Work[object] | None,
         future: "asyncio.Future[object] | None",
         done: Done | None = None,
         *,
@@ -64,12 +71,33 @@ class _Item:
         bare: bool = False,
     ) -> None:
         self.work = work
+        self.shared: SharedWork[object, object] | None = None
+        self.entry: object = None
         self.alone = alone
         self.bare = bare
         self.future = future
         self.done = done
         self.written: Written[object] | None = None
         self.error: JournalError | None = None
+
+
+def _run(items: Sequence[_Item], cursor: apsw.Cursor) -> None:
+    """Run what these share, or the work of the only one."""
+    first = items[0]
+    if first.work is not None:
+        first.written = first.work(cursor)
+    elif first.shared is not None:
+        for item, written in zip(items, first.shared([item.entry for item in items], cursor), strict=True):
+            item.written = written
+
+
+def _sorted(batch: list[_Item]) -> Iterable[list[_Item]]:
+    """The batch by what is run at once; it is put into that order, in which it must be answered, too."""
+    groups: dict[object, list[_Item]] = {}
+    for item in batch:
+        groups.setdefault(item.shared or item, []).append(item)
+    batch[:] = chain.from_iterable(groups.values())
+    return groups.values()
 
 
 class Writer:
@@ -118,15 +146,28 @@ class Writer:
             JournalUnavailable: nothing was changed.
             JournalBroken: nothing will ever be changed again.
         """
-        if self._over.done():
-            if done is not None:
-                done(None)
+        item = _Item(work, self._loop.create_future(), done, alone=alone, bare=bare)
+        return cast(T, await self._written(item))
+
+    async def share(self, work: SharedWork[E, T], entry: E, done: Done | None = None) -> T:
+        """Run work in the next transaction, at once for all entries that wait for the same work.
+
+        It may so come before other work that was asked for earlier. What counts for all entries may stand in
+        what is written for the first of them. Else as `write`.
+        """
+        item = _Item(None, self._loop.create_future(), done)
+        item.shared, item.entry = cast(SharedWork[object, object], work), entry
+        return cast(T, await self._written(item))
+
+    async def _written(self, item: _Item) -> object:
+        future = item.future
+        if self._over.done() or future is None:
+            if item.done is not None:
+                item.done(None)
             raise self._reason()
-        future: asyncio.Future[object] = self._loop.create_future()
-        item = _Item(work, future, done, alone=alone, bare=bare)
         self._queue.put(item)
         try:
-            return cast(T, await future)
+            return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
                 self._take_back(item)
@@ -213,7 +254,7 @@ class Writer:
 
     def _run_bare(self, item: _Item) -> None:
         try:
-            item.written = item.work(self._cursor)
+            _run([item], self._cursor)
         except JournalError as error:
             item.error = error
 
@@ -222,8 +263,8 @@ class Writer:
         cursor = self._cursor
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            for item in batch:
-                item.written = item.work(cursor)
+            for items in _sorted(batch):
+                _run(items, cursor)
         except ALONE:
             cursor.execute("ROLLBACK")
             return False
@@ -238,7 +279,7 @@ class Writer:
             item.written = None
             cursor.execute("SAVEPOINT item")
             try:
-                item.written = item.work(cursor)
+                _run([item], cursor)
             except ALONE as error:
                 item.error = refusal(error)
                 cursor.execute("ROLLBACK TO item")

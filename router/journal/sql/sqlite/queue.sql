@@ -22,28 +22,6 @@ UPDATE open_deliveries SET state = 'in_flight', claim = claim + 1 WHERE id = ?
 -- name: superseded
 SELECT 1 FROM latest WHERE sink = ? AND thread = ? AND event > ?
 
--- name: settle
-DELETE FROM open_deliveries WHERE id = ? AND claim = ? AND state = 'in_flight'
-RETURNING event, sink, rule, due, created_at, crashes, thread
-
--- name: insert_settled
-INSERT INTO settled_deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: put_back
-UPDATE open_deliveries SET state = 'pending', due = ?, failures = ?, reason = ?, crashes = iif(?, 0, crashes)
-WHERE id = ? AND claim = ? AND state = 'in_flight' RETURNING sink
-
--- name: known
-SELECT EXISTS (SELECT 1 FROM open_deliveries WHERE id = ?1)
-    OR EXISTS (SELECT 1 FROM settled_deliveries WHERE id = ?1)
-
--- name: insert_attempt
-INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: follow
-INSERT INTO latest VALUES (?, ?, ?)
-ON CONFLICT (sink, thread) DO UPDATE SET event = excluded.event WHERE excluded.event > latest.event
-
 -- name: expedite
 UPDATE open_deliveries SET due = ?1 WHERE id IN (
   SELECT id FROM open_deliveries WHERE sink = ?2 AND state = 'pending' AND crashes < 2 AND due > ?1 LIMIT ?3)

@@ -1,0 +1,160 @@
+"""Filing: what comes in, into the tables: events, their bodies, and what is owed for them, many at once.
+
+Owns which event is a duplicate. Must not know who waits for it.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import cast
+
+import apsw
+import msgspec
+
+from router.clock import id_text
+from router.delivery import Route, State
+from router.event import Event
+from router.journal.journal import Receipt, Stock
+from router.journal.sqlite.bulk import Bulk
+from router.journal.sqlite.quarantine import release
+from router.journal.sqlite.rows import EVENT, Value, event_row
+from router.journal.sqlite.statements import statements
+from router.journal.sqlite.store import Recent
+from router.journal.sqlite.tally import Moves, shift
+from router.journal.sqlite.writer import Written
+
+_SQL = statements("filing")
+_KNOWN, _SEE = Bulk(_SQL["known"]), Bulk(_SQL["see"])
+_EVENT, _BODY, _DELIVERY = (Bulk(_SQL[f"insert_{what}"]) for what in ("event", "body", "delivery"))
+_DIGEST_BYTES = 16
+
+_Subject = tuple[str, str]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An event on its way in: `owed` are its routes with the ids of their deliveries.
+
+    Those of `born` are in flight from their beginning. It is a duplicate if its equal was recorded at `since`
+    or later.
+    """
+
+    event: Event
+    number: int
+    digest: bytes
+    owed: list[tuple[int, Route]]
+    born: Collection[int]
+    ruleset: str
+    now: float
+    since: float
+    flag_reuse: bool
+    released: str | None
+
+
+class Turn:
+    """An entry that waits for its turn; None once its sender was told that it will not be recorded."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry: Entry | None = entry
+
+
+class Filed(msgspec.Struct, frozen=True):
+    """The receipt, and the event as it was stored, None if it was not."""
+
+    receipt: Receipt
+    event: Event | None
+
+
+_NOTHING = Filed(Receipt("", duplicate=False), None)
+
+
+class _Rows:
+    """What is to be inserted, and how that changes the counts."""
+
+    def __init__(self) -> None:
+        self.seen: dict[_Subject, tuple[Value, ...]] = {}
+        self.events: list[tuple[Value, ...]] = []
+        self.bodies: list[tuple[Value, ...]] = []
+        self.deliveries: list[tuple[Value, ...]] = []
+        self.moves: Moves = {}
+        self.stock: dict[str, Stock] = {}
+        self.pending = False
+
+
+def file(recent: Recent, turns: Sequence[Turn], cursor: apsw.Cursor) -> list[Written[Filed]]:
+    """Store what is no duplicate, in the order of turns; what changes by all of it stands with the first."""
+    entries = [turn.entry for turn in turns]
+    known = _known([entry for entry in entries if entry is not None], cursor)
+    rows = _Rows()
+    filed = [_NOTHING if entry is None else _file(entry, known, recent, rows, cursor) for entry in entries]
+    if rows.events:
+        _SEE.run(cursor, list(rows.seen.values()))
+        _EVENT.run(cursor, rows.events)
+        _BODY.run(cursor, rows.bodies)
+        _DELIVERY.run(cursor, rows.deliveries)
+    first = Written(filed[0], rows.moves, rows.stock, wake=rows.pending)
+    return [first, *map(Written, filed[1:])]
+
+
+def _known(entries: Sequence[Entry], cursor: apsw.Cursor) -> dict[_Subject, tuple[int, bytes, float]]:
+    """The last event of each subject: its number, digest and time."""
+    subjects = [(entry.event.source, entry.event.subject) for entry in entries]
+    found = cast(list[tuple[str, str, int, bytes, float]], _KNOWN.ask(cursor, subjects))
+    return {(source, subject): (event, digest, at) for source, subject, event, digest, at in found}
+
+
+def _file(
+    entry: Entry,
+    known: dict[_Subject, tuple[int, bytes, float]],
+    recent: Recent,
+    rows: _Rows,
+    cursor: apsw.Cursor,
+) -> Filed:
+    if entry.released is not None:
+        rows.stock.update(release(entry.released, cursor))
+    event, number = entry.event, entry.number
+    subject = (event.source, event.subject)
+    last = known.get(subject)
+    if last is not None:
+        if last[1] == entry.digest and last[2] >= entry.since:
+            return Filed(Receipt(id_text(EVENT, last[0]), duplicate=True), None)
+        if entry.flag_reuse and last[1] != entry.digest:
+            event = msgspec.structs.replace(event, reused=True)
+    known[subject] = (number, entry.digest, entry.now)
+    rows.seen[subject] = (*subject, entry.digest, number, entry.now)
+    rows.events.append(event_row(event, number, entry.ruleset))
+    rows.bodies.append((number, event.payload))
+    if entry.owed:
+        rows.deliveries += _deliveries(entry, event, rows.moves)
+        if len(entry.owed) > len(entry.born):
+            rows.pending = True
+            recent.keep(number, event)
+    return Filed(Receipt(event.id, duplicate=False), event)
+
+
+def _deliveries(entry: Entry, event: Event, moves: Moves) -> list[tuple[Value, ...]]:
+    number, thread, now = entry.number, event.thread, entry.now
+    rows: list[tuple[Value, ...]] = []
+    for delivery, route in entry.owed:
+        state, claim = (State.IN_FLIGHT, 1) if delivery in entry.born else (State.PENDING, 0)
+        rows.append((delivery, number, route.sink, route.rule, state, now, now, claim, 0, 0, None, thread))
+        shift(moves, route.sink, None, state)
+    return rows
+
+
+def insert_deliveries(
+    cursor: apsw.Cursor, event: int, thread: str | None, owed: Sequence[tuple[int, Route]], now: float
+) -> Moves:
+    """Insert pending deliveries, due now; returns how the counts change."""
+    moves: Moves = {}
+    rows: list[tuple[Value, ...]] = []
+    for number, route in owed:
+        rows.append((number, event, route.sink, route.rule, State.PENDING, now, now, 0, 0, 0, None, thread))
+        shift(moves, route.sink, None, State.PENDING)
+    _DELIVERY.run(cursor, rows)
+    return moves
+
+
+def digest_of(body: bytes) -> bytes:
+    """What two equal bodies share."""
+    return hashlib.sha256(body).digest()[:_DIGEST_BYTES]
