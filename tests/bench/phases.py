@@ -87,7 +87,7 @@ class Noise:
 
     @staticmethod
     def _machine() -> float:
-        # Without softirq: what loopback costs there belongs to no process, so it would look like others' work.
+        # Without softirq: what loopback costs there is no process's, and would look like others' work.
         times = psutil.cpu_times()
         return float(times.user + times.nice + times.system + times.steal)
 
