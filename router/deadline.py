@@ -23,12 +23,14 @@ class Deadline:
         self._inside: dict[asyncio.Task[object], tuple[float, int]] = {}
         self._late: dict[asyncio.Task[object], int] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        # Known once: to ask which loop runs is a system call each time.
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("a deadline needs a task that it can interrupt")
-        loop = task.get_loop()
         end = loop.time() + self._seconds
         self._inside[task] = end, task.cancelling()
         if self._timer is None:
@@ -37,7 +39,7 @@ class Deadline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task = cast("asyncio.Task[object]", asyncio.current_task())
+        task = cast("asyncio.Task[object]", asyncio.current_task(self._loop))
         if self._inside.pop(task, None) is not None:
             return
         # Somebody else may have cancelled it too: that goes on.

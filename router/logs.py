@@ -121,19 +121,23 @@ class _Lines:
         self._stream = stream
         self._lock = threading.Lock()
         self._waiting: list[str] = []
-        self._asked: asyncio.AbstractEventLoop | None = None
+        # The loop that will flush, and its thread.
+        self._asked: tuple[asyncio.AbstractEventLoop, int] | None = None
 
     def later(self, line: str) -> None:
         """Write the line with the others of this round, or now where no loop runs."""
         with self._lock:
             self._waiting.append(line)
+            asked = self._asked
+        # Cheaper than to ask which loop runs, which is a system call.
+        if asked is not None and asked[1] == threading.get_ident() and asked[0].is_running():
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             self.flush()
-            return
-        if loop is not self._asked:
-            self._asked = loop
+        else:
+            self._asked = loop, threading.get_ident()
             loop.call_soon(self.flush)
 
     def now(self, line: str) -> None:
