@@ -26,10 +26,10 @@ SCHEMA: dict[str, Any] = msgspec.to_builtins(json_schema())
 # What only a reading of more than one place, of a grammar or of a secret finds is left to `check`.
 BEYOND = {
     "admin-is-listen", "admin-open", "file-path", "headers", "hidden-values", "in-flight-small",
-    "journal-listen-url", "journal-path", "journal-url-malformed", "journal-url", "keys-duplicate", "listen-addresses",
-    "listen-brackets", "listen-hosts", "message-fails", "names", "rule-aliased", "rule-names",
-    "secret-reference-malformed", "sink-undefined", "tag-on-a-map", "tags-and-aliases", "templates",
-    "url-unusable", "zeros",
+    "journal-listen-url", "journal-path", "journal-url-malformed", "journal-url", "keys-duplicate",
+    "listen-addresses", "listen-brackets", "listen-hosts", "message-fails", "names", "rule-aliased",
+    "rule-names", "secret-reference-malformed", "sink-undefined", "tag-on-a-map", "tags-and-aliases",
+    "templates", "url-unusable", "zeros",
 }  # fmt: skip
 
 

@@ -88,7 +88,7 @@ class Presence:
         if unbroken:
             self._take_over(now, moves, cursor)
         self.count(moves, cursor)
-        return Written(None, seen=self.look(now, cursor), wake=bool(moves))
+        return Written(None, seen=self.look(now, cursor), wake=again or bool(moves))
 
     def arrive(self, cursor: Cursor) -> Written[object]:
         """The first beat: take a place, and then as `beat`."""

@@ -15,10 +15,12 @@ import tempfile
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from router.journal.postgres.days import Days
 from router.journal.postgres.schema import migrate
@@ -47,7 +49,7 @@ def _binaries() -> Path:
     return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
-def _owner() -> pwd.struct_passwd | None:
+def owner() -> pwd.struct_passwd | None:
     """Whom the server runs as: PostgreSQL refuses root."""
     if os.geteuid() != 0:
         return None
@@ -55,8 +57,14 @@ def _owner() -> pwd.struct_passwd | None:
     return pwd.getpwnam("postgres" if "postgres" in names else "nobody")
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For a child: a signal when the one that started it ends, however it ends."""
     ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGQUIT)
+
+
+def identity(who: pwd.struct_passwd | None) -> dict[str, Any]:
+    """The arguments with which a child is started as somebody."""
+    return {} if who is None else {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
 
 
 class Server:
@@ -66,7 +74,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="vr-pg-", dir="/tmp"))
         self.settings = {**_FAST, **(settings or {})}
         self.bin = _binaries()
-        self._owner = _owner()
+        self._owner = owner()
         self._process: subprocess.Popen[bytes] | None = None
         if self._owner is not None:
             os.chown(self.folder, self._owner.pw_uid, self._owner.pw_gid)
@@ -92,8 +100,8 @@ class Server:
             self._process = subprocess.Popen(
                 [self.bin / "postgres", "-D", self.data, "-k", str(self.folder), *options],
                 stdout=subprocess.DEVNULL, stderr=log, cwd=self.folder,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  # one call, into the C library
-                **self._identity(),
+                preexec_fn=die_with_parent,  # noqa: PLW1509  # one call, into the C library
+                **identity(self._owner),
             )  # fmt: skip
         self._run("pg_isready", "-q", "-h", str(self.folder), "-t", "1", tries=200)
         return self
@@ -110,15 +118,11 @@ class Server:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
-    def _identity(self) -> dict[str, object]:
-        owner = self._owner
-        return {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-
     def _run(self, tool: str, *arguments: str, tries: int = 1) -> None:
         for attempt in range(1, tries + 1):
             done = subprocess.run(
                 [self.bin / tool, *arguments], capture_output=True, cwd=self.folder, timeout=_LONG,
-                check=False, **self._identity(),
+                check=False, **identity(self._owner),
             )  # fmt: skip
             if done.returncode == 0:
                 return
@@ -147,7 +151,7 @@ class Databases:
         model = template or str(conninfo_to_dict(self._template)["dbname"])
         self.admin(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, model))))
         self._made.append(name)
-        return make_conninfo("", **{**conninfo_to_dict(self._url), "dbname": name})
+        return urlsplit(self._url)._replace(path=f"/{name}").geturl()
 
     def admin(self, statement: sql.Composed) -> None:
         """Run a statement outside of every test's database."""

@@ -1,0 +1,75 @@
+"""Routers for tests: in this process, and in others that can be killed or stopped for a while."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import psycopg
+
+from router.clock import Clock
+from router.journal.journal import JournalOpener
+from router.journal.postgres import Timing, open_postgres
+
+ROOT = Path(__file__).parents[3]
+# Short leases: tests wait for their ends. Beats come three times as often.
+QUICK = Timing(lease=1.5, poll=0.05)
+
+
+def a_router(
+    url: str, timing: Timing = QUICK, *, clock: Clock | None = None, patient: bool = False
+) -> JournalOpener:
+    """A router of this process, on the database's clock."""
+    return open_postgres(url, clock or Clock(), may_lose=True, timing=timing, patient=patient)
+
+
+def rows(url: str, query: str, *values: object) -> list[tuple[object, ...]]:
+    """What the database says."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(query.encode(), values or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+class Child:
+    """A router in a process of its own; see `child.py` for what it can be told."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def ask(self, *words: str) -> list[str]:
+        """Tell it something; its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(msgspec.json.encode(words) + b"\n")
+        await self._process.stdin.drain()
+        line = await self._process.stdout.readline()
+        return cast(list[str], msgspec.json.decode(line))
+
+    def send(self, number: signal.Signals) -> None:
+        """SIGKILL, SIGSTOP, SIGCONT."""
+        self._process.send_signal(number)
+
+    async def end(self) -> None:
+        """It is gone afterwards."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.communicate()
+
+
+@asynccontextmanager
+async def a_child(url: str, skew: float = 0.0) -> AsyncIterator[Child]:
+    """A router in another process, whose host's clock is wrong by so many seconds."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.journal.postgres.child", url, str(skew), cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={**os.environ},
+    )  # fmt: skip
+    child = Child(process)
+    try:
+        yield child
+    finally:
+        await child.end()

@@ -1,0 +1,154 @@
+"""The server goes away and comes back: nothing is lost, nothing hangs, nobody has to do anything."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from router.clock import Clock
+from router.delivery import State
+from router.errors import JournalUnavailable
+from router.journal.journal import DeliveryQuery, EventQuery, Journal
+from router.journal.postgres import open_postgres
+from tests.journal.backends import Time, attempt_of, claimed, recorded, settlement
+from tests.journal.postgres.fleet import QUICK, a_router, rows
+from tests.journal.postgres.server import Server
+from tests.waiting import answered, until
+
+_CALM = replace(QUICK, lease=600.0)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of its own, which the test may stop."""
+    server = Server().start()
+    yield server
+    server.remove()
+
+
+async def _answers(journal: Journal) -> bool:
+    try:
+        await journal.ping()
+    except JournalUnavailable:
+        return False
+    return True
+
+
+async def test_a_crash_of_the_server_loses_nothing_and_heals_by_itself(server: Server) -> None:
+    """While it is away everything is refused as unavailable; afterwards all goes on where it was."""
+    async with a_router(server.url, _CALM) as journal:
+        before = await recorded(journal, Time(), "slack")
+        claim = await claimed(journal, "slack")
+        server.stop(signal.SIGQUIT)
+
+        for work in (
+            recorded(journal, Time(), "slack"),
+            journal.claim({"slack": 1}),
+            journal.settle([settlement(claim, State.DELIVERED)]),
+            journal.events(EventQuery()),
+            journal.ping(),
+        ):
+            with pytest.raises(JournalUnavailable):
+                await work
+        assert journal.broken is None
+
+        server.start()
+        await answered(lambda: _answers(journal), bool)
+        after = await recorded(journal, Time(), "slack")
+        assert await journal.settle([settlement(claim, State.DELIVERED, attempt=attempt_of(claim))]) == []
+        assert (await claimed(journal, "slack")).event == after
+        assert [event.id for event in await journal.events(EventQuery())] == [after.id, before.id]
+
+
+async def test_whoever_waits_is_woken_when_the_server_is_back(server: Server) -> None:
+    """Nothing else has to happen: the router looks for it by itself."""
+    async with a_router(server.url, replace(_CALM, poll=600.0)) as journal:
+        await journal.wait(None)
+        server.stop(signal.SIGQUIT)
+        assert not await _answers(journal)
+        server.start()
+
+        await journal.wait(None)
+
+        await answered(lambda: _answers(journal), bool)
+
+
+async def test_a_flood_meets_a_bound_while_the_server_is_away(server: Server) -> None:
+    """What waits is refused, not kept: memory does not grow with what cannot be written."""
+    async with a_router(server.url, _CALM) as journal:
+        server.stop(signal.SIGQUIT)
+        refused = 0
+
+        async def record() -> None:
+            nonlocal refused
+            try:
+                await recorded(journal, Time(), "slack", payload=b"x" * 10_000)
+            except JournalUnavailable:
+                refused += 1
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(2000):
+                group.create_task(record())
+
+        assert refused == 2000
+
+
+async def test_a_lost_session_is_replaced(database: str) -> None:
+    """One that the server ended is answered for at most once."""
+    async with a_router(database, _CALM) as journal:
+        await recorded(journal, Time(), "slack")
+        await journal.events(EventQuery())
+        rows(database, _CUT)
+
+        await answered(lambda: _answers(journal), bool)
+
+        assert len(await journal.events(EventQuery())) == 1
+
+
+_CUT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_TAKE = """
+UPDATE open_deliveries SET state = 'in_flight', claim = claim + 1, router = (SELECT id FROM router)
+WHERE sink = 'b'
+"""
+_AGAIN = "BEGIN; SET TRANSACTION READ WRITE; ALTER DATABASE {} RESET default_transaction_read_only; COMMIT"
+
+
+async def test_what_a_lost_answer_claimed_is_given_back(database: str) -> None:
+    """A claim that was committed when its connection broke: nobody has it, and it blames nobody."""
+    async with a_router(database, _CALM) as journal:
+        await recorded(journal, Time(), "a", "b")
+        mine = await claimed(journal, "a")
+        rows(database, _TAKE)
+        rows(database, _CUT)
+
+        await answered(lambda: _answers(journal), bool)
+        (delivery,) = await journal.deliveries(DeliveryQuery(sink="b"))
+
+        assert (delivery.state, delivery.crashes) == (State.PENDING, 0)
+        assert await journal.settle([settlement(mine, State.DELIVERED)]) == []
+
+
+async def test_a_server_turned_standby_is_unavailable_not_broken(database: str) -> None:
+    """After a failover the old address may lead to a server that cannot write."""
+    name = rows(database, "SELECT quote_ident(current_database())")[0][0]
+    async with a_router(database, _CALM) as journal:
+        rows(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        rows(database, _CUT)
+        await answered(lambda: _answers(journal), lambda good: not good)
+        assert journal.broken is None
+
+        rows(database, _AGAIN.format(name))
+        await answered(lambda: _answers(journal), bool)
+
+
+async def test_of_several_hosts_the_one_that_answers_is_used(server: Server) -> None:
+    """The first is not there; the second is the journal."""
+    url = f"postgresql://vr@/postgres?host={server.folder}/gone,{server.folder}&port=5432,5432"
+    async with open_postgres(url, Clock(), may_lose=True, timing=_CALM) as journal:
+        await recorded(journal, Time(), "slack")
+        await until(lambda: journal.counts() == {("slack", State.PENDING): 1})

@@ -1,0 +1,122 @@
+"""Retention by whole days: partitions that are dropped, and what keeps one."""
+
+import pytest
+
+from router.clock import first_id_at
+from router.delivery import Route, State
+from router.journal.journal import DeliveryQuery, EventQuery, Journal
+from router.journal.postgres import Timing, open_postgres
+from tests.journal.backends import START, Time, an_event, attempt_of, claimed, recorded, settled, settlement
+from tests.journal.postgres.fleet import rows
+
+_DAY = 86_400.0
+_HOUR = 3600.0
+_TIMING = Timing(own_clock=True, poll=600.0, lease=600.0)
+_PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass"
+
+
+@pytest.fixture
+def time() -> Time:
+    """Half a day into a day."""
+    time = Time()
+    time.step(-(START % _DAY) + _DAY / 2)
+    return time
+
+
+@pytest.fixture
+async def journal(database: str, time: Time):  # type: ignore[no-untyped-def]  # a journal
+    """A router that prunes as in production."""
+    async with open_postgres(database, time.clock(), may_lose=True, timing=_TIMING) as journal:
+        yield journal
+
+
+async def _sweep(journal: Journal, before: float) -> int:
+    total = 0
+    while count := await journal.prune(before, 5):
+        total += count
+    return total
+
+
+async def _full_day(journal: Journal, time: Time) -> None:
+    """Twelve events of one day, each settled at once."""
+    for number in range(12):
+        await recorded(journal, time, "slack", build=f"{number}")
+        claim = await claimed(journal, "slack")
+        done = settlement(claim, State.DELIVERED, attempt=attempt_of(claim))
+        assert await journal.settle([done]) == []
+
+
+async def test_a_day_goes_as_a_whole_once_all_of_it_is_old(
+    journal: Journal, time: Time, database: str
+) -> None:
+    """Not event by event before; then with its tables, counts, and the memory for duplicates."""
+    event = an_event(journal, time, subject="again")
+    await journal.record(event, [], window=None, ruleset="rules")
+    await _full_day(journal, time)
+    ((before,),) = rows(database, _PARTITIONS)
+
+    assert await _sweep(journal, time.wall + 6 * _HOUR) == 0
+    assert len(await journal.events(EventQuery())) == 13
+    assert await _sweep(journal, time.wall + _DAY) == 13
+
+    assert rows(database, _PARTITIONS) == [(int(str(before)) - 1,)]
+    assert await journal.events(EventQuery()) == []
+    assert await journal.deliveries(DeliveryQuery()) == []
+    assert journal.counts() == {}
+    for table in ("bodies", "seen", "attempts", "latest"):
+        assert rows(database, f"SELECT count(*) FROM {table}") == [(0,)]
+    time.pass_by(_DAY)
+    again = an_event(journal, time, subject="again")
+    assert not (await journal.record(again, [], window=None, ruleset="rules")).duplicate
+
+
+@pytest.mark.parametrize("late", ["open", "requeued", "added", "settled"])
+async def test_one_straggler_keeps_its_day_and_only_itself(
+    journal: Journal, time: Time, late: str, database: str
+) -> None:
+    """The other events of its day go one by one when the day had its chance; the last one takes it along."""
+    await _full_day(journal, time)
+    straggler = await recorded(journal, time, *([] if late == "added" else ["hook"]))
+    if late == "requeued":
+        await settled(journal, "hook", State.DEAD)
+    time.pass_by(2 * _DAY)
+    if late == "added":
+        await journal.add(straggler.id, [Route("r", "hook")])
+    elif late == "requeued":
+        await journal.requeue(sink="hook")
+    elif late == "settled":
+        await settled(journal, "hook", State.DELIVERED)
+    day = first_id_at(straggler.received_at)
+
+    assert await _sweep(journal, time.wall - _HOUR) == 0
+    time.pass_by(_DAY)
+    border = time.wall - _HOUR if late != "settled" else time.wall - _DAY - _HOUR / 2
+    if late == "settled":
+        time.pass_by(2 * _DAY)
+        border = straggler.received_at + 2 * _DAY
+    assert await _sweep(journal, border) == (0 if late == "settled" else 12)
+    kept = [event.id for event in await journal.events(EventQuery(limit=99))]
+    assert straggler.id in kept
+    assert rows(database, f"SELECT count(*) FROM days WHERE first <= {day} AND past > {day}") == [(1,)]
+
+    if late != "settled":
+        await settled(journal, "hook", State.DELIVERED)
+    time.pass_by(9 * _DAY)
+    assert await _sweep(journal, time.wall) == (13 if late == "settled" else 1)
+    assert await journal.events(EventQuery()) == []
+    assert await journal.deliveries(DeliveryQuery()) == []
+    assert journal.counts() == {}
+
+
+async def test_the_days_to_come_are_made_ahead(journal: Journal, time: Time, database: str) -> None:
+    """A router that is at work at midnight has tomorrow's tables; one that was not makes them at once."""
+    tomorrow = first_id_at(time.wall + _DAY)
+    assert rows(database, f"SELECT count(*) FROM days WHERE first <= {tomorrow} AND past > {tomorrow}") == [
+        (1,)
+    ]
+
+    time.pass_by(30 * _DAY)
+    event = await recorded(journal, time, "slack")
+    await settled(journal, "slack", State.DELIVERED)
+
+    assert await journal.event(event.id) is not None

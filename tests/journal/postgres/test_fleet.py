@@ -1,0 +1,157 @@
+"""Several routers on one database: nothing twice, nothing forgotten, nobody in charge."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import pytest
+from msgspec.structs import replace
+
+from router.clock import Clock
+from router.delivery import Route, State
+from router.journal.journal import DeliveryQuery, EventQuery, Journal
+from tests.journal.backends import Time, an_event, recorded, settlement
+from tests.journal.postgres.fleet import QUICK, a_child, a_router, rows
+from tests.waiting import answered, until
+
+# Nobody's lease ends in these.
+_CALM = replace(QUICK, lease=600.0)
+
+
+@pytest.fixture
+async def fleet(database: str):  # type: ignore[no-untyped-def]  # journals
+    """Three routers at work."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(a_router(database, _CALM)) for _ in range(3)]
+
+
+async def test_of_equal_events_at_several_routers_one_is_stored(fleet: list[Journal], database: str) -> None:
+    """All are answered with the same id, whichever router was faster."""
+    time = Time()
+
+    async def record(journal: Journal, subject: str) -> tuple[str, str, bool]:
+        event = an_event(journal, time, subject=subject)
+        receipt = await journal.record(event, [Route("r", "slack")], window=None, ruleset="rules")
+        return subject, receipt.id, receipt.duplicate
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(record(journal, f"build {number}"))
+            for number in range(20)
+            for journal in [*fleet, *fleet[::-1]]
+        ]
+    receipts = [task.result() for task in tasks]
+
+    assert len({(subject, first) for subject, first, _ in receipts}) == 20
+    assert sum(not duplicate for _, _, duplicate in receipts) == 20
+    assert rows(database, "SELECT count(*), count(DISTINCT subject) FROM events") == [(20, 20)]
+
+
+async def test_no_delivery_is_claimed_by_two_routers(fleet: list[Journal]) -> None:
+    """Claims at the same moment share what there is."""
+    time = Time()
+    for _ in range(60):
+        await recorded(fleet[0], time, "slack")
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(journal.claim({"slack": 7})) for journal in fleet * 4]
+    claims = [claim.delivery.id for task in tasks for claim in task.result().claims]
+
+    assert len(claims) == len(set(claims))
+    assert len(claims) <= 60
+    left = [claim for journal in fleet for claim in (await journal.claim({"slack": 60})).claims]
+    assert len(claims) + len(left) == 60
+
+
+async def test_ids_of_several_routers_never_meet(fleet: list[Journal]) -> None:
+    """Each has a number of its own in them, also when one took the place of another."""
+    ids = [journal.ids.next() for journal in fleet for _ in range(1000)]
+
+    assert len(ids) == len(set(ids))
+
+
+async def test_what_one_router_recorded_another_delivers(fleet: list[Journal]) -> None:
+    """Whole, and the first one may know it: settled is settled for all."""
+    one, other, _ = fleet
+    event = await recorded(one, Time(), "slack", payload=b'{"n": 1}')
+
+    batch = await answered(lambda: other.claim({"slack": 1}), lambda batch: bool(batch.claims))
+    await other.settle([settlement(batch.claims[0], State.DELIVERED)])
+
+    assert batch.claims[0].event == event
+    (delivery,) = await one.deliveries(DeliveryQuery())
+    assert delivery.state is State.DELIVERED
+
+
+async def test_counts_are_those_of_the_whole_fleet(database: str) -> None:
+    """A beat later at the latest."""
+    async with a_router(database) as one, a_router(database) as other:
+        for journal in (one, one, other):
+            await recorded(journal, Time(), "slack")
+
+        for journal in (one, other):
+            await until(lambda journal=journal: journal.counts() == {("slack", State.PENDING): 3})
+
+
+async def test_a_killed_routers_work_is_taken_over(database: str) -> None:
+    """Once its lease has ended: pending again, one crash older, under the next claim number."""
+    async with a_router(database) as journal:
+        async with a_child(database) as child:
+            await child.ask("record", "slack")
+            (delivery,) = await child.ask("claim", "slack")
+            child.send(signal.SIGKILL)
+            batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
+
+        (claim,) = batch.claims
+        assert (claim.delivery.id, claim.delivery.claim, claim.delivery.crashes) == (delivery, 2, 1)
+        assert len(rows(database, "SELECT id FROM router")) == 1
+
+
+async def test_a_router_that_was_away_too_long_cannot_settle_what_it_lost(database: str) -> None:
+    """It is told so, and goes on as a new router; who took over settles."""
+    async with a_router(database) as journal, a_child(database) as child:
+        await child.ask("record", "slack")
+        (delivery,) = await child.ask("claim", "slack")
+        child.send(signal.SIGSTOP)
+        batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
+        child.send(signal.SIGCONT)
+
+        assert await child.ask("settle") == [delivery]
+        assert await journal.settle([settlement(batch.claims[0], State.DELIVERED)]) == []
+        await child.ask("record", "slack")
+        assert len(await child.ask("claim", "slack")) == 1
+        assert await child.ask("settle") == []
+        assert len(rows(database, "SELECT id FROM router")) == 2
+
+
+async def test_a_busy_router_keeps_what_it_has(database: str) -> None:
+    """However long an attempt takes: its lease is renewed."""
+    async with a_router(database) as journal, a_child(database) as child:
+        await child.ask("record", "slack")
+        await child.ask("claim", "slack")
+        ((first,),) = rows(database, "SELECT max(lease_until) FROM router")
+
+        def renewed() -> bool:
+            ((now,),) = rows(database, "SELECT extract(epoch FROM clock_timestamp())::float8")
+            return float(str(now)) > float(str(first)) + 1
+
+        await until(renewed)
+
+        assert (await journal.claim({"slack": 1})).claims == []
+        assert await child.ask("settle") == []
+
+
+@pytest.mark.parametrize("skew", [-7200.0, 86_400.0])
+async def test_the_databases_clock_decides(database: str, skew: float) -> None:
+    """A router on a host with a wrong clock records what is due now, and holds no lease longer."""
+    clock = Clock()
+    async with a_router(database, clock=clock) as journal, a_child(database, skew) as child:
+        await child.ask("record", "slack")
+        (now,) = await child.ask("now")
+
+        assert abs(float(now) - clock.now()) < 60
+        (event,) = await journal.events(EventQuery())
+        assert abs(event.received_at - clock.now()) < 60
+        assert len((await journal.claim({"slack": 1})).claims) == 1
+        ((longest,),) = rows(database, "SELECT max(lease_until) - min(lease_until) FROM router")
+        assert float(str(longest)) < 60

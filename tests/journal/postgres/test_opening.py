@@ -1,0 +1,146 @@
+"""What an opening asks of a server, and leaves alone."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import structlog
+
+from router.clock import Clock
+from router.errors import JournalError, JournalUnavailable, SchemaMismatch
+from router.journal import open_journal
+from router.journal.journal import JournalSettings
+from router.journal.postgres import open_postgres
+from router.secret import Secret
+from tests.journal.backends import Time, recorded
+from tests.journal.postgres.fleet import a_router, rows
+from tests.waiting import until
+
+_SESSIONS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+async def _refusal(url: str, kind: type[JournalError] = JournalError, *, may_lose: bool = True) -> str:
+    with pytest.raises(kind) as caught:
+        async with open_postgres(url, Clock(), may_lose=may_lose):
+            pass
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("commit", ["off", "local", "remote_write"])
+async def test_a_server_that_can_lose_commits_is_refused(database: str, commit: str) -> None:
+    """Each unsafe setting is named, and what to write for whoever wants it so."""
+    rows(database, f"ALTER DATABASE {database_name(database)} SET synchronous_commit = {commit}")
+    settings = rows(
+        database, "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')"
+    )
+    unsafe = [f"{name} = off" for name, setting in sorted(settings) if setting == "off"]
+
+    assert await _refusal(database, may_lose=False) == (
+        "this server can lose what it has acknowledged:"
+        f" {', '.join([*unsafe, f'synchronous_commit = {commit}'])};"
+        " set them to on, or write journal.may_lose_acknowledged_events: true"
+    )
+    with structlog.testing.capture_logs() as logs:
+        async with a_router(database) as journal:
+            await journal.ping()
+    (warning,) = [entry for entry in logs if entry["event"] == "journal_may_lose_events"]
+    assert warning["settings"] == [*unsafe, f"synchronous_commit = {commit}"]
+
+
+def database_name(url: str) -> str:
+    """The database's name for a statement."""
+    ((name,),) = rows(url, "SELECT quote_ident(current_database())")
+    return str(name)
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(database: str) -> None:
+    """The message says which versions there are and what to do."""
+    rows(database, "UPDATE visual_router SET version = 99")
+
+    assert await _refusal(database, SchemaMismatch) == (
+        "the database has version 99 and this release knows versions up to 1;"
+        " install the newer release or restore a backup"
+    )
+    assert rows(database, "SELECT version FROM visual_router") == [(99,)]
+
+
+async def test_the_tables_of_another_program_are_left_alone(empty: str) -> None:
+    """Nothing is made beside them."""
+    rows(empty, "CREATE TABLE events (id int)")
+
+    assert await _refusal(empty, SchemaMismatch) == (
+        "the database holds tables of another program; name a database of its own in journal.url"
+    )
+    assert rows(empty, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(1,)]
+
+
+async def test_routers_that_start_at_once_make_the_tables_once(empty: str) -> None:
+    """Whoever comes second finds the work done; both can record."""
+    async with AsyncExitStack() as stack:
+        journals = []
+
+        async def start() -> None:
+            journals.append(await stack.enter_async_context(a_router(empty)))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(start())
+        for journal in journals:
+            await recorded(journal, Time(), "slack")
+
+    assert rows(empty, "SELECT version FROM visual_router") == [(1,)]
+    assert rows(empty, "SELECT count(*) FROM events") == [(3,)]
+
+
+async def test_an_unreadable_url_is_not_repeated() -> None:
+    """There may be a password in it."""
+    assert await _refusal("postgresql://user:geheim@host/db?nonsense=1") == (
+        "journal.url cannot be read as a PostgreSQL URL; write postgresql://user@host/database"
+    )
+
+
+async def test_a_server_that_is_not_there_is_waited_for(database: str, tmp_path: Path) -> None:
+    """By whoever is patient; until then nothing can be recorded."""
+    nowhere = f"postgresql://vr@/db?host={tmp_path}"
+    with pytest.raises(JournalUnavailable):
+        async with a_router(nowhere):
+            pass
+    async with a_router(nowhere, patient=True) as journal:
+        with pytest.raises(JournalUnavailable) as caught:
+            await journal.ping()
+        with pytest.raises(JournalUnavailable):
+            await journal.open()
+
+        assert str(caught.value).startswith("the journal cannot be opened now: ")
+        assert journal.broken is None
+        assert journal.counts() == {}
+        await journal.wait(0.001)
+
+
+@pytest.mark.parametrize("secret", [False, True])
+async def test_the_configuration_names_the_database(database: str, *, secret: bool) -> None:
+    """By its URL or a reference; opened twice it is opened once."""
+    settings = JournalSettings(
+        url=Secret("env:URL", database) if secret else database,
+        listen_url=database,
+        may_lose_acknowledged_events=True,
+    )
+    async with open_journal(settings, Clock()) as journal:
+        await journal.open()
+        await recorded(journal, Time(), "slack")
+
+    assert rows(database, "SELECT count(*) FROM events") == [(1,)]
+
+
+async def test_a_router_leaves_nothing_behind(database: str) -> None:
+    """Its row and its sessions end with it."""
+    async with a_router(database) as journal:
+        await journal.marks()
+        assert rows(database, "SELECT count(*) FROM router") == [(1,)]
+
+    assert rows(database, "SELECT count(*) FROM router") == [(0,)]
+    await until(lambda: rows(database, _SESSIONS) == [(0,)])

@@ -1,0 +1,60 @@
+"""Searches find their events by an index, however many there are."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from router.clock import first_id_at
+from router.journal.journal import EventQuery
+from router.journal.postgres.archive import events_query
+from router.journal.postgres.days import Days
+from tests.journal.backends import START
+from tests.journal.postgres.fleet import rows
+from tests.journal.postgres.server import databases
+
+_FILL = """
+INSERT INTO events
+  (id, source, provider, kind, status, branch, project, title, received_at, subject, reused, ruleset)
+SELECT {first} + n, 'source ' || n % 7, 'percy', 'build', (ARRAY['passed', 'pending', 'denied'])[1 + n % 3],
+  'branch/' || n % 500, 'project ' || n % 40, 'title number ' || md5(n::text), 0, n::text, false, 'r'
+FROM generate_series(1, 10000) AS n
+"""
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[str]:
+    """A database with three days of ten thousand events each."""
+    url = databases().create()
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        for day in range(3):
+            first = first_id_at(START + day * 86_400)
+            Days().ensure([first], cursor)
+            cursor.execute(_FILL.format(first=first).encode())
+        cursor.execute("ANALYZE events")
+    yield url
+    databases().drop(url)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{}, {"source": "source 3"}, {"status": "denied"}, {"branch": "branch/77"}, {"project": "project 7"},
+     {"text": "c4ca4238"}, {"source": "nowhere"}, {"status": "running"},
+     {"text": "ca42", "project": "project 1"},
+     {"branch": "branch/1", "source": "source 1", "status": "passed"}],
+    ids=str,
+)  # fmt: skip
+def test_a_search_reads_no_table_from_end_to_end(filled: str, wanted: dict[str, str]) -> None:
+    """Whatever is looked for, in however many days."""
+    sql, values = events_query(EventQuery(**wanted), (1 << 63) - 1, 0)  # type: ignore[arg-type]  # filters
+    plan = "\n".join(str(row[0]) for row in rows(filled, f"EXPLAIN {sql}", *values))
+
+    assert "Seq Scan" not in plan, plan
+    assert "Index" in plan
+
+
+def test_every_search_of_deliveries_has_an_index(database: str) -> None:
+    """By event, by sink, by sink and death; of open and of settled ones."""
+    indexes = {str(row[0]) for row in rows(database, "SELECT indexname FROM pg_indexes")}
+
+    assert {"open_event", "open_due", "settled_event", "settled_sink", "settled_dead"} <= indexes
