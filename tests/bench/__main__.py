@@ -23,7 +23,7 @@ from tests.bench.phases import PHASES, Ground
 from tests.bench.plans import Plan, Row, Tell
 from tests.bench.report import Table, by_mix, markdown, plain, tables, written
 from tests.bench.subjects import SUBJECTS, Mix
-from tests.bench.tools import NoCompiler, compiled
+from tests.bench.tools import NoTools, compiled
 
 PLANS: Mapping[str, Callable[[Ground, Plan, Tell], Iterator[Row]]] = {
     "standard": plans.standard,
@@ -43,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _options(words)
     try:
         document = json.loads(options.read.read_text("utf-8")) if options.read else _run(options)
-    except NoCompiler as error:
+    except NoTools as error:
         print(error, file=sys.stderr)
         return 1
     if options.json:

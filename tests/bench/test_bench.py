@@ -16,7 +16,7 @@ from tests.bench.__main__ import main
 from tests.bench.bodies import write_load
 from tests.bench.filling import fill
 from tests.bench.plans import Plan, prepared
-from tests.bench.tools import COMPILER, NoCompiler, Tools, compiled
+from tests.bench.tools import COMPILER, NoTools, Tools, compiled
 from tests.bench.traffic import Load, post, receiving
 
 TINY = ["--rounds", "1", "--seconds", "0.2", "--events", "900", "--warm", "30"]
@@ -27,7 +27,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
     """The compiled programs."""
     try:
         return compiled(tmp_path_factory.mktemp("tools"))
-    except NoCompiler as missing:
+    except NoTools as missing:
         pytest.skip(str(missing))
 
 

@@ -5,6 +5,7 @@ In Python they would cost more than what they measure.
 
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,8 @@ _NATIVE = Path(__file__).parent / "native"
 COMPILER = "cc"
 
 
-class NoCompiler(Exception):
-    """There is no C compiler here."""
+class NoTools(Exception):
+    """They cannot be made here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ def compiled(folder: Path) -> Tools:
     """Compile into a folder.
 
     Raises:
-        NoCompiler: see there.
+        NoTools: see there.
     """
+    if sys.platform != "linux":
+        raise NoTools(f"they are written for Linux and this is '{sys.platform}'; run them there")
     compiler = shutil.which(COMPILER)
     if compiler is None:
-        raise NoCompiler(f"there is no '{COMPILER}' here; install a C compiler (Debian: gcc libc6-dev)")
+        raise NoTools(f"there is no '{COMPILER}' here; install a C compiler (Debian: gcc libc6-dev)")
     tools = Tools(folder / "load", folder / "sink", folder / "syncs.so")
     for made in (tools.load, tools.sink, tools.syncs):
         shared = ["-shared", "-fPIC"] if made.suffix else []
