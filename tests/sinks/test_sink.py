@@ -51,6 +51,18 @@ async def test_no_encoding_brings_a_secret_back(echoed: str) -> None:
     assert result.excerpt in ("you sent '…'", "you sent 'Basic …'", "you sent '…@ci.example.com'")
 
 
+async def test_a_secret_is_taken_out_of_every_answer() -> None:
+    """Not only of the first; and an answer without a body has nothing to take it out of."""
+    sink = Webhook(url=Url("env:URL", "https://ci.example.com/"), headers={"X-A": Secret("env:A", "c4n4ry")})
+
+    results = [
+        await sink.send(sample(), delivery(), Answers(reply(200, body)), NOW)
+        for body in (b"c4n4ry", b"", b"a c4n4ry, c4n4ry")
+    ]
+
+    assert [result.excerpt for result in results] == ["…", None, "a …, …"]
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
