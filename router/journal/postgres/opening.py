@@ -23,11 +23,12 @@ from router.journal.postgres.reader import Reader
 from router.journal.postgres.schema import migrate
 from router.journal.postgres.store import Parts, Store
 from router.journal.postgres.upkeep import PostgresUpkeep
-from router.journal.postgres.work import Crew, Seen
+from router.journal.postgres.work import Crew, Cursor, Seen
 from router.journal.postgres.writer import Writer
 from router.journal.statements import migrations, statements
 
 _SQL = statements("postgres", "presence")
+_LOCK = statements("postgres", "schema")["lock"]
 
 
 class _Opened(msgspec.Struct):
@@ -127,7 +128,18 @@ def _appear(connection: Connection, store: Store) -> tuple[int, Seen]:
     """Join the routers at work, and take over from those that are not any more."""
     with connection.cursor(binary=True) as cursor:
         cursor.execute("BEGIN")
+        _refuse_half(cursor)
         written = store.presence.arrive(cursor)
         newest = cast(int, cursor.execute(_SQL["newest"]).fetchall()[0][0])
         cursor.execute("COMMIT")
     return newest, cast(Seen, written.seen)
+
+
+def _refuse_half(cursor: Cursor) -> None:
+    """Not a journal of which a part is still elsewhere; a move that begins now waits until we are here."""
+    cursor.execute(_LOCK)
+    if cursor.execute(_SQL["moving"]).fetchall()[0][0]:
+        raise JournalError(
+            "a journal is being moved into this database, and that is not finished;"
+            " run visual-router migrate-journal to its end"
+        )

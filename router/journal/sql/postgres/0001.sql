@@ -182,3 +182,18 @@ CREATE TABLE days (
   first bigint PRIMARY KEY,
   past bigint NOT NULL
 );
+
+-- Another journal that is moved into this one. No router opens it while `finished` is null.
+CREATE TABLE moving (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  origin text NOT NULL,
+  began double precision NOT NULL,
+  finished double precision
+);
+
+-- How far that is: of each kind of rows the key of the last one, as JSON, and how many there were up to it.
+CREATE TABLE moved (
+  kind text PRIMARY KEY,
+  after text,
+  count bigint NOT NULL
+);

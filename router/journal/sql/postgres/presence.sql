@@ -59,3 +59,6 @@ ON CONFLICT (node, sink, state) DO UPDATE SET count = tally.count + excluded.cou
 
 -- name: hint
 SELECT pg_notify('visual_router', '')
+
+-- name: moving
+SELECT EXISTS (SELECT 1 FROM moving WHERE finished IS NULL)
