@@ -12,6 +12,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -32,6 +34,7 @@ _FAST = {
     "checkpoint_timeout": "1h", "listen_addresses": "", "unix_socket_permissions": "0777",
 }  # fmt: skip
 _LONG = 60.0
+_LOOK_AGAIN = 0.05
 _PDEATHSIG = 1
 # When most tests begin: the partitions of that day are there then.
 _START = 1_800_000_000.0
@@ -68,9 +71,12 @@ def identity(who: pwd.struct_passwd | None) -> dict[str, Any]:
 
 
 class Server:
-    """A server and the databases made in it; `url` is its maintenance database."""
+    """A server and the databases made in it; `url` is its maintenance database.
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
+    With a `primary` it is that server's standby.
+    """
+
+    def __init__(self, settings: dict[str, str] | None = None, primary: "Server | None" = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="vr-pg-", dir="/tmp"))
         self.settings = {**_FAST, **(settings or {})}
         self.bin = _binaries()
@@ -79,9 +85,15 @@ class Server:
         if self._owner is not None:
             os.chown(self.folder, self._owner.pw_uid, self._owner.pw_gid)
             self.folder.chmod(0o755)
-        self._run(
-            "initdb", "-D", self.data, "-U", "vr", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
-        )
+        if primary is None:
+            self._run(
+                "initdb", "-D", self.data, "-U", "vr", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
+            )
+        else:
+            # -R: it follows the one that it was copied from.
+            self._run(
+                "pg_basebackup", "-D", self.data, "-d", primary.url, "-R", "-X", "stream", "-c", "fast", "-N"
+            )
 
     @property
     def data(self) -> str:
@@ -94,7 +106,23 @@ class Server:
         return f"postgresql://vr@/postgres?host={self.folder}"
 
     def start(self) -> "Server":
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; tried again while what a killed one left is in its way."""
+        limit = time.monotonic() + _LONG
+        self._launch()
+        while not self._is_ready():
+            if time.monotonic() > limit:
+                raise RuntimeError(f"it did not start; its log ends: {self.log[-2000:]}")
+            with suppress(subprocess.TimeoutExpired):
+                if self._process is not None and self._process.wait(_LOOK_AGAIN) is not None:
+                    self._launch()
+        return self
+
+    @property
+    def log(self) -> str:
+        """What it said."""
+        return (self.folder / "log").read_text("utf-8", "replace")
+
+    def _launch(self) -> None:
         options = [text for name, value in self.settings.items() for text in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -103,8 +131,13 @@ class Server:
                 preexec_fn=die_with_parent,  # noqa: PLW1509  # one call, into the C library
                 **identity(self._owner),
             )  # fmt: skip
-        self._run("pg_isready", "-q", "-h", str(self.folder), "-t", "1", tries=200)
-        return self
+
+    def _is_ready(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT drops every session, SIGQUIT is a crash."""
@@ -118,16 +151,13 @@ class Server:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
-    def _run(self, tool: str, *arguments: str, tries: int = 1) -> None:
-        for attempt in range(1, tries + 1):
-            done = subprocess.run(
-                [self.bin / tool, *arguments], capture_output=True, cwd=self.folder, timeout=_LONG,
-                check=False, **identity(self._owner),
-            )  # fmt: skip
-            if done.returncode == 0:
-                return
-            if attempt == tries or (self._process is not None and self._process.poll() is not None):
-                raise RuntimeError(f"{tool}: {done.stdout!r} {done.stderr!r}")
+    def _run(self, tool: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self.bin / tool, *arguments], capture_output=True, cwd=self.folder, timeout=_LONG,
+            check=False, **identity(self._owner),
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise RuntimeError(f"{tool}: {done.stdout!r} {done.stderr!r}")
 
 
 class Databases:
