@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import anyio
 import structlog
 
-from router import __version__, logs, systemd
+from router import __version__, garbage, logs, systemd
 from router.admin.admin import Admin, Reload
 from router.calling import called
 from router.clock import Clock
@@ -113,6 +113,7 @@ class App:
             await self.dispatcher.use(old.sinks, old.matcher.message)
             self.metrics.reload(ok=False)
             raise
+        garbage.settle()
         changed, restart = changes(old, config), needing_restart(self._started_with, config)
         self.metrics.reload(ok=True)
         log.info("config_reloaded", path=config.path, changed=changed, needs_restart=restart)
@@ -141,6 +142,7 @@ class App:
     def ready(self) -> None:
         """The journal can be written and the configuration is in force."""
         self._phase = None
+        garbage.settle()
         log.info("ready")
 
     async def until_stopped(self, signals: AsyncIterator[signal.Signals]) -> None:
