@@ -73,8 +73,10 @@ class Lock:
 
 
 @contextmanager
-def idle(journal: Path) -> Iterator[None]:
+def idle(journal: Path) -> Iterator[bool]:
     """Keep daemons off a journal for a while, without becoming its owner or writing anything.
+
+    Whether a sync failed under its last owner and nobody has checked it since.
 
     Raises:
         JournalLocked: one has it.
@@ -84,7 +86,7 @@ def idle(journal: Path) -> Iterator[None]:
         descriptor = os.open(f"{journal}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         # No daemon ever had it: a backup.
-        yield
+        yield False
         return
     except OSError as error:
         raise os_fault(error, f"open '{journal}.lock'") from None
@@ -95,6 +97,6 @@ def idle(journal: Path) -> Iterator[None]:
             raise JournalLocked(
                 f"'{journal}' is in use by a daemon; stop that one first, or look at a backup of it"
             ) from None
-        yield
+        yield _SUSPICION in os.pread(descriptor, 200, 0).decode(errors="replace")
     finally:
         os.close(descriptor)
