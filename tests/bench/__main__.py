@@ -95,8 +95,9 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 
 def machine(folder: Path) -> str:
     """What the figures are of; `folder` is on the disk where journals lay."""
+    kernel = platform.release().partition("-")[0]
     return (
-        f"{os.cpu_count()} cores, Linux {platform.release().partition('-')[0]}, Python {platform.python_version()},"
+        f"{os.cpu_count()} cores, Linux {kernel}, Python {platform.python_version()},"
         f" SQLite {apsw.sqlite_lib_version()}, a sync takes {written(1000 * sync_time(folder / 'sync'))} ms"
     )
 
