@@ -11,7 +11,7 @@ from pathlib import Path
 from coverage import Coverage
 
 LAYERS_0_AND_1 = (
-    "errors", "units", "secret", "text", "spelling", "disk", "calling", "addresses", "clock", "metrics",
+    "errors", "units", "secret", "text", "trust", "spelling", "disk", "calling", "addresses", "clock", "metrics",
     "logs", "ending", "systemd", "columns", "event", "template/", "delivery", "bucket", "retry", "gate",
     "rules/", "sources/", "sinks/", "journal/",
 )  # fmt: skip

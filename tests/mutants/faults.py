@@ -16,6 +16,7 @@ class Fault(NamedTuple):
 DISPATCH = ("tests/test_dispatcher.py", "tests/test_dispatcher_faults.py", "tests/test_dispatcher_races.py")
 SIGNATURES = ("tests/sources/test_signature.py", "tests/sources/test_contract.py")
 JOURNAL = ("tests/journal",)
+TRANSPORT = ("tests/transport",)
 
 FAULTS = (
     Fault(
@@ -60,16 +61,49 @@ FAULTS = (
         "    seconds = retry_after(reply.headers, now)\n", "    seconds = None\n", ("tests/sinks",),
     ),
     Fault(
-        "redirects are followed", "router/connections.py",
-        "allow_redirects=False", "allow_redirects=True", ("tests/transport",),
+        "a socket is made for any address", "router/dialling.py",
+        "        if reason is not None:\n            raise _ForbiddenError(reason)\n", "", TRANSPORT,
     ),
     Fault(
-        "proxies of the environment are used", "router/connections.py",
-        "trust_env=False", "trust_env=True", ("tests/transport",),
+        "a certificate fits any host", "router/trust.py",
+        "    context.minimum_version", "    context.check_hostname = False\n    context.minimum_version",
+        TRANSPORT,
     ),
     Fault(
-        "answers are unpacked", "router/connections.py",
-        "auto_decompress=False", "auto_decompress=True", ("tests/transport",),
+        "a handshake may take for ever", "router/dialling.py",
+        "asyncio.timeout(limit)", "asyncio.timeout(None)", TRANSPORT,
+    ),
+    Fault(
+        "a request goes out again though its answer had begun", "router/connections.py",
+        "                    if line.heard:\n                        raise\n", "                    pass\n",
+        TRANSPORT,
+    ),
+    Fault(
+        "an answer that nobody asked for is taken for the next", "router/exchange.py",
+        "            self.drop()\n            return\n        self.heard",
+        "            return\n        self.heard", TRANSPORT,
+    ),
+    Fault(
+        "a body is read to its end", "router/exchange.py",
+        "if self._whole or self._size >= REPLY_BYTES:", "if self._whole:", TRANSPORT,
+    ),
+    Fault(
+        "a head is read to its end", "router/exchange.py",
+        "elif self.heard > (ANSWER_BYTES if self._headed else HEAD_BYTES):", "elif False:", TRANSPORT,
+    ),
+    Fault(
+        "half an answer is taken for a whole one", "router/exchange.py",
+        'return not any(name.lower() == b"content-length" for name, _ in self._fields)', "return True",
+        TRANSPORT,
+    ),
+    Fault(
+        "a line break makes two headers of one", "router/target.py",
+        "raise Refused(_BREAKS)", "pass", TRANSPORT,
+    ),
+    Fault(
+        "an attempt whose time is up keeps its connection", "router/exchange.py",
+        "            if not reusable:\n                self.drop()", "            pass",
+        (*TRANSPORT, "tests/test_exchange.py"),
     ),
     Fault(
         "the beginning of a signature is enough", "router/sources/signature.py",
