@@ -4,11 +4,10 @@ Holds the package's only broad `except`: a bug in a sink is a failed attempt wit
 never the end of the process. Must not know the journal or what happens next.
 """
 
-import asyncio
-
 import structlog
 
 from router.clock import Clock
+from router.deadline import Deadline
 from router.delivery import Claim, Dead, Hold, Outcome, Pause, Retry
 from router.errors import Refused, Unreachable, Unrenderable
 from router.sinks.sink import Result, Sink, Transport
@@ -18,11 +17,19 @@ log = structlog.get_logger(__name__)
 
 
 async def attempt(
-    claim: Claim, sink: Sink, transport: Transport, clock: Clock, message: Template | None
+    claim: Claim,
+    sink: Sink,
+    transport: Transport,
+    clock: Clock,
+    message: Template | None,
+    deadline: Deadline | None = None,
 ) -> Result:
-    """Try to deliver once, within the sink's `timeout`. Never raises, cancellation apart."""
+    """Try to deliver once, within the sink's `timeout`. Never raises, cancellation apart.
+
+    `deadline` is one of that length which many attempts share.
+    """
     try:
-        async with asyncio.timeout(sink.timeout):
+        with deadline or Deadline(sink.timeout):
             return await sink.send(claim.event, claim.delivery, transport, clock.wall(), message)
     except Unreachable as error:
         return Result(Pause(error.reason) if error.tls else Retry(error.reason))

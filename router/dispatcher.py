@@ -297,7 +297,9 @@ class Dispatcher:
             entry = Entry(untried, outlet)
         else:
             message = self._message(claim.delivery.rule)
-            result = await attempt(claim, outlet.sink, outlet.transport, self._clock, message)
+            result = await attempt(
+                claim, outlet.sink, outlet.transport, self._clock, message, outlet.deadline
+            )
             entry = self._learn(claim, outlet, result, started)
         del self._running[claim.delivery.id]
         self._ledger.enter(entry)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from router.deadline import Deadline
 from router.delivery import Dead, State
 from router.gate import Gate
 from router.journal.journal import SinkMark
@@ -48,6 +49,7 @@ class Outlet:
         self.fingerprint = fingerprint(sink)
         self.gate = Gate(sink.concurrency, sink.rate, now)
         self.short = False
+        self.deadline = Deadline(sink.timeout)
         self.last_error: str | None = None
         self.last_error_at: float | None = None
 
@@ -57,6 +59,7 @@ class Outlet:
         self.transport = transport
         self.fingerprint = fingerprint(sink)
         self.gate.adopt(sink.concurrency, sink.rate, now)
+        self.deadline = Deadline(sink.timeout)
 
     def recall(self, mark: SinkMark | None) -> None:
         """Put the journal's memory into a new gate: what other settings taught does not count."""

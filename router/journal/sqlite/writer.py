@@ -156,7 +156,8 @@ class Writer:
         what is written for the first of them. Else as `write`.
         """
         item = _Item(None, self._loop.create_future(), done)
-        item.shared, item.entry = cast(SharedWork[object, object], work), entry
+        # Quoted: to make that type anew for each event costs more than all the rest of this.
+        item.shared, item.entry = cast("SharedWork[object, object]", work), entry
         return cast(T, await self._written(item))
 
     async def _written(self, item: _Item) -> object:
