@@ -11,7 +11,9 @@ class Tally:
     """Counts that follow what was committed."""
 
     def __init__(self, counted: Iterable[tuple[str, State, int]]) -> None:
-        self._counts: Moves = {(sink, state): count for sink, state, count in counted}
+        self._counts: Moves = {}
+        for sink, state, count in counted:
+            self._counts[sink, state] = self._counts.get((sink, state), 0) + count
 
     def apply(self, moves: Mapping[tuple[str, State], int]) -> None:
         """Add what a commit changed."""

@@ -14,6 +14,10 @@ SELECT max(ifnull((SELECT max(id) FROM events), 0),
            ifnull((SELECT max(id) FROM quarantine), 0))
 
 -- name: counts
-SELECT sink, state, count(*) FROM open_deliveries GROUP BY sink, state
+SELECT sink, 'pending', count(*) FROM open_deliveries INDEXED BY open_due
+WHERE state = 'pending' AND crashes < 2 GROUP BY sink
+UNION ALL
+SELECT sink, 'pending', count(*) FROM open_deliveries INDEXED BY open_suspect
+WHERE state = 'pending' AND crashes >= 2 GROUP BY sink
 UNION ALL
 SELECT sink, state, count(*) FROM settled_deliveries GROUP BY sink, state
