@@ -7,13 +7,22 @@ from router.units import Rate
 
 
 class Bucket:
-    """`rate.count` tokens, refilled evenly over `rate.period` seconds; full at the start."""
+    """`rate.count` tokens, refilled evenly over `rate.period` seconds; full at the start.
 
-    def __init__(self, rate: Rate, now: float) -> None:
-        self._capacity = float(rate.count)
-        self._per_second = rate.count / rate.period
-        self._tokens = self._capacity
+    Divided by `of`, it is one of so many that together are refilled as fast; each holds at least one token.
+    """
+
+    def __init__(self, rate: Rate, now: float, of: int = 1) -> None:
+        self._rate = rate
         self._at = now
+        self._set(of)
+        self._tokens = self._capacity
+
+    def divide(self, of: int, now: float) -> None:
+        """Be one of so many from now on; what was saved up is kept as far as it fits."""
+        self._refill(now)
+        self._set(of)
+        self._tokens = min(self._tokens, self._capacity)
 
     def available(self, now: float) -> int:
         """How many may pass now."""
@@ -29,6 +38,10 @@ class Bucket:
         """Seconds until one may pass; 0 if it may now."""
         self._refill(now)
         return max(0.0, (1 - self._tokens) / self._per_second)
+
+    def _set(self, of: int) -> None:
+        self._capacity = max(1.0, self._rate.count / of)
+        self._per_second = self._rate.count / self._rate.period / of
 
     def _refill(self, now: float) -> None:
         if now > self._at:

@@ -21,6 +21,7 @@ from router.ledger import JOURNAL_RETRY, Entry, Ledger
 from router.metrics import Metrics
 from router.outlet import Outlet, SinkStatus, missing
 from router.settlement import give_back, settle, settle_untried
+from router.share import ALONE
 from router.sinks.sink import Result, Sink, Transport, fingerprint
 from router.template.template import Template
 
@@ -65,6 +66,7 @@ class Dispatcher:
         self._ledger = Ledger(journal, self._freed)
         self._running: dict[str, tuple[asyncio.Task[None], Claim]] = {}
         self._asked: Mapping[str, int] = {}
+        self._share = ALONE
         self._suspected: set[str] = set()
         self._alone = False
         self._stopping = False
@@ -81,11 +83,12 @@ class Dispatcher:
         """
         now = self._clock.now()
         marks = {mark.sink: mark for mark in await self._journal.marks()}
+        self._attune(now)
         outlets: dict[str, Outlet] = {}
         for name, sink in sinks.items():
             outlet = self._outlets.get(name)
             if outlet is None:
-                outlet = Outlet(sink, self._lanes.lane(sink), now)
+                outlet = Outlet(sink, self._lanes.lane(sink), now, self._share)
                 outlet.recall(marks.get(name))
             elif outlet.fingerprint != fingerprint(sink):
                 outlet.adopt(sink, self._lanes.lane(sink), now)
@@ -94,7 +97,7 @@ class Dispatcher:
         await self._lanes.retain(sinks)
         try:
             for name, outlet in outlets.items():
-                if name in marks and marks[name] != outlet.mark(now):
+                if name in marks and outlet.outdates(marks[name]):
                     log.info("sink_mark_changed", sink=name, paused=outlet.gate.paused)
                     await self._journal.mark(outlet.mark(now))
         except JournalUnavailable as error:
@@ -201,12 +204,26 @@ class Dispatcher:
             )
         return self._outlets[sink]
 
+    def _attune(self, now: float) -> None:
+        """Follow what other routers made of the sinks, and take the share that they leave."""
+        for mark in self._journal.news():
+            if mark.sink in self._outlets:
+                self._outlets[mark.sink].heed(mark)
+                log.info("sink_mark_heeded", sink=mark.sink, paused=mark.paused, held=mark.held_until)
+        share = self._journal.share()
+        if share != self._share:
+            log.info("share_changed", rank=share.rank, routers=share.of)
+            self._share = share
+            for outlet in self._outlets.values():
+                outlet.gate.divide(share, now)
+
     async def _round(self) -> float | None:
         """Claim what may be claimed now; returns the seconds until time alone may bring more, or None."""
         if self._alone and self._busy:
             return None
         self._alone = False
         now = self._clock.now()
+        self._attune(now)
         try:
             batch = await self._claim(now)
         except JournalUnavailable as error:

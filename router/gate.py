@@ -1,11 +1,12 @@
 """Gate: how many deliveries of one sink may be taken up now, and when that may change by time alone.
 
-Owns concurrency, rate, hold, breaker and pause of one sink. Pure: the time is an argument; what must outlive
-the process is the journal's (`SinkMark`).
+Owns concurrency, rate, hold, breaker and pause of one sink, as far as they are this router's share. Pure: the
+time is an argument; what must outlive the process is the journal's (`SinkMark`).
 """
 
 from router.bucket import Bucket
 from router.delivery import Dead, Delivered, Hold, Outcome, Pause, Retry
+from router.share import ALONE, Share
 from router.units import Rate
 
 FAILURES_TO_OPEN = 5
@@ -19,7 +20,8 @@ class Gate:
     delivery is tried every 30 s); `paused` (until an operator, or changed settings, end it).
     """
 
-    def __init__(self, concurrency: int, rate: Rate | None, now: float) -> None:
+    def __init__(self, concurrency: int, rate: Rate | None, now: float, share: Share = ALONE) -> None:
+        self._share = share
         self.in_flight = 0
         self.paused: str | None = None
         self.by_operator = False
@@ -35,11 +37,19 @@ class Gate:
         An operator's pause was not learnt: it stays.
         """
         self._concurrency = concurrency
-        self._bucket = None if rate is None else Bucket(rate, now)
+        self._slots = self._share.slots(concurrency)
+        self._bucket = None if rate is None else Bucket(rate, now, self._share.of)
         if not self.by_operator:
             self.paused = None
         self.held_until = 0.0
         self._close()
+
+    def divide(self, share: Share, now: float) -> None:
+        """Let through this share of concurrency and rate from now on; what is in flight stays so."""
+        self._share = share
+        self._slots = share.slots(self._concurrency)
+        if self._bucket is not None:
+            self._bucket.divide(share.of, now)
 
     @property
     def is_open(self) -> bool:
@@ -58,8 +68,8 @@ class Gate:
         """How many due deliveries may be taken up now."""
         if self.state(now) != "ready":
             return 0
-        slots = self._concurrency - self.in_flight
-        return slots if self._bucket is None else max(0, min(slots, self._bucket.available(now)))
+        slots = max(0, self._slots - self.in_flight)
+        return slots if self._bucket is None else min(slots, self._bucket.available(now))
 
     def probing(self, now: float) -> bool:
         """Whether it is time to try one delivery of an open sink."""
@@ -72,7 +82,7 @@ class Gate:
 
     def changes_at(self, now: float) -> float | None:
         """When time alone may let the next delivery through; None: only an event will."""
-        if self.paused is not None or self.in_flight >= self._concurrency:
+        if self.paused is not None or self.in_flight >= self._slots:
             return None
         if now < self.held_until:
             return self.held_until

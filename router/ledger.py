@@ -101,7 +101,10 @@ class Ledger:
         """Make what was learnt about a sink outlive the process."""
         at = entry.learnt_at
         if at is not None:
-            await _written("mark", lambda: self._journal.mark(outlet.mark(at)))
+            # An operator may have ended it meanwhile; then there is nothing to remember, or to forget.
+            mark = outlet.mark(at)
+            if not mark.empty:
+                await _written("mark", lambda: self._journal.mark(mark))
         elif entry.recovered:
             due = await _written("recovery", lambda: self._journal.expedite(outlet.sink.name))
             log.info("sink_recovered", sink=outlet.sink.name, deliveries_due=due)

@@ -12,6 +12,7 @@ from router.deadline import Deadline
 from router.delivery import Dead, State
 from router.gate import Gate
 from router.journal.journal import SinkMark
+from router.share import ALONE, Share
 from router.sinks.sink import Result, Sink, Transport, fingerprint
 
 Counts = Mapping[tuple[str, State], int]
@@ -43,11 +44,11 @@ class Outlet:
     `short`: it had no room left when somebody last looked, so that more may be due than was taken.
     """
 
-    def __init__(self, sink: Sink, transport: Transport, now: float) -> None:
+    def __init__(self, sink: Sink, transport: Transport, now: float, share: Share = ALONE) -> None:
         self.sink = sink
         self.transport = transport
         self.fingerprint = fingerprint(sink)
-        self.gate = Gate(sink.concurrency, sink.rate, now)
+        self.gate = Gate(sink.concurrency, sink.rate, now, share)
         self.short = False
         self.deadline = Deadline(sink.timeout)
         self.last_error: str | None = None
@@ -71,6 +72,17 @@ class Outlet:
         if mark.held_until is not None and known:
             self.gate.held_until = mark.held_until
 
+    def heed(self, mark: SinkMark) -> None:
+        """Follow what another router made of this sink; what other settings taught it does not count here."""
+        if mark.empty:
+            self.gate.resume()
+            return
+        known = mark.fingerprint == self.fingerprint
+        if mark.paused is not None and (mark.by_operator or known):
+            self.gate.pause(mark.paused, by_operator=mark.by_operator)
+        if mark.held_until is not None and known:
+            self.gate.held_until = max(self.gate.held_until, mark.held_until)
+
     def mark(self, now: float) -> SinkMark:
         """What must outlive the process, as it holds now; empty if nothing does."""
         held = self.gate.held_until
@@ -81,6 +93,10 @@ class Outlet:
             fingerprint=self.fingerprint,
             held_until=held if held > now else None,
         )
+
+    def outdates(self, mark: SinkMark) -> bool:
+        """Whether it is of other settings; an operator's pause is not, until we know of it."""
+        return mark.fingerprint != self.fingerprint and (self.gate.by_operator or not mark.by_operator)
 
     def learn(self, result: Result, reason: str | None, now: float) -> bool:
         """What an attempt taught; True if the sink works again after it was open."""

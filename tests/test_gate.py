@@ -2,6 +2,7 @@
 
 from router.delivery import Dead, Delivered, Hold, Pause, Retry
 from router.gate import FAILURES_TO_OPEN, PROBE_EVERY, Gate
+from router.share import ALONE, Share
 from router.units import Rate
 
 NOW = 1000.0
@@ -182,3 +183,49 @@ def test_changed_settings_do_not_end_an_operators_pause() -> None:
     gate.adopt(4, None, NOW)
 
     assert gate.paused == "maintenance"
+
+
+def test_slots_are_divided_by_routers_and_come_back() -> None:
+    """What is in flight beyond a smaller share stays so; nothing is added to it."""
+    gate = Gate(5, None, NOW, Share(0, 2))
+
+    assert gate.free(NOW) == 3
+
+    gate.take(NOW)
+    gate.take(NOW)
+    gate.divide(Share(4, 5), NOW)
+
+    assert gate.free(NOW) == 0
+    assert gate.changes_at(NOW) is None
+
+    gate.leave()
+    gate.divide(ALONE, NOW)
+
+    assert gate.free(NOW) == 4
+
+
+def test_a_rate_is_divided_exactly() -> None:
+    """A third of 60 a minute is 20 a minute: one in three seconds, and 20 at once after a pause."""
+    gate = Gate(100, Rate(60, 60.0), NOW)
+    gate.divide(Share(2, 3), NOW)
+
+    assert gate.free(NOW) == 20
+
+    for _ in range(20):
+        gate.take(NOW)
+        gate.leave()
+
+    assert gate.changes_at(NOW) == NOW + 3
+    assert (gate.free(NOW + 3), gate.free(NOW + 60)) == (1, 20)
+
+
+def test_changed_settings_are_divided_as_the_old_ones_were() -> None:
+    """A reload does not make a router forget the others."""
+    gate = Gate(4, None, NOW, Share(1, 2))
+    gate.adopt(9, Rate(1, 1.0), NOW)
+
+    assert gate.free(NOW) == 1
+
+    gate.take(NOW)
+
+    assert gate.changes_at(NOW) == NOW + 2

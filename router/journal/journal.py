@@ -15,6 +15,7 @@ from router.clock import Ids
 from router.delivery import Attempt, Claim, Delivery, Route, Settlement, State
 from router.event import Event
 from router.secret import Secret
+from router.share import Share
 from router.units import Duration
 
 
@@ -62,6 +63,11 @@ class SinkMark(msgspec.Struct, frozen=True, kw_only=True):
     by_operator: bool = False
     fingerprint: str = ""
     held_until: float | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing: neither paused nor held."""
+        return self.paused is None and self.held_until is None
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,11 +239,26 @@ class Queue(Protocol):
         ...
 
     async def mark(self, mark: SinkMark) -> None:
-        """Remember a sink's pause or hold; an empty mark forgets it."""
+        """Remember a sink's pause or hold; an empty mark forgets it.
+
+        Routers that learn things at the same time do not forget each other's: under the same fingerprint the
+        longer hold and any pause stay, and an operator's pause stays in any case.
+        """
         ...
 
     async def marks(self) -> list[SinkMark]:
         """All sinks that are paused or held."""
+        ...
+
+    def news(self) -> list[SinkMark]:
+        """Marks that other routers changed since the last call, oldest first; empty ones: they forgot it.
+
+        From memory, which is as new as the last `wait`.
+        """
+        ...
+
+    def share(self) -> Share:
+        """What part of each sink's limits is this router's; from memory, as `news`."""
         ...
 
     async def wait(self, timeout: float | None) -> None:

@@ -134,8 +134,7 @@ class PostgresInbox(Side):
         return await store.writer.join(self.record_all, entry)
 
     async def remember(self, digest: str, rules: str) -> None:
-        """See `Inbox.remember`. The router shows the digest as its own from now on."""
-        self._store.presence.rules = digest
+        """See `Inbox.remember`."""
         await self._store.writer.write(partial(_remember, digest, rules, self._store.clock.now()))
 
     def record_all(self, entries: Sequence[Entry], cursor: Cursor) -> list[Written[Receipt]]:

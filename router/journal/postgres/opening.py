@@ -16,6 +16,7 @@ from router.journal.postgres.connecting import Connection, Url, check_server
 from router.journal.postgres.faults import fault
 from router.journal.postgres.hints import Hints
 from router.journal.postgres.inbox import PostgresInbox
+from router.journal.postgres.outlook import look
 from router.journal.postgres.presence import Timing
 from router.journal.postgres.quarantine import PostgresQuarantine
 from router.journal.postgres.queue import PostgresQueue
@@ -68,7 +69,7 @@ class PostgresJournal(PostgresInbox, PostgresQueue, PostgresArchive, PostgresQua
             writer = Writer(
                 store.url.connect, opened.connection, store.presence, crews, store.applied, store.alarm.set
             )
-            hints = None if store.listen is None else Hints(store.listen, store.alarm.set)
+            hints = None if store.listen is None else Hints(store.listen, store.hinted)
             store.adopt(Parts(Reader(store.url), writer, hints), opened.newest, opened.seen)
 
 
@@ -130,6 +131,8 @@ def _appear(connection: Connection, store: Store) -> tuple[int, Seen]:
         cursor.execute("BEGIN")
         _refuse_half(cursor)
         written = store.presence.arrive(cursor)
+        presence = store.presence
+        store.outlook.begin(look(presence.number, presence.node, store.own_now, cursor).result)
         newest = cast(int, cursor.execute(_SQL["newest"]).fetchall()[0][0])
         cursor.execute("COMMIT")
     return newest, cast(Seen, written.seen)

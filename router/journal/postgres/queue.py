@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
 import msgspec
 
 from router.delivery import Claim, Settlement, State
+from router.errors import JournalError
 from router.event import Event
 from router.journal.journal import Batch, SinkMark, Slots
 from router.journal.postgres.inbox import columns, rounds
 from router.journal.postgres.moves import BITE, give_back
+from router.journal.postgres.outlook import look, marks_of
 from router.journal.postgres.rows import plain, whole_event
 from router.journal.postgres.store import Side
 from router.journal.postgres.text import stored
@@ -19,6 +22,7 @@ from router.journal.postgres.work import Cursor, Written
 from router.journal.sqlite.rows import attempt_row, delivery_number, delivery_of, event_number
 from router.journal.sqlite.tally import Moves, shift
 from router.journal.statements import statements
+from router.share import Share
 
 _SQL = statements("postgres", "queue")
 # Seconds that a process must live before a suspect is tried in it: longer than an attempt usually may take
@@ -26,8 +30,6 @@ _SQL = statements("postgres", "queue")
 _TRIAL_AFTER = 30.0
 _SUPERSEDED = 12
 _INFINITE = float("inf")
-
-_MarkRow = tuple[str, str | None, bool, str, float | None]
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -51,21 +53,14 @@ def _number(row: tuple[object, ...]) -> tuple[float, int]:
     return cast(float, row[5]), cast(int, row[0])
 
 
-def _marks(cursor: Cursor) -> list[SinkMark]:
-    rows = [plain(row) for row in cursor.execute(_SQL["marks"]).fetchall()]
-    return [
-        SinkMark(sink=sink, paused=paused, by_operator=by, fingerprint=fingerprint, held_until=until)
-        for sink, paused, by, fingerprint, until in cast(list[_MarkRow], rows)
-    ]
-
-
 def _mark(mark: SinkMark, cursor: Cursor) -> Written[None]:
-    if mark.paused is None and mark.held_until is None:
+    if mark.empty:
         cursor.execute(_SQL["unmark"], (stored(mark.sink),))
     else:
         values = (mark.sink, mark.paused, mark.by_operator, mark.fingerprint, mark.held_until)
         cursor.execute(_SQL["mark"], [stored(value) for value in values])
-    return Written(None)
+    # Not for this router, but others hear of it.
+    return Written(None, wake=True)
 
 
 def _expedite(sink: str, now: float, cursor: Cursor) -> Written[int]:
@@ -263,20 +258,46 @@ class PostgresQueue(Side):
     async def mark(self, mark: SinkMark) -> None:
         """See `Queue.mark`."""
         await self._store.writer.write(partial(_mark, mark))
+        self._store.outlook.note(mark)
 
     async def marks(self) -> list[SinkMark]:
         """See `Queue.marks`."""
-        return await self._store.reader.read(_marks)
+        return await self._store.reader.read(marks_of)
+
+    def news(self) -> list[SinkMark]:
+        """See `Queue.news`."""
+        return self._store.outlook.news()
+
+    def share(self) -> Share:
+        """See `Queue.share`. A router that died has its share until its lease ends."""
+        return self._store.outlook.share
 
     async def wait(self, timeout: float | None) -> None:
-        """See `Queue.wait`. Returns every half second too: other routers record without a word."""
+        """See `Queue.wait`. Returns every half second too: other routers act without a word."""
         store = self._store
+        rest = store.outlook.rest(asyncio.get_running_loop().time())
         try:
-            async with asyncio.timeout(store.poll if timeout is None else min(timeout, store.poll)):
+            async with asyncio.timeout(rest if timeout is None else min(timeout, rest)):
                 await store.alarm.wait()
         except TimeoutError:
+            pass
+        else:
+            store.alarm.clear()
+        await self._look_round()
+
+    async def _look_round(self) -> None:
+        """Look at the others, if it is time to; a database that is away is the next claim's trouble."""
+        store, now = self._store, asyncio.get_running_loop().time()
+        if not store.is_open or store.outlook.rest(now):
             return
-        store.alarm.clear()
+        store.outlook.looking(now)
+        presence = store.presence
+        with suppress(JournalError):
+            # Alone: what others do in the same transaction is not counted yet.
+            glimpse = await store.writer.write(
+                lambda cursor: look(presence.number, presence.node, store.own_now, cursor), alone=True
+            )
+            store.outlook.see(glimpse)
 
     def wake(self) -> None:
         """See `Queue.wake`."""

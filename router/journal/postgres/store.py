@@ -10,6 +10,7 @@ from router.journal.journal import Stock
 from router.journal.postgres.connecting import Url
 from router.journal.postgres.days import Days
 from router.journal.postgres.hints import Hints
+from router.journal.postgres.outlook import Outlook
 from router.journal.postgres.presence import Presence, Timing
 from router.journal.postgres.reader import Reader
 from router.journal.postgres.work import Seen, Written
@@ -42,6 +43,7 @@ class Store:
         self.ids = Ids(clock)
         self.days = Days()
         self.presence = Presence(timing, clock, self.days, hints=listen is not None)
+        self.outlook = Outlook(timing.poll)
         self.recent = Recent()
         self.tally = Tally(())
         self.stock: dict[str, Stock] = {}
@@ -56,13 +58,14 @@ class Store:
         self.ids.follow(newest)
         self.opened_at = self.clock.now()
         self.see(seen)
+        self.outlook.looking(asyncio.get_running_loop().time())
         self._parts = parts
         self.alarm.set()
 
     def see(self, seen: Seen) -> None:
         """Know the whole anew."""
         self.tally = Tally(seen.counts)
-        self.stock = dict(seen.stock)
+        self.stock = self.stock if seen.stock is None else dict(seen.stock)
         self.suspects = seen.suspects
         self.ids.move(seen.node)
 
@@ -82,9 +85,14 @@ class Store:
         return self._opened().writer
 
     @property
-    def poll(self) -> float:
-        """Seconds after which something may be due that another router recorded."""
-        return self.timing.poll if self._parts is None or self._parts.hints is None else self.timing.poll * 10
+    def own_now(self) -> float | None:
+        """The time by which leases end, where it is not the database's."""
+        return self.clock.now() if self.timing.own_clock else None
+
+    def hinted(self) -> None:
+        """Another router says that something may be due, or changed."""
+        self.outlook.hinted()
+        self.alarm.set()
 
     async def close(self) -> None:
         """Finish what waits and close every connection."""

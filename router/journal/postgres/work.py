@@ -21,11 +21,11 @@ E = TypeVar("E")
 class Seen(msgspec.Struct, frozen=True):
     """The whole database as one transaction saw it: counts, quarantine, is there any suspect, other routers.
 
-    `node` is this router's own.
+    `stock` is None where nobody looked at the quarantine. `node` is this router's own.
     """
 
     counts: list[tuple[str, State, int]]
-    stock: dict[str, Stock]
+    stock: dict[str, Stock] | None
     suspects: bool
     others: int
     node: int

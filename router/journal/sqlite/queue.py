@@ -19,6 +19,7 @@ from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Recent, Side
 from router.journal.sqlite.tally import Moves, shift
 from router.journal.sqlite.writer import Work, Written
+from router.share import ALONE, Share
 
 _SQL = statements("queue")
 _Row = tuple[int, int, str, str, str, float, float, int, int, int, str | None, None, str | None]
@@ -118,7 +119,7 @@ def _expedite(sink: str, now: float, cursor: apsw.Cursor) -> Written[int]:
 
 
 def _mark(mark: SinkMark, cursor: apsw.Cursor) -> Written[None]:
-    if mark.paused is None and mark.held_until is None:
+    if mark.empty:
         cursor.execute(_SQL["unmark"], (mark.sink,))
     else:
         cursor.execute(
@@ -201,6 +202,14 @@ class SqliteQueue(Side):
     async def marks(self) -> list[SinkMark]:
         """See `Queue.marks`."""
         return await self._store.reader.read(_marks)
+
+    def news(self) -> list[SinkMark]:
+        """See `Queue.news`. The lock on the file keeps others out."""
+        return []
+
+    def share(self) -> Share:
+        """See `Queue.share`. The whole."""
+        return ALONE
 
     async def wait(self, timeout: float | None) -> None:
         """See `Queue.wait`."""

@@ -2,8 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from router.delivery import State
 from router.journal.journal import DeliveryQuery, Journal, SinkMark
+from router.share import ALONE
 from tests.journal.backends import Place, Time, an_event, attempt_of, claimed, recorded, settled, settlement
 from tests.waiting import turns
 
@@ -56,7 +59,7 @@ async def test_whatever_becomes_due_ends_the_wait(journal: Journal, time: Time) 
 
 
 async def test_sink_marks_are_kept_until_they_are_emptied(place: Place) -> None:
-    """Over restarts; a mark replaces the one before."""
+    """Over restarts; a mark of other settings replaces the one before."""
     held = SinkMark(sink="hook", held_until=12.5, fingerprint="f1")
     paused = SinkMark(sink="slack", paused="answered 404", by_operator=True, fingerprint="f2")
     async with place.open() as journal:
@@ -70,6 +73,62 @@ async def test_sink_marks_are_kept_until_they_are_emptied(place: Place) -> None:
         await journal.mark(SinkMark(sink="unknown"))
 
         assert [held] == await journal.marks()
+
+
+_MERGED: dict[str, tuple[dict[str, object], dict[str, object], dict[str, object]]] = {
+    "the longer hold stays": ({"held_until": 60.0}, {"held_until": 9.0}, {"held_until": 60.0}),
+    "a hold becomes longer": ({"held_until": 9.0}, {"held_until": 60.0}, {"held_until": 60.0}),
+    "a pause stays beside a hold": (
+        {"paused": "answered 410"},
+        {"held_until": 9.0},
+        {"paused": "answered 410", "held_until": 9.0},
+    ),
+    "a hold stays beside a pause": (
+        {"held_until": 9.0},
+        {"paused": "answered 410"},
+        {"paused": "answered 410", "held_until": 9.0},
+    ),
+    "an operator is not overruled": (
+        {"paused": "maintenance", "by_operator": True},
+        {"paused": "answered 410"},
+        {"paused": "maintenance", "by_operator": True},
+    ),
+    "an operator overrules": (
+        {"paused": "answered 410"},
+        {"paused": "maintenance", "by_operator": True},
+        {"paused": "maintenance", "by_operator": True},
+    ),
+    "other settings forget what was learnt": (
+        {"paused": "answered 410", "held_until": 60.0},
+        {"held_until": 9.0, "fingerprint": "other"},
+        {"held_until": 9.0, "fingerprint": "other"},
+    ),
+    "other settings do not overrule an operator": (
+        {"paused": "maintenance", "by_operator": True, "held_until": 60.0},
+        {"held_until": 9.0, "fingerprint": "other"},
+        {"paused": "maintenance", "by_operator": True, "held_until": 9.0, "fingerprint": "other"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _MERGED)
+async def test_marks_of_two_routers_do_not_forget_each_other(journal: Journal, case: str) -> None:
+    """Each knows only what it learnt itself, and says so."""
+    first, then, together = (SinkMark(**{"sink": "slack", **each}) for each in _MERGED[case])  # type: ignore[arg-type]  # a table of test values
+    await journal.mark(first)
+    await journal.mark(then)
+
+    assert await journal.marks() == [together]
+
+
+async def test_a_router_alone_has_the_whole_share_and_no_news(journal: Journal) -> None:
+    """What it did itself is none."""
+    await journal.mark(SinkMark(sink="slack", paused="answered 410"))
+    journal.wake()
+    await journal.wait(None)
+
+    assert journal.share() == ALONE
+    assert journal.news() == []
 
 
 async def _crash(place: Place, journal: Journal, number: int) -> Place:

@@ -91,8 +91,13 @@ UPDATE open_deliveries SET due = %(now)s WHERE id IN (
 
 -- name: mark
 INSERT INTO marks VALUES (%s, %s, %s, %s, %s) ON CONFLICT (sink) DO UPDATE SET
-  paused = excluded.paused, by_operator = excluded.by_operator,
-  fingerprint = excluded.fingerprint, held_until = excluded.held_until
+  paused = CASE WHEN marks.by_operator AND NOT excluded.by_operator THEN marks.paused
+    WHEN marks.fingerprint = excluded.fingerprint THEN coalesce(excluded.paused, marks.paused)
+    ELSE excluded.paused END,
+  by_operator = marks.by_operator OR excluded.by_operator, fingerprint = excluded.fingerprint,
+  held_until = CASE WHEN marks.fingerprint = excluded.fingerprint AND marks.held_until IS NOT NULL
+    AND (excluded.held_until IS NULL OR excluded.held_until < marks.held_until) THEN marks.held_until
+    ELSE excluded.held_until END
 
 -- name: unmark
 DELETE FROM marks WHERE sink = %s
