@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test bench micro check torture fuzz hostile mutants format clean
+.PHONY: run test bench micro check torture fleet fuzz hostile mutants format clean
 
 run: $(READY)        ## start on the example configuration
 	$(BIN)/visual-router --config config.example.yaml run
@@ -16,6 +16,9 @@ test: $(READY)       ## the suite in random order, with the short level of every
 
 torture: $(READY)    ## crashes, restarts, faults, as long as you like: make torture ARGS="--crashes 10000"
 	$(BIN)/python -m tests.torture $(ARGS)
+
+fleet: $(READY)      ## crashes of routers, PostgreSQL and links: make fleet ARGS="--crashes 500"
+	$(BIN)/python -m tests.fleet $(ARGS)
 
 bench: $(READY)      ## against a bare handler and a naive forwarder; ARGS="mixes", "costs", "growth", "--help"
 	$(BIN)/python -m tests.bench --json $(VENV)/bench.json $(ARGS)

@@ -1,9 +1,10 @@
-"""The fault proxy: a process of its own between router and sinks, with toxiproxy's verbs.
+"""The fault proxy: a process of its own on the way to a port or a unix socket, with toxiproxy's verbs.
 
-`python -m tests.torture.proxy '{"upstream": port}'` prints its port. Lines on standard input are JSON:
-`{"verb": "clear"}`, `{"verb": "latency", "ms": 80}`, `{"verb": "down"}` (connections are cut at once),
+`python -m tests.torture.proxy '{"upstream": port or path}'` prints its port. Lines on standard input are
+JSON: `{"verb": "clear"}`, `{"verb": "latency", "ms": 80}`, `{"verb": "down"}` (connections are cut at once),
 `{"verb": "reset", "ms": 30}` (so long after they began, also those that are open),
-`{"verb": "cut", "bytes": 600}` (after so many bytes in either direction). The end of it ends the process.
+`{"verb": "cut", "bytes": 600}` (after so many bytes in either direction), `{"verb": "hang"}` (nothing is
+carried until the next verb). The end of it ends the process.
 """
 
 import asyncio
@@ -18,14 +19,17 @@ _CHUNK = 65536
 class Proxy:
     """All connections, and the fault in force."""
 
-    def __init__(self, upstream: int) -> None:
+    def __init__(self, upstream: int | str) -> None:
         self._upstream = upstream
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._verb: dict[str, object] = {"verb": "clear"}
         self._open: set[asyncio.StreamWriter] = set()
 
     def order(self, line: str) -> None:
         """Put a verb into force, for open connections too."""
         self._verb = json.loads(line)
+        (self._flowing.clear if self._is("hang") else self._flowing.set)()
         match self._verb["verb"]:
             case "down":
                 self._break_all()
@@ -49,8 +53,15 @@ class Proxy:
             return
         if self._is("reset"):
             asyncio.get_running_loop().call_later(self._number("ms") / 1000, _reset, writer)
-        there, back = await asyncio.open_connection("127.0.0.1", self._upstream)
-        self._open |= {writer, back}
+        self._open.add(writer)
+        await self._flowing.wait()
+        try:
+            there, back = await self._connect()
+        except OSError:
+            self._open.discard(writer)
+            _reset(writer)
+            return
+        self._open.add(back)
         try:
             async with asyncio.TaskGroup() as pumps:
                 pumps.create_task(self._pump(reader, back, writer))
@@ -60,12 +71,18 @@ class Proxy:
             writer.close()
             back.close()
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._upstream, str):
+            return await asyncio.open_unix_connection(self._upstream)
+        return await asyncio.open_connection("127.0.0.1", self._upstream)
+
     async def _pump(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, other: asyncio.StreamWriter
     ) -> None:
         carried = 0
         try:
             while chunk := await source.read(_CHUNK):
+                await self._flowing.wait()
                 if self._is("latency"):
                     await asyncio.sleep(self._number("ms") / 1000)
                 if self._is("cut"):

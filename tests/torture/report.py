@@ -1,5 +1,6 @@
 """The report of a run: a table for people, a document for machines."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
 from tests.torture.oracle import CLASSES
@@ -11,13 +12,14 @@ _FORBIDDEN = {
 }  # fmt: skip
 
 
-def table(report: Report) -> str:
-    """One line per class, then what was wrong."""
+def table(report: Report, more: Mapping[str, int] | None = None, *, allowed: Collection[str] = ()) -> str:
+    """One line per class, what `more` there is to be told, then what was wrong."""
     rounds = f"{report.rounds} rounds, {report.seconds:.0f} s, seed {report.seed}"
     lines = [f"{report.scenario}: {rounds}"]
     for name in CLASSES:
-        must = "  (must be 0)" if name in _FORBIDDEN else ""
+        must = "  (must be 0)" if name in _FORBIDDEN - set(allowed) else ""
         lines.append(f"  {name:<24}{report.counts.get(name, 0):>10,}{must}")
+    lines += [f"  {name:<36}{times:>6,}" for name, times in (more or {}).items()]
     lines += [
         f"  {name:<24}{_spread(values)}"
         for name, values in (("seconds to start", report.starts), ("seconds to answer", report.answers))

@@ -16,19 +16,18 @@ from pathlib import Path
 import apsw
 
 from tests.torture import counters
+from tests.torture.asking import drained, resume
 from tests.torture.oracle import (
     CONCURRENCY,
     Arrived,
     Bounds,
     Posted,
-    State,
     Verdict,
     judge,
     read_arrived,
     read_posted,
 )
 from tests.torture.supervisor import Companion, Ended, Router
-from tests.torture.workload import number_of
 
 Progress = Callable[[str], None]
 Comparison = Callable[[Mapping[str, float], Sequence[Posted], Sequence[Arrived]], list[str]]
@@ -37,7 +36,6 @@ TROUBLED = {"shaky": "failing", "slow": "slow", "torn": "torn", "busy": "busy"}
 HONEST = {"shaky": "failing", "slow": "slow"}
 # Where rounds are what counts: a slow machine takes longer for them, and that is all.
 ENOUGH = 350.0
-_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class Stage:
             port = self.proxy.port
         self.router = Router(self.folder, port, plan.package)
         stack.callback(self.router.close)
-        orders = {"port": self.router.port, "seed": plan.seed, "journal": str(self._posted), "first": 1}
+        orders = {"ports": [self.router.port], "seed": plan.seed, "journal": str(self._posted), "first": 1}
         # It begins now and must be answered, however long the first start takes.
         self.sender = Companion("sender", orders | {"pace": plan.pace, "connections": plan.connections})
         stack.callback(self.sender.kill)
@@ -109,7 +107,7 @@ class Stage:
         """
         self.sender.end()
         self.sinks.order("calm")
-        state = self._drained()
+        state = drained([self.router], self.plan.patience)
         metrics = self.router.metrics()
         self.router.stop()
         self.sinks.end()
@@ -124,43 +122,6 @@ class Stage:
         _fill(report, verdict, time.monotonic() - self.began)
         report.starts = sorted(self.router.starts)
         report.answers = sorted(one.ended - one.began for one in posted if one.outcome == "ack")
-
-    def _drained(self) -> State:
-        """Wait until nothing is open, or nothing moves any more; returns what the router then says."""
-        best, moved = -1, time.monotonic()
-        while time.monotonic() < moved + self.plan.patience:
-            sinks = self.router.ask("/sinks")["sinks"]
-            left = sum(sink["pending"] + sink["in_flight"] for sink in sinks)
-            if left == 0:
-                break
-            if left < best or best < 0:
-                best, moved = left, time.monotonic()
-            for sink in sinks:
-                if sink["state"] != "ready":
-                    self.resume(sink["name"])
-            self.router.run_for(0.2)
-        return State(
-            [(row["id"], number_of(row["commit"])) for row in self._pages("events", "")],
-            [(row["id"], row["reason"]) for row in self._pages("deliveries", "&state=dead")],
-            [
-                (row["id"], f"{state} at {row['sink']}")
-                for state in ("pending", "in_flight")
-                for row in self._pages("deliveries", f"&state={state}")
-            ],
-        )
-
-    def resume(self, sink: str) -> None:
-        """End what a fault led to, as an operator would."""
-        self.router.ask(f"/sinks/{sink}/resume", "POST")
-
-    def _pages(self, kind: str, filters: str) -> Iterator[dict[str, str]]:
-        before = ""
-        while True:
-            page = self.router.ask(f"/{kind}?limit={_PAGE}{filters}{before}")
-            yield from page[kind]
-            if page["next"] is None:
-                return
-            before = f"&before={page['next']}"
 
 
 def crashes(plan: Plan, tell: Progress) -> Report:
@@ -216,9 +177,7 @@ def faults(plan: Plan, tell: Progress) -> Report:
             stage.proxy.order(json.dumps(_fault(dice)))
             stage.router.run_for(dice.uniform(0.3, 1.0))
             stage.proxy.order('{"verb": "clear"}')
-            for sink in stage.router.ask("/sinks")["sinks"]:
-                if sink["state"] != "ready":
-                    stage.resume(sink["name"])
+            resume([stage.router])
             stage.router.run_for(dice.uniform(0.1, 0.5))
             report.rounds += 1
             tell(f"{report.rounds} faults")

@@ -1,6 +1,7 @@
 """The sender: a process of its own that posts signed events in a closed loop and writes down what it saw.
 
-`python -m tests.torture.sender '{"port": …, "seed": …, "journal": …, …}'`; ends when its standard input does.
+`python -m tests.torture.sender '{"ports": […], "seed": …, "journal": …, …}'`; ends when its standard input
+does. Who finds no answer at one port goes to the next one, as a load balancer would.
 Each line of the journal is one request: [began, ended, number, outcome, status, event id, duplicate], times
 from the monotonic clock, outcome one of ack, status, refused, reset, timeout.
 """
@@ -11,6 +12,7 @@ import json
 import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +26,7 @@ _FLUSH_EVERY = 0.5
 class Orders:
     """What one run of the sender is to do; `pace` is events per second in all, `first` the first number."""
 
-    port: int
+    ports: list[int]
     seed: int
     journal: str
     connections: int = 16
@@ -43,10 +45,11 @@ class Seen:
 
 
 class Line:
-    """One connection, kept alive or not, that speaks just enough HTTP/1.1."""
+    """One connection, kept alive or not, that speaks just enough HTTP/1.1; `place` tells where it begins."""
 
-    def __init__(self, port: int, *, keep: bool) -> None:
-        self._port = port
+    def __init__(self, ports: Sequence[int], place: int, *, keep: bool) -> None:
+        self._ports = ports
+        self._place = place
         self._keep = keep
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -54,7 +57,9 @@ class Line:
         """Send and wait for the answer."""
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
-                return await self._exchange(event)
+                seen = await self._exchange(event)
+            if seen.outcome == "ack":
+                return seen
         except ConnectionRefusedError:
             seen = Seen("refused")
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -62,6 +67,7 @@ class Line:
         except TimeoutError:
             seen = Seen("timeout")
         self.close()
+        self._place += 1
         return seen
 
     async def _exchange(self, event: Sent) -> Seen:
@@ -69,7 +75,9 @@ class Line:
             # The server said that it is done with this connection.
             self.close()
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+            self._streams = await asyncio.open_connection(
+                "127.0.0.1", self._ports[self._place % len(self._ports)]
+            )
         reader, writer = self._streams
         writer.write(self._request(event))
         await writer.drain()
@@ -117,12 +125,14 @@ class Sender:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._stopping.set)
         async with asyncio.TaskGroup() as workers:
             for place in range(self._orders.connections):
-                workers.create_task(self._work(keep=place % 2 == 0))
+                workers.create_task(self._work(place))
             workers.create_task(self._flush())
         self._journal.close()
 
-    async def _work(self, *, keep: bool) -> None:
-        line = Line(self._orders.port, keep=keep)
+    async def _work(self, place: int) -> None:
+        ports = self._orders.ports
+        # Half of the connections to each port are kept.
+        line = Line(ports, place, keep=place // len(ports) % 2 == 0)
         while not self._stopping.is_set():
             await self._turn()
             event = sent(self._orders.seed, next(self._numbers))

@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,30 @@ def environment() -> dict[str, str]:
 
 
 class Router:
-    """The program under test in a folder of its own, from start to start."""
+    """The program under test in a folder of its own, from start to start.
 
-    def __init__(self, folder: Path, sink_port: int, package: Path | None = None) -> None:
+    `journal`: the URL of one that it shares. `generations`: the numbers of the runs, of all that share it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sink_port: int,
+        package: Path | None = None,
+        *,
+        journal: str | None = None,
+        program: Sequence[str] = ("-m", "router"),
+        generations: Iterator[int] | None = None,
+    ) -> None:
         self.folder = folder
         self.generation = 0
+        self._generations = generations or count(1)
+        self._program = program
         self.stray: list[str] = []
         self.starts: list[float] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._config = folder / "config.yaml"
-        self._config.write_text(_config(folder, sink_port), "utf-8")
+        self._config.write_text(_config(folder, sink_port, journal or f"sqlite:{folder}/journal.db"), "utf-8")
         self._public = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         self._admin = socket.socket(socket.AF_UNIX)
         self._admin.bind(str(folder / "admin.sock"))
@@ -106,20 +121,26 @@ class Router:
         self._notify.bind(str(folder / "notify.sock"))
         self._env = environment() | {"NOTIFY_SOCKET": str(folder / "notify.sock"), "WHSEC": SINK_SECRET}
         self._env |= {provider.upper(): secret for provider, secret in SECRETS.items()}
-        self._env["PYTHONPATH"] = str(package or ROOT)
+        self._env["PYTHONPATH"] = f"{package or ROOT}{os.pathsep}{ROOT}"
 
     @property
     def port(self) -> int:
         """Where providers post, whether or not anybody runs."""
         return int(self._public.getsockname()[1])
 
+    @property
+    def pid(self) -> int:
+        """The process of this run."""
+        assert self._process is not None
+        return self._process.pid
+
     def launch(self) -> None:
         """Start without waiting."""
         while select.select([self._notify], [], [], 0)[0]:
             self._notify.recv(4096)
-        self.generation += 1
+        self.generation = next(self._generations)
         fds = (self._public.fileno(), self._admin.fileno())
-        run = [sys.executable, "-m", "router", "run", "--config", str(self._config)]
+        run = [sys.executable, *self._program, "run", "--config", str(self._config)]
         with (self.folder / "stderr").open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _ACTIVATE, *map(str, fds), *run],
@@ -188,7 +209,17 @@ class Router:
         series = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in series}
 
+    def is_ready(self) -> bool:
+        """What a load balancer is told."""
+        return self._exchange("/readyz", "GET")[0] == 200
+
     def _admin_answer(self, path: str, method: str = "GET") -> bytes:
+        status, body = self._exchange(path, method)
+        if status != 200:
+            raise Ended(f"the admin API answered {status} to {path}: {body.decode()}")
+        return body
+
+    def _exchange(self, path: str, method: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("router", timeout=START_LIMIT)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(START_LIMIT)
@@ -196,12 +227,9 @@ class Router:
         try:
             connection.request(method, path)
             answer = connection.getresponse()
-            body = answer.read()
+            return answer.status, answer.read()
         finally:
             connection.close()
-        if answer.status != 200:
-            raise Ended(f"the admin API answered {answer.status} to {path}: {body.decode()}")
-        return body
 
     def _ended(self) -> Ended:
         self._read_log()
@@ -226,7 +254,7 @@ def _json(line: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _config(folder: Path, sink_port: int) -> str:
+def _config(folder: Path, sink_port: int, journal: str) -> str:
     sources = "".join(
         f"  {provider}: {{type: {provider}, secret: 'env:{provider.upper()}'}}\n" for provider in PROVIDERS
     )
@@ -241,6 +269,6 @@ def _config(folder: Path, sink_port: int) -> str:
     )
     return (
         f"server: {{admin: 'unix:{folder}/admin.sock', grace: 20s}}\n"
-        f"journal: {{url: 'sqlite:{folder}/journal.db'}}\n"
+        f"journal: {{url: '{journal}'}}\n"
         f"sources:\n{sources}sinks:\n{sinks}{RULES}"
     )

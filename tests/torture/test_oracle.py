@@ -90,6 +90,29 @@ def test_a_repeat_after_a_crash_is_bounded_and_without_one_forbidden() -> None:
     assert found(posted, both, state, CRASHES) == {"crashes over the bound"}
 
 
+def test_of_several_routers_only_an_ended_lease_excuses_a_repeat() -> None:
+    """It may be tried by an older run, but never under a used number; the ended lease is the run's."""
+    first, again = replace(TAKEN, generation=3), replace(TAKEN, attempt=2, generation=2)
+    calm = Bounds(leases={}, duplicates_per_end=16)
+    one = replace(calm, leases={3: 1}, duplicates_per_end=1)
+
+    assert found([ACK], [first, again], bounds=one) == set()
+    assert found([ACK], [first, again, replace(again, attempt=3)], bounds=one) == {"crashes over the bound"}
+    assert found([ACK], [first, again], bounds=calm) == {"crashes over the bound"}
+    assert found([ACK], [first, again], bounds=replace(one, leases={2: 1})) == {"crashes over the bound"}
+    assert found([ACK], [first, replace(again, attempt=1)], bounds=one) == {"corrupt"}
+    assert found([ACK], [replace(first, answer="500"), again], bounds=calm) == set()
+
+
+def test_a_journal_that_is_away_may_be_said_and_nothing_else() -> None:
+    """503, and only where a scenario takes the journal away."""
+    refused = replace(ACK, outcome="status", status=503, event_id=None, duplicate=None)
+    away = Bounds(away=True)
+
+    assert found([refused, ACK], [TAKEN], bounds=away) == set()
+    assert found([replace(refused, status=500), ACK], [TAKEN], bounds=away) == {"not 202"}
+
+
 @pytest.mark.parametrize("waits", ["new", "refused"])
 def test_what_is_due_is_tried_before_what_was_sent_much_later(waits: str) -> None:
     """As many as fit in flight may pass it, on a machine however slow; one more may not."""

@@ -1,0 +1,100 @@
+"""The scenarios of a fleet: crashes of anything, restarts in turn, a failover, a pooler between.
+
+The same code for short and long runs. Everything random comes from one seed.
+"""
+
+import json
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from tests.fleet.database import durable
+from tests.fleet.stage import Plan, Report, Stage
+from tests.journal.postgres.server import Server
+from tests.torture.oracle import Bounds
+from tests.torture.supervisor import Ended
+
+Progress = Callable[[str], None]
+_CRASHES = Bounds(connections_break=True, away=True)
+
+
+def crashes(plan: Plan, tell: Progress) -> Report:
+    """`kill -9` of a router, of the server, or of the link between, in a loop under load."""
+    with _staged("crashes", plan) as (server, stage, report):
+        dice = random.Random(f"{plan.seed} fleet")
+        while stage.goes_on(report.rounds):
+            stage.run_for(dice.expovariate(2))
+            (_kill_router, _kill_server, _break_link)[report.rounds % 3](stage, server, dice, report)
+            report.rounds += 1
+            tell(f"{report.rounds} crashes")
+        stage.judge(report, _CRASHES)
+    return report
+
+
+def _kill_router(stage: Stage, _server: Server, dice: random.Random, report: Report) -> None:
+    victim = dice.choice(stage.members)
+    victim.router.kill()
+    report.fault("router killed")
+    # Sometimes it stays away while others take over; its socket waits meanwhile.
+    others = [member for member in stage.members if member is not victim]
+    others[0].router.run_for(dice.choice((0.0, 0.0, 1.0)))
+    victim.start()
+
+
+def _kill_server(stage: Stage, server: Server, dice: random.Random, report: Report) -> None:
+    # The first has everything dropped at once, the second not even tells its sessions.
+    how = dice.choice((signal.SIGQUIT, signal.SIGKILL))
+    server.stop(how)
+    report.fault(f"server ended by {how.name}")
+    stage.run_for(dice.choice((0.0, 0.5, 2.0)))
+    server.start()
+
+
+def _break_link(stage: Stage, _server: Server, dice: random.Random, report: Report) -> None:
+    link = dice.choice(stage.members).link
+    assert link is not None
+    verb = dice.choice(("down", "hang", "latency"))
+    long = verb != "latency" and dice.random() < 0.2
+    link.order(json.dumps({"verb": verb, "ms": dice.randrange(20, 200)}))
+    report.fault(f"link: {verb}{' for longer than a lease' if long else ''}")
+    stage.run_for(stage.plan.length * 1.4 if long else dice.uniform(0.2, 2.0))
+    if verb == "hang" and dice.random() < 0.5:
+        # What hung is lost, instead of being carried after all.
+        link.order('{"verb": "down"}')
+    link.order('{"verb": "clear"}')
+
+
+def restarts(plan: Plan, tell: Progress) -> Report:
+    """SIGTERM and start of one router after the other under load, the sockets held: nobody notices."""
+    with _staged("restarts", plan) as (_, stage, report):
+        dice = random.Random(f"{plan.seed} turns")
+        while stage.goes_on(report.rounds):
+            member = stage.members[report.rounds % len(stage.members)]
+            stage.run_for(dice.uniform(0.1, 0.5))
+            member.router.stop()
+            member.start()
+            report.fault("router restarted")
+            report.rounds += 1
+            tell(f"{report.rounds} restarts")
+        stage.judge(report, Bounds())
+    return report
+
+
+SCENARIOS = {"crashes": crashes, "restarts": restarts}
+
+
+@contextmanager
+def _staged(scenario: str, plan: Plan) -> Iterator[tuple[Server, Stage, Report]]:
+    """Server, stage and report; a router that ends by itself is a violation, not an error of the harness."""
+    report = Report(scenario, plan.seed)
+    with ExitStack() as stack:
+        server = durable()
+        stack.callback(server.remove)
+        try:
+            server.start()
+            stage = Stage(plan, server.url, stack, linked=scenario == "crashes")
+            stage.start()
+            yield server, stage, report
+        except Ended as ended:
+            report.violations["ended"] = [str(ended)]
