@@ -71,22 +71,21 @@ class Pool:
             return await self._ask(line, target, head, request)
         finally:
             self.busy -= 1
-            if self.retired:
-                await self.retire()
 
-    async def retire(self) -> None:
-        """Close as soon as nothing is in flight."""
-        self.retired = True
-        if not self.busy:
-            await self.close()
-
-    async def close(self) -> None:
-        """Close every connection, in use or not."""
+    def retire(self) -> None:
+        """Close what lies idle, and from now on every connection after its answer."""
         self.retired = True
         if self._broom is not None:
             self._broom.cancel()
             self._broom = None
+        for lying in self._idle.values():
+            for line in lying:
+                line.drop()
         self._idle.clear()
+
+    async def close(self) -> None:
+        """Close every connection, in use or not."""
+        self.retire()
         for line in self._lines:
             line.drop()
         while self._lines:  # noqa: ASYNC110  # dropped ones are gone within a turn or two of the event loop

@@ -56,15 +56,18 @@ class Dialler:
             Refused: every address that the host leads to is refused.
             Unreachable: none could be connected to, or none is trusted.
         """
+        # Before the time runs: reading the authorities takes some, and it is not the network's.
+        verification = self._verified() if target.tls else None
         try:
             async with asyncio.timeout(limit):
-                return await self._connection(target, make)
+                return await self._connection(target, make, verification)
         except TimeoutError:
             pass
         raise Unreachable(f"no connection within {limit:g} s")
 
-    async def _connection(self, target: Target, make: Callable[[], _Protocol]) -> _Protocol:
-        verification = self._verified() if target.tls else None
+    async def _connection(
+        self, target: Target, make: Callable[[], _Protocol], verification: ssl.SSLContext | None
+    ) -> _Protocol:
         guard = _Guard(target.kind, self._terms.allowed)
         left = guard.sorted_out([_spelled(host, target.port) for host in await self._addresses(target)])
         failure: DeliveryError | None = None

@@ -84,7 +84,7 @@ class Lanes:
             else:
                 self._retired.append(self._lanes.pop(name).pool)
         for pool in self._retired:
-            await pool.retire()
+            pool.retire()
         self._retired = [pool for pool in self._retired if pool.busy]
 
     def _adopt(self, lane: Lane, sink: Sink) -> None:

@@ -81,7 +81,8 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
         message: Template | None = None,
     ) -> Request:
         """See `Sink.request`."""
-        return Request("POST", self.url.reveal(), dict(_HEADERS), self._compose(event, delivery, message))
+        headers = {"user-agent": USER_AGENT, **_HEADERS}
+        return Request("POST", self.url.reveal(), headers, self._compose(event, delivery, message))
 
     def preview(
         self,

@@ -85,7 +85,8 @@ class Webhook(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ) -> Request:
         """See `Sink.request`. `now` is the time that is signed."""
         body = self._compose(event, delivery, message)
-        headers = self._headers(delivery, now)
+        # On the wire the sender's name has always come first.
+        headers = {"user-agent": USER_AGENT, **self._headers(delivery, now)}
         for name, value in self.headers.items():
             headers[name.lower()] = value.reveal() if isinstance(value, Secret) else value
         if self.secret:

@@ -66,6 +66,33 @@ async def test_the_connection_used_last_is_used_next(
     assert len(set(served)) == 1
 
 
+async def test_the_idle_connections_of_a_sink_that_is_removed_do_not_wait_for_its_busy_ones(
+    transports: Lanes, listening: Listening, post: Post
+) -> None:
+    """And the busy one is closed after its answer."""
+    go = asyncio.Event()
+
+    async def slowly(talk: Talk) -> None:
+        await talk.hear()
+        await go.wait()
+        await talk.say(OK)
+        await talk.gone()
+
+    idle, busy = await listening(Peer(staying)), await listening(Peer(slowly))
+    lane = transports.lane(SINK)
+    await lane.send(post(idle.url()))
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(lane.send(post(busy.url())))
+        await busy.opened.wait()
+        await transports.retain({})
+        await asyncio.wait_for(idle.closed.wait(), 5)
+        assert not sending.done()
+        go.set()
+
+    assert sending.result().status == 200
+    await asyncio.wait_for(busy.closed.wait(), 5)
+
+
 async def test_many_urls_of_one_host_share_a_connection(
     transports: Lanes, listening: Listening, post: Post
 ) -> None:
