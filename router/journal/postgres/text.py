@@ -1,7 +1,7 @@
 """Text: any string in a database that cannot store the character NUL, and back.
 
-A NUL becomes two characters that nobody writes: a noncharacter and a digit. What is looked for has to go the
-same way as what is stored.
+A NUL becomes two characters that nobody writes, for they are none in Unicode. What is looked for has to go
+the same way as what is stored.
 """
 
 from typing import TypeVar, overload
@@ -9,6 +9,8 @@ from typing import TypeVar, overload
 T = TypeVar("T")
 
 _MARK = "\U0010ffff"
+_ITSELF = f"{_MARK}\U000fffff"
+_NUL = f"{_MARK}\U0010fffe"
 
 
 @overload
@@ -18,12 +20,12 @@ def stored(text: T) -> T: ...
 def stored(text: object) -> object:
     """What stands for this value in the database; anything but text is itself."""
     if isinstance(text, str) and ("\x00" in text or _MARK in text):
-        return text.replace(_MARK, f"{_MARK}1").replace("\x00", f"{_MARK}0")
+        return text.replace(_MARK, _ITSELF).replace("\x00", _NUL)
     return text
 
 
 def read(value: object) -> object:
     """The value that stands in the database for another one."""
     if isinstance(value, str) and _MARK in value:
-        return value.replace(f"{_MARK}0", "\x00").replace(f"{_MARK}1", _MARK)
+        return value.replace(_NUL, "\x00").replace(_ITSELF, _MARK)
     return value

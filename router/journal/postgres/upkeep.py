@@ -9,9 +9,11 @@ import anyio.to_thread
 
 from router.clock import first_id_at
 from router.delivery import State
+from router.journal.fleet import RouterMark
 from router.journal.postgres.backup import back_up
 from router.journal.postgres.days import drop, lock
 from router.journal.postgres.moves import bury_of
+from router.journal.postgres.outlook import introduce
 from router.journal.postgres.store import Side, Store
 from router.journal.postgres.text import read
 from router.journal.postgres.work import Cursor, Written
@@ -38,7 +40,11 @@ def _is_kept(day: _Day, before: float, cursor: Cursor) -> bool:
 
 
 def _drop_day(day: _Day, before: float, cursor: Cursor) -> Written[int]:
-    """Drop a day unless something came up since it was looked at; returns how many events it had."""
+    """Drop a day unless something came up since it was looked at; returns how many events it had.
+
+    Gives up where somebody reads it, a backup for example: while this waits, nobody could record.
+    """
+    cursor.execute(_SQL["briefly"])
     lock(day[0], cursor)
     if _is_kept(day, before, cursor):
         return Written(0)
@@ -145,6 +151,16 @@ class PostgresUpkeep(Side):
     async def backup(self, path: str) -> None:
         """See `Upkeep.backup`. The copy is a journal of SQLite, to be opened on a single host."""
         await anyio.to_thread.run_sync(back_up, self._store.url, Path(path))
+
+    async def introduce(self, configuration: str) -> None:
+        """See `Upkeep.introduce`."""
+        presence = self._store.presence
+        presence.configuration = configuration
+        await self._store.writer.write(partial(introduce, presence.number, configuration))
+
+    def routers(self) -> list[RouterMark]:
+        """See `Upkeep.routers`. One that died is among them until another has taken over from it."""
+        return [*self._store.outlook.routers]
 
     def counts(self) -> Mapping[tuple[str, State], int]:
         """See `Upkeep.counts`."""

@@ -301,7 +301,7 @@ class Writer:
         if connection is not None:
             connection.close()
         self._trouble = JournalUnavailable(str(meaning))
-        # A session that broke may be followed by one at once; a server that cannot be reached may not.
+        # A session that broke may be followed by one at once; a server that cannot be had may not.
         self._quiet_until = time.monotonic() + _PAUSE if connection is None else 0.0
         self._beat_at = time.monotonic() + _PAUSE
         return meaning
@@ -316,19 +316,27 @@ class Writer:
                 self._renew()
         except psycopg.Error as error:
             self._judge(error)
-            self._beat_at = min(self._beat_at, time.monotonic() + _PAUSE)
+        except JournalUnavailable as error:
+            self._trouble = error
         if self.broken:
             self._post(self._answer, [])
 
     def _renew(self) -> None:
         connection = cast(Connection, self._connection)
-        self._beat_at = time.monotonic() + self._berth.every
+        # If this fails, soon again; nobody writes in a session whose first beat failed.
+        self._beat_at = time.monotonic() + _PAUSE
         item = _Item(_each, lambda cursor: self._berth.beat(cursor, again=self._doubt), None)
-        with connection.cursor(binary=True) as cursor:
-            cursor.connection.execute(_BEGIN)
-            (item.written,) = item.crew([item.entry], cursor)
-            cursor.execute("COMMIT")
+        try:
+            with connection.cursor(binary=True) as cursor:
+                cursor.connection.execute(_BEGIN)
+                (item.written,) = item.crew([item.entry], cursor)
+                cursor.execute("COMMIT")
+        except (psycopg.Error, JournalUnavailable):
+            self._doubt, self._connection = True, None
+            connection.close()
+            raise
         self._doubt = False
+        self._beat_at = time.monotonic() + self._berth.every
         self._post(self._answer, [item])
 
     def _shut(self) -> None:

@@ -7,7 +7,7 @@ CREATE TABLE router (
   node smallint NOT NULL UNIQUE CHECK (node BETWEEN 0 AND 255),
   name text NOT NULL,
   version text NOT NULL,
-  rules text NOT NULL,
+  configuration text NOT NULL,
   started double precision NOT NULL,
   seen double precision NOT NULL,
   lease_until double precision NOT NULL
@@ -48,8 +48,8 @@ CREATE INDEX events_project ON events (project, id) WHERE project IS NOT NULL;
 -- The fields that a text is looked for in, with a separator that none of them can hold.
 CREATE FUNCTION searched(title text, branch text, author text, commit text, build text, project text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-  coalesce(title, '') || U&'\+10FFFF|' || coalesce(branch, '') || U&'\+10FFFF|' || coalesce(author, '')
-  || U&'\+10FFFF|' || coalesce(commit, '') || U&'\+10FFFF|' || coalesce(build, '') || U&'\+10FFFF|'
+  coalesce(title, '') || U&'\+10FFFF\+0FFFFE' || coalesce(branch, '') || U&'\+10FFFF\+0FFFFE' || coalesce(author, '')
+  || U&'\+10FFFF\+0FFFFE' || coalesce(commit, '') || U&'\+10FFFF\+0FFFFE' || coalesce(build, '') || U&'\+10FFFF\+0FFFFE'
   || coalesce(project, '');
 CREATE INDEX events_text ON events
 USING gin (searched(title, branch, author, commit, build, project) gin_trgm_ops);

@@ -37,6 +37,9 @@ DELETE FROM latest WHERE event = ANY (%b::bigint[])
 -- name: drop_events
 DELETE FROM events WHERE id = ANY (%b::bigint[])
 
+-- name: briefly
+SET LOCAL lock_timeout = '200ms'
+
 -- name: kept
 SELECT
   EXISTS (SELECT 1 FROM open_deliveries WHERE event >= %(first)s AND event < %(past)s)
