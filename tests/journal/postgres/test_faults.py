@@ -1,7 +1,6 @@
 """What the server's errors come to: refused alone, tried again, unavailable, or broken."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -118,6 +117,10 @@ async def test_a_beat_that_finds_the_journal_broken_tells_whoever_waits(database
         await journal.wait(None)
 
 
+def _left(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def test_a_query_that_fails_says_so(journal: Journal, database: str, tmp_path: Path) -> None:
     """As a journal's error, not a driver's."""
     rows(database, "DROP TABLE rulesets")
@@ -126,7 +129,7 @@ async def test_a_query_that_fails_says_so(journal: Journal, database: str, tmp_p
         await journal.rules("d")
     with pytest.raises(JournalBroken, match=r"^the journal cannot be read: relation"):
         await journal.backup(str(tmp_path / "copy"))
-    assert os.listdir(tmp_path) == []
+    assert _left(tmp_path) == []
 
 
 async def test_a_closed_journal_is_unavailable(database: str) -> None:
@@ -143,7 +146,7 @@ async def test_with_256_routers_at_work_another_one_has_to_wait(database: str) -
     """Ids have room for no more."""
     rows(
         database,
-        "INSERT INTO router (node, name, version, rules, started, seen, lease_until)"
+        "INSERT INTO router (node, name, version, configuration, started, seen, lease_until)"
         " SELECT n, 'x', '1', '', 0, 0, 'infinity' FROM generate_series(0, 255) AS n",
     )
     with pytest.raises(JournalUnavailable, match=r"^256 routers are at work on this journal already$"):
@@ -163,7 +166,7 @@ async def test_a_router_whose_place_was_taken_waits_for_another(database: str) -
         rows(
             database,
             "BEGIN; DELETE FROM router;"
-            " INSERT INTO router (node, name, version, rules, started, seen, lease_until)"
+            " INSERT INTO router (node, name, version, configuration, started, seen, lease_until)"
             " SELECT n, 'x', '1', '', 0, 0, 'infinity' FROM generate_series(0, 255) AS n; COMMIT",
         )
 
