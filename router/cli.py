@@ -25,6 +25,7 @@ COMMANDS = (
     ("The daemon", "reload", "changes", "Validate the configuration, then put it into force."),
     ("The daemon", "backup", "changes", "Have the router write a consistent copy of its journal."),
     ("The daemon", "verify", "verify", "Check a backup, or a journal whose daemon is stopped."),
+    ("The daemon", "migrate-journal", "migrate", "Move a journal from SQLite to PostgreSQL."),
     ("Configuration, without a daemon", "check", "check", "Report every problem of configuration files."),
     (
         "Configuration, without a daemon",
@@ -75,7 +76,8 @@ class Program(click.Group):
         """The command of that name."""
         for _, name, module, _ in COMMANDS:
             if name == cmd_name:
-                command: click.Command = getattr(importlib.import_module(f"router.commands.{module}"), name)
+                found = importlib.import_module(f"router.commands.{module}")
+                command: click.Command = getattr(found, name.replace("-", "_"))
                 return command
         return None
 

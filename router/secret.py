@@ -150,6 +150,15 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
+def has_password(url: str) -> bool:
+    """Whether a URL of a database holds a password."""
+    try:
+        parts = urlsplit(url)
+        return parts.password is not None or "password" in dict(parse_qsl(parts.query))
+    except ValueError:
+        return False
+
+
 def check_url(text: str) -> None:
     """Raise `ValueError` unless the text is an http(s) URL with a host; the text is not repeated."""
     try:

@@ -35,7 +35,7 @@ def test_every_command_is_what_the_help_page_says(shell: Shell, name: str, modul
     """The table of commands and the commands themselves agree."""
     command = program.get_command(click.Context(program), name)
 
-    assert command is getattr(import_module(f"router.commands.{module}"), name)
+    assert command is getattr(import_module(f"router.commands.{module}"), name.replace("-", "_"))
     assert command is not None
     assert command.short_help == says
     assert command.name == name

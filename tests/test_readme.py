@@ -15,7 +15,7 @@ from router.config.load import load
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = sorted(
-    set(re.findall(r"visual-router ([a-z]+)\b(?!\.)", re.sub(r"`systemctl[^`]*`|sudo.*", "", README)))
+    set(re.findall(r"visual-router ([a-z-]+)\b(?!\.)", re.sub(r"`systemctl[^`]*`|sudo.*", "", README)))
 )
 RULES = re.findall(r"```yaml\n(rules:\n.*?)```", README, re.DOTALL)
 SOURCES = re.findall(r"```yaml\n(sources:\n.*?)```", README, re.DOTALL)

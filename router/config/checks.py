@@ -7,7 +7,7 @@ change anything.
 import re
 import ssl
 from ipaddress import ip_address
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,7 +17,7 @@ from router.config.nodes import Map, Node, Text
 from router.config.problems import Problems, clip
 from router.config.rules import title
 from router.config.secrets import reason_of
-from router.secret import Secret
+from router.secret import Secret, has_password
 from router.sinks import SINKS
 from router.sinks.sink import Flaw, Sink
 from router.template.template import trial
@@ -80,7 +80,7 @@ def _check_journal_url(
     scheme, _, path = text.partition(":")
     place = draft.place("journal", key)
     shown = "the URL behind the reference" if secret else f"'{clip(scheme)}:…'"
-    if not secret and _has_password(text):
+    if not secret and has_password(text):
         problems.add(
             place, "a password in plain sight; use env:NAME, file:/path or credential:NAME for the whole URL"
         )
@@ -100,15 +100,6 @@ def _is_url(text: str) -> bool:
     """Whether it has the form scheme://authority/path."""
     try:
         return bool(urlsplit(text).path.strip("/")) and "://" in text
-    except ValueError:
-        return False
-
-
-def _has_password(url: str) -> bool:
-    """Whether a URL of a database holds a password."""
-    try:
-        parts = urlsplit(url)
-        return parts.password is not None or "password" in dict(parse_qsl(parts.query))
     except ValueError:
         return False
 

@@ -1,0 +1,47 @@
+-- name: begin
+BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'
+
+-- name: routers
+SELECT EXISTS (SELECT 1 FROM router WHERE lease_until >= extract(epoch FROM clock_timestamp()))
+
+-- name: foreign
+SELECT EXISTS (SELECT 1 FROM events) OR EXISTS (SELECT 1 FROM bodies) OR EXISTS (SELECT 1 FROM seen)
+  OR EXISTS (SELECT 1 FROM open_deliveries) OR EXISTS (SELECT 1 FROM settled_deliveries)
+  OR EXISTS (SELECT 1 FROM attempts) OR EXISTS (SELECT 1 FROM latest) OR EXISTS (SELECT 1 FROM quarantine)
+  OR EXISTS (SELECT 1 FROM marks)
+
+-- name: found
+SELECT origin, finished FROM moving FOR UPDATE
+
+-- name: sweep
+DELETE FROM rulesets; DELETE FROM tally
+
+-- name: start
+INSERT INTO moving (origin, began) VALUES (%s, extract(epoch FROM clock_timestamp()))
+
+-- name: positions
+SELECT kind, after, count FROM moved
+
+-- name: position
+SELECT after FROM moved WHERE kind = %s FOR UPDATE
+
+-- name: advance
+INSERT INTO moved VALUES (%s, %s, %s)
+ON CONFLICT (kind) DO UPDATE SET after = excluded.after, count = moved.count + excluded.count
+
+-- name: tally
+INSERT INTO tally SELECT 0, sink, state, count(*) FROM (
+  SELECT sink, state FROM open_deliveries UNION ALL SELECT sink, state FROM settled_deliveries) AS every
+GROUP BY sink, state
+
+-- name: in_flight
+SELECT EXISTS (SELECT 1 FROM open_deliveries WHERE state = 'in_flight')
+
+-- name: leave
+UPDATE open_deliveries SET router = %s WHERE state = 'in_flight'
+
+-- name: finish
+UPDATE moving SET finished = extract(epoch FROM clock_timestamp())
+
+-- name: analyze
+ANALYZE events, bodies, seen, open_deliveries, settled_deliveries, attempts, latest, quarantine
