@@ -1,7 +1,7 @@
 """Upkeep on SQLite: retention in small bites, backup, counts, the health check."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,9 @@ from router.delivery import State
 from router.errors import JournalBroken, JournalUnavailable
 from router.journal.sqlite.copy import UNSYNCED, Copy
 from router.journal.sqlite.moves import bury_of
-from router.journal.sqlite.rows import event_of
+from router.journal.sqlite.pruning import prune
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side, Store
-from router.journal.sqlite.tally import Moves, shift
 from router.journal.sqlite.writer import Written
 
 _SQL = statements("upkeep")
@@ -39,24 +38,6 @@ def _walk(after: int, border: int, before: float, limit: int, cursor: apsw.Curso
         if len(numbers) == limit:
             return numbers, number
     return numbers, rows[-1][0] if len(rows) == _STEP else border
-
-
-def _prune(numbers: Sequence[int], before: float, cursor: apsw.Cursor) -> Written[int]:
-    """Delete events with all that belongs to them, unless one was requeued since it was looked at."""
-    moves: Moves = {}
-    pruned = 0
-    for number in numbers:
-        for row in cursor.execute(_SQL["prunable"], (number, before)).fetchall():
-            event = event_of(row)
-            cursor.execute(_SQL["drop_latest"], (event.thread, number))
-            cursor.execute(_SQL["drop_attempts"], (number,))
-            for sink, state in cursor.execute(_SQL["drop_settled"], (number,)).fetchall():
-                shift(moves, cast(str, sink), State(cast(str, state)), None)
-            cursor.execute(_SQL["drop_seen"], (event.source, event.subject, number))
-            cursor.execute(_SQL["drop_body"], (number,))
-            cursor.execute(_SQL["drop_event"], (number,))
-            pruned += 1
-    return Written(pruned, moves)
 
 
 def _drop_rulesets(before: float, cursor: apsw.Cursor) -> Written[None]:
@@ -91,7 +72,7 @@ class SqliteUpkeep(Side):
         while after < border:
             numbers, after = await store.reader.read(partial(_walk, after, border, before, limit))
             self._round = (before, after)
-            pruned = await store.writer.write(partial(_prune, numbers, before)) if numbers else 0
+            pruned = await store.writer.write(partial(prune, numbers, before)) if numbers else 0
             if pruned:
                 return pruned
         self._round = (0.0, 0)

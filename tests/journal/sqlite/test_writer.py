@@ -39,5 +39,7 @@ async def test_what_waits_to_run_alone_is_told_when_the_thread_fails(tmp_path: P
         group.create_task(write(wait, alone=True))
         await turns()
         go_on.set()
+    # The thread's last words must not be heard in the next test.
+    await writer.close()
 
     assert told == ["the journal's thread failed; its traceback says where"] * 2
