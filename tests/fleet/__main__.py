@@ -11,7 +11,7 @@ from tests.fleet.scenarios import SCENARIOS, Progress
 from tests.fleet.stage import Plan, told
 from tests.torture.report import document
 
-_ROUNDS = {"crashes": 100, "restarts": 30}
+_ROUNDS = {"crashes": 100, "restarts": 30, "failovers": 5, "pooled": 20}
 
 
 def main() -> int:

@@ -4,6 +4,8 @@
 ended by then. What the routers say of themselves is not asked.
 """
 
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import psycopg
@@ -29,6 +31,8 @@ _THERE = """
 SELECT sink, state, count(*)::int FROM open_deliveries GROUP BY 1, 2
 UNION ALL SELECT sink, state, count(*)::int FROM settled_deliveries GROUP BY 1, 2 ORDER BY 1, 2
 """
+_STANDBYS = "SELECT sync_state FROM pg_stat_replication"
+_LIMIT = 60.0
 _LEFT_OVER = "SELECT name FROM router"
 
 
@@ -40,9 +44,46 @@ class Books:
     findings: list[str]
 
 
-def durable(primary: Server | None = None, **settings: str) -> Server:
+def durable(primary: Server | None = None) -> Server:
     """A server that is not started yet; with a `primary`, its standby."""
-    return Server({**_DURABLE, **settings}, primary)
+    return Server(_DURABLE, primary)
+
+
+def pair(stack: ExitStack) -> tuple[Server, Server]:
+    """A primary that waits with every commit for its standby, and that standby; both run."""
+    primary = durable()
+    stack.callback(primary.remove)
+    standby = durable(primary.start())
+    stack.callback(standby.remove)
+    standby.start()
+    synchronous(primary)
+    return primary, standby
+
+
+def hosts(*servers: Server) -> str:
+    """The part of a URL that names several."""
+    ports = ",".join("5432" for _ in servers)
+    return f"host={','.join(str(server.folder) for server in servers)}&port={ports}"
+
+
+def synchronous(primary: Server) -> None:
+    """From now on its commits wait for its standby, which is there when this returns."""
+    with psycopg.connect(primary.url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        connection.execute("SELECT pg_reload_conf()")
+        limit = time.monotonic() + _LIMIT
+        while connection.execute(_STANDBYS).fetchall() != [("sync",)]:
+            if time.monotonic() > limit:
+                raise TimeoutError("no standby follows")
+            connection.execute("SELECT pg_sleep(0.02)")
+
+
+def promote(standby: Server) -> None:
+    """Make it the primary, without a standby of its own."""
+    with psycopg.connect(standby.url, autocommit=True) as connection:
+        connection.execute("SELECT pg_promote()")
+        connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def watch(url: str) -> None:

@@ -9,8 +9,9 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.fleet.database import durable
+from tests.fleet.database import durable, hosts, pair, promote, synchronous
 from tests.fleet.stage import Plan, Report, Stage
+from tests.journal.postgres.pooler import a_pooler
 from tests.journal.postgres.server import Server
 from tests.torture.oracle import Bounds
 from tests.torture.supervisor import Ended
@@ -81,20 +82,78 @@ def restarts(plan: Plan, tell: Progress) -> Report:
     return report
 
 
-SCENARIOS = {"crashes": crashes, "restarts": restarts}
+def failovers(plan: Plan, tell: Progress) -> Report:
+    """The primary is killed and its synchronous standby promoted; the killed one then follows that."""
+    with _reported("failovers", plan) as (stack, report):
+        dice = random.Random(f"{plan.seed} failovers")
+        primary, standby = pair(stack)
+        stage = Stage(plan, f"postgresql://vr@/postgres?{hosts(primary, standby)}", stack)
+        stage.start()
+        while stage.goes_on(report.rounds):
+            stage.run_for(dice.uniform(0.5, 1.5))
+            primary.stop(dice.choice((signal.SIGQUIT, signal.SIGKILL)))
+            stage.run_for(dice.choice((0.0, 1.0)))
+            promote(standby)
+            report.fault("failover")
+            report.rounds += 1
+            tell(f"{report.rounds} failovers")
+            stage.settled()
+            stage.run_for(0.5)
+            primary, standby = standby, primary
+            if stage.goes_on(report.rounds):
+                standby.follow(primary)
+                standby.start()
+                synchronous(primary)
+        stage.judge(report, _CRASHES)
+    return report
+
+
+def pooled(plan: Plan, tell: Progress) -> Report:
+    """Kills and restarts of routers that reach the server through a pooler in transaction mode."""
+    with _reported("pooled", plan) as (stack, report):
+        dice = random.Random(f"{plan.seed} pooled")
+        server = durable()
+        stack.callback(server.remove)
+        server.start()
+        stage = Stage(plan, stack.enter_context(a_pooler(server.url)), stack)
+        stage.start()
+        while stage.goes_on(report.rounds):
+            stage.run_for(dice.uniform(0.1, 0.5))
+            member = stage.members[report.rounds % len(stage.members)]
+            if dice.random() < 0.5:
+                member.router.kill()
+                report.fault("router killed")
+            else:
+                member.router.stop()
+                report.fault("router restarted")
+            member.start()
+            report.rounds += 1
+            tell(f"{report.rounds} rounds through a pooler")
+        stage.judge(report, Bounds(connections_break=True))
+    return report
+
+
+SCENARIOS = {"crashes": crashes, "restarts": restarts, "failovers": failovers, "pooled": pooled}
 
 
 @contextmanager
 def _staged(scenario: str, plan: Plan) -> Iterator[tuple[Server, Stage, Report]]:
-    """Server, stage and report; a router that ends by itself is a violation, not an error of the harness."""
-    report = Report(scenario, plan.seed)
-    with ExitStack() as stack:
+    """Server, stage and report."""
+    with _reported(scenario, plan) as (stack, report):
         server = durable()
         stack.callback(server.remove)
+        server.start()
+        stage = Stage(plan, server.url, stack, linked=scenario == "crashes")
+        stage.start()
+        yield server, stage, report
+
+
+@contextmanager
+def _reported(scenario: str, plan: Plan) -> Iterator[tuple[ExitStack, Report]]:
+    """What is to be ended, and the report; a router that ends by itself is a violation, no error of ours."""
+    report = Report(scenario, plan.seed)
+    with ExitStack() as stack:
         try:
-            server.start()
-            stage = Stage(plan, server.url, stack, linked=scenario == "crashes")
-            stage.start()
-            yield server, stage, report
+            yield stack, report
         except Ended as ended:
             report.violations["ended"] = [str(ended)]

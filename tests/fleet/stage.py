@@ -183,7 +183,7 @@ class Stage:
 
 def told(report: Report) -> str:
     """The table of a run; that a journal is away may be said."""
-    away = ("not 202",) if report.scenario != "restarts" else ()
+    away = ("not 202",) if report.scenario in ("crashes", "failovers") else ()
     return table(
         report, {**dict(sorted(report.faults.items())), "leases that ended": report.leases}, allowed=away
     )

