@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import anyio
 import structlog
@@ -16,7 +17,7 @@ from router import __version__, garbage, logs, systemd
 from router.admin.admin import Admin, Reload
 from router.calling import called
 from router.clock import Clock
-from router.config.changes import changes, needing_restart
+from router.config.changes import changes, digest, needing_restart
 from router.config.load import load
 from router.config.schema import Config
 from router.dispatcher import Dispatcher
@@ -61,6 +62,7 @@ class App:
             journal.counts,
             self.dispatcher.states,
             lambda: {source: stock.count for source, stock in journal.stock().items()},
+            lambda: sum(one.live for one in journal.routers()),
         )
 
     async def apply(self, config: Config) -> None:
@@ -68,6 +70,9 @@ class App:
         await self.dispatcher.use(config.sinks, config.matcher.message)
         await self.intake.use(Routing(config.sources, config.matcher))
         self.config = config
+        # Where it cannot be written now, the next heartbeat says it.
+        with suppress(JournalUnavailable):
+            await self.journal.introduce(digest(config))
 
     async def begin(self) -> bool:
         """Open the journal, put the configuration into force; False: impossible now, `unready` says why."""

@@ -65,6 +65,7 @@ class _Scrape(Collector):
         self.deliveries: Callable[[], Mapping[tuple[str, str], int]] = dict
         self.sinks: Callable[[], Mapping[str, str]] = dict
         self.quarantined: Callable[[], Mapping[str, int]] = dict
+        self.routers: Callable[[], int] = int
         self._sources: set[str] = set()
         self._states: set[str] = set()
 
@@ -100,6 +101,11 @@ class _Scrape(Collector):
         for source in sorted(self._sources):
             cells.add_metric((source,), refused.get(source, 0))
         yield cells
+        yield GaugeMetricFamily(
+            "visual_router_routers",
+            "Routers at work on this journal; 0 while it was never open",
+            value=self.routers(),
+        )
 
 
 class Metrics:
@@ -255,11 +261,13 @@ class Metrics:
         counts: Callable[[], Mapping[tuple[str, W], int]],
         sinks: Callable[[], Mapping[str, str]],
         quarantined: Callable[[], Mapping[str, int]] = dict,
+        routers: Callable[[], int] = int,
     ) -> None:
-        """Say where to read deliveries by (sink, state), each sink's state, and refused requests by source.
+        """Say where to read deliveries by (sink, state), each sink's state, refused requests by source.
 
-        They are read at every scrape.
+        And how many routers are at work. They are read at every scrape.
         """
+        self._scrape.routers = routers
         self._scrape.quarantined = quarantined
         self._scrape.deliveries = lambda: {(sink, str(state)): n for (sink, state), n in counts().items()}
         self._scrape.sinks = sinks

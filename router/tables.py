@@ -32,6 +32,7 @@ from router.admin.answers import (
 )
 from router.columns import ago, exact, grid, listing, plural, span, width
 from router.config.schema import Config
+from router.roster import roster
 from router.sinks.log import Log
 from router.sources import samples
 from router.sources.source import Source
@@ -221,10 +222,10 @@ def status(document: Status, view: View) -> str:
         [[row.name, row.hook, row.type, "yes" if row.signed else "no"] for row in document.sources],
         view.cells,
     )
-    warnings = "\n".join(visible(warning) for warning in document.warnings)
-    return "\n\n".join(
-        part for part in (head, sources, sinks(SinkPage(document.sinks), view), warnings) if part
-    )
+    notes = "\n".join(visible(note) for note in (*document.discord, *document.warnings))
+    routers = roster(document.routers, view.cells, view.ago)
+    parts = (head, routers, sources, sinks(SinkPage(document.sinks), view), notes)
+    return "\n\n".join(part for part in parts if part)
 
 
 def sinks(page: SinkPage, view: View) -> str:

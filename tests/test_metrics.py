@@ -161,7 +161,7 @@ def test_every_metric_says_what_it_means() -> None:
     metrics.watch(lambda: {("s", State.PENDING): 1}, lambda: {"s": "ready"})
     families = list(text_string_to_metric_families(metrics.text().decode()))
 
-    assert len([family for family in families if family.name.startswith("visual_router_")]) == 16
+    assert len([family for family in families if family.name.startswith("visual_router_")]) == 17
     for family in families:
         assert family.documentation
         assert re.fullmatch(r"(visual_router|process)_[a-z_]+", family.name)

@@ -12,6 +12,7 @@ import msgspec
 from router.delivery import Attempt, Delivery, State
 from router.errors import Problem
 from router.event import Event
+from router.journal.fleet import RouterMark
 from router.journal.journal import Refused
 from router.sources.source import Source
 
@@ -217,10 +218,36 @@ class SinkPage(msgspec.Struct, frozen=True):
     sinks: list[SinkRow]
 
 
+class RouterRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A router that shares the journal, as of its last heartbeat, `seen_at`; `own`: the one that answers.
+
+    `configuration` is the digest of its sources, sinks and rules; empty: it has not said so yet. Not `live`:
+    its lease has ended, and its work is taken over.
+    """
+
+    name: str
+    version: str
+    node: int
+    configuration: str
+    started_at: datetime
+    seen_at: datetime
+    live: bool
+    own: bool
+
+    @classmethod
+    def of(cls, router: RouterMark) -> "RouterRow":
+        """The row of a router."""
+        return cls(
+            name=router.name, version=router.version, node=router.node, configuration=router.configuration,
+            started_at=moment(router.started), seen_at=moment(router.seen), live=router.live, own=router.own,
+        )  # fmt: skip
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon at one glance.
 
     `unready` says why it is not ready; empty: it is. `quarantined`: refused requests kept, by source.
+    `discord`: what the routers at work do not agree about, and what to do.
     """
 
     version: str
@@ -232,6 +259,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     sinks: list[SinkRow]
     warnings: list[str]
     quarantined: dict[str, int] = {}
+    routers: list[RouterRow] = []
+    discord: list[str] = []
 
 
 class Skipped(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from router.admin.answers import (
     Reload,
     Replayed,
     RouteRow,
+    RouterRow,
     SinkPage,
     SinkRow,
     Skipped,
@@ -52,6 +53,7 @@ from router.delivery import Delivery, State
 from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
 from router.journal.journal import Archive, DeliveryQuery, Judged, Receipt, Refused, Upkeep
 from router.outlet import SinkStatus
+from router.roster import discord
 from router.spelling import near
 
 _MOST_IDS = 500
@@ -134,7 +136,7 @@ class Api:
     async def status(self, request: web.Request) -> web.Response:
         """The daemon at one glance."""
         check(request.query, ())
-        config = self._controls.config
+        config, routers = self._controls.config, self._journal.routers()
         return answer(
             Status(
                 version=__version__,
@@ -146,6 +148,8 @@ class Api:
                 sinks=self._sink_rows(),
                 warnings=[str(problem) for problem in config.warnings],
                 quarantined={name: stock.count for name, stock in self._journal.stock().items()},
+                routers=[RouterRow.of(router) for router in routers],
+                discord=discord(routers),
             )
         )
 

@@ -1,6 +1,20 @@
-"""Changes: what tells two configurations apart, in the words of the YAML."""
+"""Changes: what tells two configurations apart, in the words of the YAML; their digest."""
+
+import hashlib
+import json
 
 from router.config.schema import Config
+from router.sinks.sink import spelled
+
+
+def digest(config: Config) -> str:
+    """Of sources, sinks and rules, without the values of secrets: equal where two routers do the same."""
+    told = [
+        spelled(config.sources, revealing=False),
+        spelled(config.sinks, revealing=False),
+        config.matcher.digest,
+    ]
+    return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
 
 
 def changes(old: Config, new: Config) -> list[str]:

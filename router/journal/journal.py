@@ -14,6 +14,7 @@ import msgspec
 from router.clock import Ids
 from router.delivery import Attempt, Claim, Delivery, Route, Settlement, State
 from router.event import Event
+from router.journal.fleet import RouterMark
 from router.secret import Secret
 from router.share import Share
 from router.units import Duration
@@ -342,6 +343,14 @@ class Upkeep(Protocol):
 
     async def prune_quarantine(self, before: float, limit: int) -> int:
         """Delete at most `limit` requests refused before that time; returns how many: call again until 0."""
+        ...
+
+    async def introduce(self, configuration: str) -> None:
+        """Let other routers see the digest of the configuration that is in force here."""
+        ...
+
+    def routers(self) -> list[RouterMark]:
+        """The routers at work on this journal, the oldest first; from memory, none before it is open."""
         ...
 
     def stock(self) -> Mapping[str, Stock]:

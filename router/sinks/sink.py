@@ -229,22 +229,24 @@ def excerpt(body: bytes, limit: int = 500) -> str | None:
 
 def fingerprint(sink: Sink) -> str:
     """A digest of all settings, secrets' values included: equal means "nothing changed"."""
-    return hashlib.sha256(json.dumps(_spelled(sink), default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(spelled(sink, revealing=True), default=str).encode()).hexdigest()
 
 
-def _spelled(value: object) -> object:
-    """A setting in the types of JSON; what JSON lacks is left to `str`."""
+def spelled(value: object, *, revealing: bool) -> object:
+    """A setting in the types of JSON; what JSON lacks is left to `str`. `revealing`: with secrets' values."""
     match value:
         case Secret():
-            return [type(value).__name__, value.reference, value.reveal() if value.resolved else None]
+            told = value.reveal() if revealing and value.resolved else None
+            return [type(value).__name__, value.reference, told]
         case Template():
             return value.text
         case msgspec.Struct():
-            return [type(value).__name__, *(_spelled(getattr(value, key)) for key in value.__struct_fields__)]
+            fields = [getattr(value, key) for key in value.__struct_fields__]
+            return [type(value).__name__, *(spelled(each, revealing=revealing) for each in fields)]
         case dict():
-            return [[key, _spelled(value[key])] for key in sorted(value)]
+            return [[key, spelled(value[key], revealing=revealing)] for key in sorted(value)]
         case tuple():
-            return [_spelled(each) for each in value]
+            return [spelled(each, revealing=revealing) for each in value]
         case _:
             return value
 

@@ -9,27 +9,35 @@ from typing import cast
 import msgspec
 
 from router.delivery import State
+from router.journal.fleet import RouterMark
 from router.journal.journal import SinkMark
 from router.journal.postgres.rows import plain
 from router.journal.postgres.work import Cursor, Seen, Written
 from router.journal.statements import statements
 from router.share import ALONE, Share
 
-_LIVE = statements("postgres", "outlook")["live"]
+_SQL = statements("postgres", "outlook")
 _COUNTS = statements("postgres", "presence")["counts"]
 _SUSPECTS = statements("postgres", "presence")["suspects"]
 _MARKS = statements("postgres", "queue")["marks"]
 # Many routers may hint at once.
 _LEAST = 0.1
 
+_RouterRow = tuple[str, str, int, str, float, float, bool, bool]
 _MarkRow = tuple[str, str | None, bool, str, float | None]
 
 
 class Glimpse(msgspec.Struct, frozen=True):
     """What one look found of the others."""
 
-    share: Share
+    routers: list[RouterMark]
     marks: dict[str, SinkMark]
+
+    @property
+    def share(self) -> Share:
+        """The share of who looked; whoever finds itself missing, as after a long silence, comes last."""
+        ranks = [one.own for one in self.routers if one.live or one.own]
+        return Share(ranks.index(True), len(ranks)) if True in ranks else Share(len(ranks), len(ranks) + 1)
 
 
 def marks_of(cursor: Cursor) -> list[SinkMark]:
@@ -42,19 +50,26 @@ def marks_of(cursor: Cursor) -> list[SinkMark]:
 
 
 def look(number: int, node: int, now: float | None, cursor: Cursor) -> Written[Glimpse]:
-    """Look, as the router with that number and node; `now` only where its own clock decides about leases.
-
-    Whoever finds itself missing, as after a long silence, comes in by its number all the same.
-    """
-    live = [cast(int, row[0]) for row in cursor.execute(_LIVE, (now, number)).fetchall()]
-    ranks = sorted({*live, number})
+    """Look, as the router with that number and node; `now` only where its own clock decides about leases."""
+    rows = [plain(row) for row in cursor.execute(_SQL["routers"], (now, number)).fetchall()]
+    routers = [
+        RouterMark(
+            name=name, version=version, node=its, configuration=configuration, started=started, seen=seen,
+            live=live, own=own,
+        )
+        for name, version, its, configuration, started, seen, live, own in cast(list[_RouterRow], rows)
+    ]  # fmt: skip
     counts = cast(list[tuple[str, str, int]], cursor.execute(_COUNTS).fetchall())
     suspects = bool(cursor.execute(_SUSPECTS).fetchall()[0][0])
-    seen = Seen(
-        [(sink, State(state), count) for sink, state, count in counts], None, suspects, len(ranks) - 1, node
-    )
-    marks = {mark.sink: mark for mark in marks_of(cursor)}
-    return Written(Glimpse(Share(ranks.index(number), len(ranks)), marks), seen=seen)
+    glimpse = Glimpse(routers, {mark.sink: mark for mark in marks_of(cursor)})
+    whole = [(sink, State(state), count) for sink, state, count in counts]
+    return Written(glimpse, seen=Seen(whole, None, suspects, glimpse.share.of - 1, node))
+
+
+def introduce(number: int, configuration: str, cursor: Cursor) -> Written[None]:
+    """Write down the configuration of the router with that number, for others to see."""
+    cursor.execute(_SQL["introduce"], (configuration, number))
+    return Written(None)
 
 
 class Outlook:
@@ -62,6 +77,7 @@ class Outlook:
 
     def __init__(self, poll: float) -> None:
         self.share = ALONE
+        self.routers: list[RouterMark] = []
         self._poll = poll
         self._marks: dict[str, SinkMark] = {}
         self._news: list[SinkMark] = []
@@ -82,11 +98,13 @@ class Outlook:
 
     def begin(self, glimpse: Glimpse) -> None:
         """Take what is there at the start; nothing of it is news."""
-        self.share, self._marks, self._news = glimpse.share, glimpse.marks, []
+        self.share, self.routers = glimpse.share, glimpse.routers
+        self._marks, self._news = glimpse.marks, []
 
     def see(self, glimpse: Glimpse) -> None:
         """Tell what others changed from what was there before."""
-        before, self._marks, self.share = self._marks, glimpse.marks, glimpse.share
+        before, self._marks = self._marks, glimpse.marks
+        self.share, self.routers = glimpse.share, glimpse.routers
         for sink in {**before, **glimpse.marks}:
             old, new = before.get(sink), glimpse.marks.get(sink)
             if old is not None and (new is None or _less(old, new)):

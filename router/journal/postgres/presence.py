@@ -4,8 +4,6 @@ For the writer's thread. The database's clock decides about leases. What is clai
 row, so one statement renews everything. Must not know what deliveries are tried for.
 """
 
-import os
-import socket
 from collections.abc import Sequence
 from typing import cast
 
@@ -15,6 +13,7 @@ from router import __version__
 from router.clock import Clock
 from router.delivery import State
 from router.errors import JournalUnavailable
+from router.journal.fleet import own_name
 from router.journal.journal import Stock
 from router.journal.postgres.connecting import Connection
 from router.journal.postgres.days import Days
@@ -54,7 +53,7 @@ class Presence:
     def __init__(self, timing: Timing, clock: Clock, days: Days, *, hints: bool) -> None:
         self.node = 0
         self.number = 0
-        self.rules = ""
+        self.configuration = ""
         self._timing = timing
         self._clock = clock
         self._days = days
@@ -75,7 +74,10 @@ class Presence:
         back from a silence takes over nothing yet: the others may have been cut off as it was.
         """
         moves: dict[tuple[str, State], int] = {}
-        values = {"id": self.number, "rules": self.rules, "lease": self._timing.lease, "now": self._own_now()}
+        values = {
+            "id": self.number, "configuration": self.configuration, "lease": self._timing.lease,
+            "now": self._own_now(),
+        }  # fmt: skip
         found = cast(list[tuple[float, bool]], cursor.execute(_SQL["beat"], values).fetchall())
         if found:
             ((now, unbroken),) = found
@@ -103,11 +105,10 @@ class Presence:
             JournalUnavailable: 256 routers are at work.
         """
         self.number = cast(int, cursor.execute(_SQL["number"]).fetchall()[0][0])
-        name = f"{socket.gethostname()}:{os.getpid()}"
         found = cursor.execute(
             _SQL["appear"],
-            {"id": self.number, "name": name, "version": __version__, "rules": self.rules,
-             "lease": self._timing.lease, "now": self._own_now()},
+            {"id": self.number, "name": own_name(), "version": __version__,
+             "configuration": self.configuration, "lease": self._timing.lease, "now": self._own_now()},
         ).fetchall()  # fmt: skip
         if not found:
             raise JournalUnavailable("256 routers are at work on this journal already")
@@ -150,6 +151,10 @@ class Presence:
     def undone(self) -> None:
         """A transaction came to nothing."""
         self._days.forget()
+
+    def meet(self, others: int) -> None:
+        """Know that so many others are at work, who want to hear hints."""
+        self._others = others
 
     def drop(self, claims: Sequence[tuple[int, int]]) -> None:
         """Forget claims that are ours no longer."""

@@ -297,6 +297,7 @@ class PostgresQueue(Side):
             glimpse = await store.writer.write(
                 lambda cursor: look(presence.number, presence.node, store.own_now, cursor), alone=True
             )
+            presence.meet(glimpse.share.of - 1)
             store.outlook.see(glimpse)
 
     def wake(self) -> None:

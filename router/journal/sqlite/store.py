@@ -76,7 +76,7 @@ class Store:
     `alarm` is set when something may have become due. `suspects`: whether any delivery was in flight at two
     crashes or more, which only an opening can find. `trouble`: why it is not open yet. `asked`: how many
     senders wait for their event to be recorded; `calm` is set when none does any more. `slots` is the
-    dispatcher's standing offer.
+    dispatcher's standing offer. `configuration` is the digest of what is in force, for people.
     """
 
     def __init__(self, path: Path, vfs: str | None, clock: Clock) -> None:
@@ -89,6 +89,8 @@ class Store:
         self.slots: Slots | None = None
         self.stock: dict[str, Stock] = {}
         self.suspects = False
+        self.configuration = ""
+        self.opened_at = 0.0
         self.alarm = asyncio.Event()
         self.recent = Recent()
         self.asked = 0
@@ -99,6 +101,7 @@ class Store:
     def adopt(self, opened: Opened) -> None:
         """Go to work on what an opening found."""
         self.ids.follow(opened.newest)
+        self.opened_at = self.clock.now()
         self.tally = Tally(opened.counts)
         self.agenda = Agenda(self.tally.waiting())
         self.stock = opened.stock

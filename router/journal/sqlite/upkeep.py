@@ -10,9 +10,11 @@ from typing import cast
 import anyio.to_thread
 import apsw
 
+from router import __version__
 from router.clock import first_id_at
 from router.delivery import State
 from router.errors import JournalBroken, JournalUnavailable
+from router.journal.fleet import RouterMark, own_name
 from router.journal.sqlite.copy import UNSYNCED, Copy
 from router.journal.sqlite.moves import bury_of
 from router.journal.sqlite.pruning import prune
@@ -126,6 +128,22 @@ class SqliteUpkeep(Side):
             with anyio.CancelScope(shield=True), suppress(JournalUnavailable, JournalBroken):
                 # A writer that has ended has closed its connection, and with it the copying.
                 await writer.beside(copy.leave)
+
+    async def introduce(self, configuration: str) -> None:
+        """See `Upkeep.introduce`."""
+        self._store.configuration = configuration
+
+    def routers(self) -> list[RouterMark]:
+        """See `Upkeep.routers`: this one, the file's lock keeps others out."""
+        store = self._store
+        if not store.is_open:
+            return []
+        return [
+            RouterMark(
+                name=own_name(), version=__version__, node=0, configuration=store.configuration,
+                started=store.opened_at, seen=store.clock.now(), live=True, own=True,
+            )
+        ]  # fmt: skip
 
     def counts(self) -> Mapping[tuple[str, State], int]:
         """See `Upkeep.counts`."""

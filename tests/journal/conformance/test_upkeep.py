@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from router import __version__
 from router.clock import id_text
 from router.delivery import Route, State
 from router.errors import JournalError
+from router.journal.fleet import own_name
 from router.journal.journal import DeliveryQuery, EventQuery, Journal
 from tests.journal.backends import Place, Time, an_event, attempt_of, claimed, recorded, settled, settlement
 
@@ -191,6 +193,27 @@ async def test_deliveries_that_wait_too_long_for_their_sink_are_ended(journal: J
     (dead, *_) = await journal.deliveries(DeliveryQuery(sink="slack", state=State.DEAD))
     assert (dead.reason, dead.settled_at) == ("too old", time.wall)
     assert await journal.settle([settlement(claim, State.DELIVERED)]) == []
+
+
+async def test_a_router_shows_itself(place: Place, time: Time) -> None:
+    """Its process, version and configuration, since when, and when it was last seen."""
+    async with place.open() as journal:
+        await journal.introduce("digest")
+        started = time.wall
+        time.pass_by(60)
+        await journal.wait(0)
+
+        (router,) = journal.routers()
+
+        assert (router.name, router.version) == (own_name(), __version__)
+        assert (router.live, router.own) == (True, True)
+        assert router.started == started
+        assert started <= router.seen <= time.wall
+
+    async with place.open() as journal:
+        await journal.introduce("another")
+
+        assert [router.started for router in journal.routers()] == [time.wall]
 
 
 async def test_counts_are_the_same_after_a_restart(place: Place, time: Time) -> None:

@@ -1,4 +1,7 @@
--- name: live
-SELECT id FROM router
-WHERE lease_until >= coalesce(%s::double precision, extract(epoch FROM clock_timestamp())::double precision) OR id = %s
-ORDER BY id
+-- name: routers
+SELECT name, version, node, configuration, started, seen,
+  lease_until >= coalesce(%s::double precision, extract(epoch FROM clock_timestamp())::double precision), id = %s
+FROM router ORDER BY id
+
+-- name: introduce
+UPDATE router SET configuration = %s WHERE id = %s

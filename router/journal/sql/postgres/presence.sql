@@ -2,15 +2,15 @@
 SELECT nextval(pg_get_serial_sequence('router', 'id'))
 
 -- name: appear
-INSERT INTO router (id, node, name, version, rules, started, seen, lease_until)
-SELECT %(id)s, free.node, %(name)s, %(version)s, %(rules)s, clock.now, clock.now, clock.now + %(lease)s
+INSERT INTO router (id, node, name, version, configuration, started, seen, lease_until)
+SELECT %(id)s, free.node, %(name)s, %(version)s, %(configuration)s, clock.now, clock.now, clock.now + %(lease)s
 FROM (SELECT node FROM generate_series(0, 255) AS every(node) WHERE node NOT IN (SELECT node FROM router)
       ORDER BY (node + 256 - %(id)s %% 256) %% 256 LIMIT 1) AS free,
   (SELECT coalesce(%(now)s::double precision, extract(epoch FROM clock_timestamp())::double precision) AS now) AS clock
 RETURNING node, seen
 
 -- name: beat
-UPDATE router SET seen = clock.now, lease_until = clock.now + %(lease)s, rules = %(rules)s
+UPDATE router SET seen = clock.now, lease_until = clock.now + %(lease)s, configuration = %(configuration)s
 FROM (SELECT coalesce(%(now)s::double precision, extract(epoch FROM clock_timestamp())::double precision) AS now)
   AS clock, (SELECT lease_until FROM router WHERE id = %(id)s) AS before
 WHERE router.id = %(id)s
@@ -45,9 +45,6 @@ SELECT EXISTS (SELECT 1 FROM open_deliveries WHERE state = 'pending' AND crashes
 
 -- name: others
 SELECT count(*) FROM router WHERE id <> %s AND lease_until >= %s
-
--- name: routers
-SELECT id, name, version, rules, started, seen FROM router ORDER BY id
 
 -- name: newest
 SELECT greatest((SELECT max(id) FROM events), (SELECT max(id) FROM open_deliveries),
