@@ -1,13 +1,19 @@
 """Retention by whole days: partitions that are dropped, and what keeps one."""
 
+import asyncio
+from datetime import UTC, datetime
+
+import psycopg
 import pytest
 
-from router.clock import first_id_at
+from router.clock import first_id_at, id_number
 from router.delivery import Route, State
+from router.errors import JournalUnavailable
 from router.journal.journal import DeliveryQuery, EventQuery, Journal
 from router.journal.postgres import Timing, open_postgres
 from tests.journal.backends import START, Time, an_event, attempt_of, claimed, recorded, settled, settlement
 from tests.journal.postgres.fleet import rows
+from tests.waiting import until
 
 _DAY = 86_400.0
 _HOUR = 3600.0
@@ -120,3 +126,59 @@ async def test_the_days_to_come_are_made_ahead(journal: Journal, time: Time, dat
     await settled(journal, "slack", State.DELIVERED)
 
     assert await journal.event(event.id) is not None
+
+
+_HELD = "SELECT * FROM events FOR NO KEY UPDATE"
+_REVIVED = """
+WITH dead AS (DELETE FROM settled_deliveries RETURNING *)
+INSERT INTO open_deliveries (id, event, sink, rule, state, due, created_at, claim, failures, crashes)
+SELECT id, event, sink, rule, 'pending', 0, 0, claim, 0, 0 FROM dead
+"""
+_WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+async def test_what_another_router_requeues_at_this_moment_is_not_pruned(
+    journal: Journal, time: Time, database: str
+) -> None:
+    """Retention waits for it, looks again, and finds the event owed."""
+    event = await recorded(journal, time, "slack")
+    await settled(journal, "slack", State.DEAD)
+    time.pass_by(1)
+    exact = Timing(own_clock=True, poll=600.0, lease=600.0, grain=0)
+    async with open_postgres(database, time.clock(), may_lose=True, timing=exact) as pruning:
+        with psycopg.connect(database) as other:
+            other.execute(_HELD)
+            other.execute(_REVIVED)
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(pruning.prune(time.wall, 9))
+                await until(lambda: rows(database, _WAITING) != [(0,)])
+                other.commit()
+
+    assert task.result() == 0
+    assert [each.id for each in await journal.events(EventQuery())] == [event.id]
+    assert [each.event_id for each in await journal.deliveries(DeliveryQuery())] == [event.id]
+
+
+async def test_a_day_that_somebody_reads_is_left_for_later(
+    journal: Journal, time: Time, database: str
+) -> None:
+    """A long backup, for example: nobody who records has to wait behind retention."""
+    await recorded(journal, time)
+    with psycopg.connect(database) as other:
+        other.execute("SELECT count(*) FROM events")
+        with pytest.raises(JournalUnavailable):
+            await journal.prune(time.wall + 2 * _DAY, 9)
+        await recorded(journal, time)
+
+    assert await _sweep(journal, time.wall + 2 * _DAY) == 2
+
+
+async def test_a_partition_has_the_day_in_its_name(journal: Journal, time: Time, database: str) -> None:
+    """So that an operator sees what is what."""
+    event = await recorded(journal, time)
+    names = {str(row[0]) for row in rows(database, "SELECT tableoid::regclass::text FROM events")}
+
+    assert names == {f"events_{datetime.fromtimestamp(time.wall, UTC):%Y%m%d}"}
+    assert id_number("evt", event.id) in {row[0] for row in rows(database, "SELECT id FROM events")}

@@ -1,11 +1,14 @@
 """What an opening asks of a server, and leaves alone."""
 
 import asyncio
+import os
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import structlog
+from psycopg.conninfo import conninfo_to_dict
 
 from router.clock import Clock
 from router.errors import JournalError, JournalUnavailable, SchemaMismatch
@@ -144,3 +147,91 @@ async def test_a_router_leaves_nothing_behind(database: str) -> None:
 
     assert rows(database, "SELECT count(*) FROM router") == [(0,)]
     await until(lambda: rows(database, _SESSIONS) == [(0,)])
+
+
+_OTHERWISE = """
+CREATE FUNCTION current_setting(name text) RETURNS text LANGUAGE sql RETURN
+  CASE WHEN name = '{name}' THEN '{value}' ELSE pg_catalog.current_setting(name) END;
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("server_version_num", "130012", "PostgreSQL 13 is too old for a journal; use 14 or newer"),
+        (
+            "server_encoding",
+            "LATIN1",
+            "the database has the encoding 'LATIN1'; create one with encoding UTF8",
+        ),
+    ],
+)
+async def test_a_server_that_cannot_hold_a_journal_is_refused(
+    database: str, name: str, value: str, message: str
+) -> None:
+    """The message says what it takes."""
+    rows(database, _OTHERWISE.format(name=name, value=value))
+    rows(database, f"ALTER DATABASE {database_name(database)} SET search_path = public, pg_catalog")
+
+    assert await _refusal(database) == message
+
+
+async def test_whoever_may_not_make_the_text_search_is_told_who_can(empty: str) -> None:
+    """The extension belongs to the server's contrib package, and to the database's owner."""
+    role = f"vr_nobody_{os.getpid()}"
+    rows(empty, f"CREATE ROLE {role} LOGIN")
+    rows(empty, f"GRANT CREATE ON SCHEMA public TO {role}")
+    try:
+        refusal = await _refusal(f"{empty}&user={role}")
+    finally:
+        rows(empty, f"DROP OWNED BY {role}")
+        rows(empty, f"DROP ROLE {role}")
+
+    assert refusal == (
+        'the journal\'s tables cannot be made: permission denied to create extension "pg_trgm"; install'
+        " PostgreSQL's contrib package, and let the database's owner run CREATE EXTENSION pg_trgm"
+    )
+    assert rows(empty, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+
+async def test_several_hosts_without_a_synchronous_standby_are_pointed_out(database: str) -> None:
+    """A standby that takes over may lack what was acknowledged."""
+    host = str(conninfo_to_dict(database)["host"])
+    several = database.replace(f"host={host}", f"host={host},{host}").replace("port=5432", "port=5432,5432")
+    with structlog.testing.capture_logs() as logs:
+        async with a_router(several) as journal:
+            await journal.ping()
+
+    assert [entry["reason"] for entry in logs if entry["event"] == "failover_may_lose_events"] == [
+        "journal.url names several hosts, but synchronous_standby_names is empty:"
+        " a standby that takes over may lack the newest acknowledged events"
+    ]
+
+
+async def test_hints_that_are_lost_are_said_and_not_needed(database: str) -> None:
+    """The router looks by itself, a little later."""
+    with structlog.testing.capture_logs() as logs:
+        async with open_postgres(database, Clock(), listen_url=database, may_lose=True) as journal:
+            listening = "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN visual_router'"
+            await until(lambda: rows(database, listening) == [(1,)])
+            rows(database, _CUT_LISTENER)
+            await until(lambda: any(entry["event"] == "hints_lost" for entry in logs))
+            await recorded(journal, Time(), "slack")
+
+    assert rows(database, "SELECT count(*) FROM events") == [(1,)]
+
+
+_CUT_LISTENER = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN visual_router'"
+
+
+def test_without_its_driver_the_configuration_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation for SQLite alone has none, and needs none."""
+    for name in [name for name in sys.modules if name.startswith("router.journal.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(JournalError) as caught:
+        open_journal(JournalSettings(url="postgresql://vr@/db"), Clock())
+
+    assert str(caught.value) == (
+        "journal.url needs the driver of PostgreSQL; run: pip install 'visual-router[postgres]'"
+    )
