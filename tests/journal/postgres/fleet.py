@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -13,8 +13,9 @@ import msgspec
 import psycopg
 
 from router.clock import Clock
-from router.journal.journal import JournalOpener
+from router.journal.journal import Journal, JournalOpener
 from router.journal.postgres import Timing, open_postgres
+from tests.waiting import answered
 
 ROOT = Path(__file__).parents[3]
 # Short leases: tests wait for their ends. Beats come three times as often.
@@ -33,6 +34,16 @@ def rows(url: str, query: str, *values: object) -> list[tuple[object, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(query.encode(), values or None)
         return cursor.fetchall() if cursor.description else []
+
+
+async def looked(journal: Journal, wanted: Callable[[], bool]) -> None:
+    """Wait as a dispatcher does until it is true."""
+
+    async def look() -> bool:
+        await journal.wait(None)
+        return wanted()
+
+    await answered(look, lambda found: found)
 
 
 class Child:

@@ -1,29 +1,16 @@
 """What several routers on one database see of each other."""
 
-from collections.abc import Callable
-
 from msgspec.structs import replace
 
 from router.clock import Clock
-from router.journal.journal import Journal, SinkMark
+from router.journal.journal import SinkMark
 from router.journal.postgres import open_postgres
 from router.share import ALONE, Share
 from tests.journal.backends import Time, recorded
-from tests.journal.postgres.fleet import QUICK, a_child, a_router, rows
-from tests.waiting import answered
+from tests.journal.postgres.fleet import QUICK, a_child, a_router, looked, rows
 
 _CALM = replace(QUICK, lease=600.0)
 _OPERATOR = SinkMark(sink="slack", paused="maintenance", by_operator=True, fingerprint="f")
-
-
-async def looked(journal: Journal, wanted: Callable[[], bool]) -> None:
-    """Wait as a dispatcher does until it is true."""
-
-    async def look() -> bool:
-        await journal.wait(None)
-        return wanted()
-
-    await answered(look, lambda found: found)
 
 
 async def test_limits_are_divided_by_the_routers_at_work(database: str) -> None:
