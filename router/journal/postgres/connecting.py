@@ -60,6 +60,18 @@ class Url:
         )
 
 
+def begin(silence: float) -> str:
+    """How a transaction that writes begins; one whose router says nothing for so many seconds is undone.
+
+    A host that froze, or went without a word, would otherwise hold its locks for as long as the server's TCP
+    waits for it: hours.
+    """
+    # No time limit for statements: one that ran out in a commit that waits for a standby would end that wait,
+    # and the commit would be acknowledged without it. A limit for locks, or for silence, cannot.
+    limits = {"statement": 0, "lock": 5000, "idle_in_transaction_session": int(1000 * silence)}
+    return "; ".join(["BEGIN", *(f"SET LOCAL {name}_timeout = {ms}" for name, ms in limits.items())])
+
+
 def check_server(connection: Connection, url: Url, *, may_lose: bool) -> None:
     """That a commit on this server is on its disk.
 

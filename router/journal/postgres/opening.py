@@ -12,7 +12,7 @@ import psycopg
 from router.clock import Clock, Ids
 from router.errors import JournalBroken, JournalError, JournalUnavailable
 from router.journal.postgres.archive import PostgresArchive
-from router.journal.postgres.connecting import Connection, Url, check_server
+from router.journal.postgres.connecting import Connection, Url, begin, check_server
 from router.journal.postgres.faults import fault
 from router.journal.postgres.hints import Hints
 from router.journal.postgres.inbox import PostgresInbox
@@ -128,7 +128,7 @@ def _open(store: Store) -> _Opened:
 def _appear(connection: Connection, store: Store) -> tuple[int, Seen]:
     """Join the routers at work, and take over from those that are not any more."""
     with connection.cursor(binary=True) as cursor:
-        cursor.execute("BEGIN")
+        connection.execute(begin(store.presence.every))
         _refuse_half(cursor)
         written = store.presence.arrive(cursor)
         presence = store.presence

@@ -16,7 +16,7 @@ import psycopg
 
 from router.delivery import State
 from router.errors import JournalBroken, JournalError, JournalUnavailable
-from router.journal.postgres.connecting import Connection
+from router.journal.postgres.connecting import Connection, begin
 from router.journal.postgres.faults import AGAIN, ALONE, fault, is_over, refusal
 from router.journal.postgres.work import Berth, Crew, Cursor, Moves, Work, Written
 
@@ -26,9 +26,6 @@ _MOST_WAITING = 16_384
 _TRIES = 5
 # Seconds after a failed connection in which nobody waits for another one.
 _PAUSE = 0.5
-# No time limit for statements: one that ran out in a commit that waits for a standby would end that wait, and
-# the commit would be acknowledged without it. A limit for locks cannot.
-_BEGIN = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '5s'"
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -81,6 +78,8 @@ class Writer:
         self._connect = connect
         self._connection: Connection | None = first
         self._berth = berth
+        # Locks end before the lease does, so that whoever takes over meets none.
+        self._begin = begin(berth.every)
         self._ranks = {crew: rank for rank, crew in enumerate(crews)}
         self._applied = applied
         self._ended = ended
@@ -238,7 +237,7 @@ class Writer:
         crews: dict[Crew[object, object], list[_Item]] = {}
         for item in batch:
             crews.setdefault(item.crew, []).append(item)
-        cursor.connection.execute(_BEGIN)
+        cursor.connection.execute(self._begin)
         try:
             for crew in sorted(crews, key=self._rank):
                 items = crews[crew]
@@ -254,7 +253,7 @@ class Writer:
 
     def _one_by_one(self, batch: list[_Item], cursor: Cursor) -> None:
         """Whatever is refused fails alone."""
-        cursor.connection.execute(_BEGIN)
+        cursor.connection.execute(self._begin)
         for item in sorted(batch, key=lambda item: self._rank(item.crew)):
             item.written, item.error = None, None
             cursor.execute("SAVEPOINT item")
@@ -328,7 +327,7 @@ class Writer:
         item = _Item(_each, lambda cursor: self._berth.beat(cursor, again=self._doubt), None)
         try:
             with connection.cursor(binary=True) as cursor:
-                cursor.connection.execute(_BEGIN)
+                cursor.connection.execute(self._begin)
                 (item.written,) = item.crew([item.entry], cursor)
                 cursor.execute("COMMIT")
         except (psycopg.Error, JournalUnavailable):

@@ -1,18 +1,21 @@
 """A router without a dispatcher, told line by line what to do.
 
-Started as `python -m tests.journal.postgres.child URL SKEW`. Each line is a list of texts (record SINK; claim
+Started as `python -m tests.journal.postgres.child URL SKEW LEASE`. Each line is a list of texts (record SINK; claim
 SINK; settle; now) and is answered by one.
 """
 
 import asyncio
 import sys
 import time
+from contextlib import suppress
 
 import msgspec
+from msgspec.structs import replace
 
 from router import logs
 from router.clock import Clock, id_text
 from router.delivery import Claim, Route, Settlement, State
+from router.errors import JournalUnavailable
 from router.event import Event
 from router.journal.postgres import PostgresJournal, open_postgres
 from tests.journal.postgres.fleet import QUICK
@@ -40,18 +43,20 @@ class Router:
             self._claims = (await journal.claim({sink: 100})).claims
             return [claim.delivery.id for claim in self._claims]
         if what == "settle":
-            return await journal.settle(
-                [
-                    Settlement(delivery_id=each.delivery.id, claim=each.delivery.claim, state=State.DELIVERED)
-                    for each in self._claims
-                ]
-            )
+            settlements = [
+                Settlement(delivery_id=each.delivery.id, claim=each.delivery.claim, state=State.DELIVERED)
+                for each in self._claims
+            ]
+            while True:
+                # As the dispatcher does it: until the journal takes it.
+                with suppress(JournalUnavailable):
+                    return await journal.settle(settlements)
         return [str(self._clock.now())]
 
 
-async def _main(url: str, skew: float) -> None:
+async def _main(url: str, skew: float, lease: float) -> None:
     clock = Clock(lambda: time.time() + skew)
-    async with open_postgres(url, clock, may_lose=True, timing=QUICK) as journal:
+    async with open_postgres(url, clock, may_lose=True, timing=replace(QUICK, lease=lease)) as journal:
         router = Router(journal, clock)
         while line := await asyncio.to_thread(sys.stdin.readline):
             answer = await router.do(*msgspec.json.decode(line, type=list[str]))
@@ -62,4 +67,4 @@ async def _main(url: str, skew: float) -> None:
 if __name__ == "__main__":
     # Standard output is for answers.
     logs.configure(json=True, stream=sys.stderr)
-    asyncio.run(_main(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(_main(sys.argv[1], *map(float, sys.argv[2:])))

@@ -73,10 +73,10 @@ class Child:
 
 
 @asynccontextmanager
-async def a_child(url: str, skew: float = 0.0) -> AsyncIterator[Child]:
+async def a_child(url: str, skew: float = 0.0, lease: float = QUICK.lease) -> AsyncIterator[Child]:
     """A router in another process, whose host's clock is wrong by so many seconds."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.journal.postgres.child", url, str(skew), cwd=ROOT,
+        sys.executable, "-m", "tests.journal.postgres.child", url, str(skew), str(lease), cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={**os.environ},
     )  # fmt: skip
     child = Child(process)
