@@ -1,7 +1,7 @@
 """A router without a dispatcher, told line by line what to do.
 
-Started as `python -m tests.journal.postgres.child URL SKEW LEASE`. Each line is a list of texts (record SINK; claim
-SINK; settle; now) and is answered by one.
+Started as `python -m tests.journal.postgres.child URL SKEW LEASE`. Each line is a list of texts (record SINK;
+claim SINK; settle; now) and is answered by one.
 """
 
 import asyncio
