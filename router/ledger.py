@@ -84,30 +84,34 @@ class Ledger:
 
     async def _write(self, batch: Sequence[Entry]) -> None:
         settlements = [entry.settlement for entry in batch]
+        # Before another router may take the delivery up again.
+        for entry in batch:
+            if entry.outlet is not None and entry.learnt_at is not None:
+                await self._remember(entry.outlet, entry.learnt_at)
         for lost in await _written("settlement", lambda: self._journal.settle(settlements)):
             log.warning("claim_lost", delivery=lost)
         outlets = [entry.outlet for entry in batch if entry.outlet is not None]
         for outlet in outlets:
             outlet.gate.leave()
         for entry in batch:
-            if entry.outlet is not None:
-                await self._remember(entry.outlet, entry)
+            if entry.outlet is not None and entry.recovered:
+                await self._expedite(entry.outlet.sink.name)
         task = asyncio.current_task()
         if task is not None:
             del self._writing[task]
         self._freed(outlets)
 
-    async def _remember(self, outlet: Outlet, entry: Entry) -> None:
-        """Make what was learnt about a sink outlive the process."""
-        at = entry.learnt_at
-        if at is not None:
-            # An operator may have ended it meanwhile; then there is nothing to remember, or to forget.
-            mark = outlet.mark(at)
-            if not mark.empty:
-                await _written("mark", lambda: self._journal.mark(mark))
-        elif entry.recovered:
-            due = await _written("recovery", lambda: self._journal.expedite(outlet.sink.name))
-            log.info("sink_recovered", sink=outlet.sink.name, deliveries_due=due)
+    async def _remember(self, outlet: Outlet, at: float) -> None:
+        """Make what was learnt about a sink outlive the process, and let other routers know."""
+        # An operator may have ended it meanwhile; then there is nothing to remember, or to forget.
+        mark = outlet.mark(at)
+        if not mark.empty:
+            await _written("mark", lambda: self._journal.mark(mark))
+
+    async def _expedite(self, sink: str) -> None:
+        """Make all due that waited for an open sink."""
+        due = await _written("recovery", lambda: self._journal.expedite(sink))
+        log.info("sink_recovered", sink=sink, deliveries_due=due)
 
 
 async def _written(what: str, write: Callable[[], Awaitable[T]]) -> T:

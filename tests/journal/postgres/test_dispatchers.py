@@ -40,6 +40,13 @@ async def use(pair: SimpleNamespace, **settings: object) -> Line:
     return pair.lines["out"]
 
 
+async def caught_up(pair: SimpleNamespace) -> None:
+    """One more delivery; the other router has looked since all that happened before it."""
+    before = sum(pair.one.journal.counts().values())
+    await pair.one.record("out")
+    await looked(pair.other.journal, lambda: sum(pair.other.journal.counts().values()) > before)
+
+
 async def states(bench: Bench, state: str) -> None:
     """Wait until the sink stands so."""
     await until(lambda: bench.status("out").state == state)
@@ -71,11 +78,11 @@ async def test_a_silence_that_a_sink_asked_for_is_kept_by_all(pair: SimpleNamesp
     await pair.one.record("out")
     async with pair.one.running():
         await line.asked(1)
-        await states(pair.one, "held")
+        await pair.one.until("out", State.PENDING)
+        await caught_up(pair)
         async with pair.other.running():
             await states(pair.other, "held")
-            await pair.other.record("out")
-            await pair.other.until("out", State.PENDING, 2)
+            await pair.other.chance()
 
     first, second = pair.one.status("out").until, pair.other.status("out").until
     assert first is not None
@@ -89,9 +96,13 @@ async def test_a_refusal_pauses_the_sink_everywhere(pair: SimpleNamespace) -> No
     line = await use(pair)
     line.status = 410
     await pair.one.record("out")
-    async with pair.one.running(), pair.other.running():
-        await states(pair.one, "paused")
-        await states(pair.other, "paused")
+    async with pair.one.running():
+        await line.asked(1)
+        await pair.one.until("out", State.PENDING)
+        await caught_up(pair)
+        async with pair.other.running():
+            await states(pair.other, "paused")
+            await pair.other.chance()
 
     assert (pair.other.status("out").reason, len(line.seen)) == ("answered 410", 1)
 
