@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from router.secret import Secret, Url, check_url, is_reference, masked, same
+from router.secret import Secret, Url, check_url, has_password, is_reference, masked, same
 
 HOW = "use env:NAME, file:/path or credential:NAME"
 
@@ -185,3 +185,18 @@ def test_only_the_very_text_is_the_secret(given: str, right: bool) -> None:
 def test_nothing_is_never_the_secret() -> None:
     """Not even where the secret is empty."""
     assert not same("", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "held"),
+    [
+        ("postgresql://u:p@h/db", True),
+        ("postgresql://u@h/db?sslmode=require&password=p", True),
+        ("postgresql://u@h/db?passfile=/p", False),
+        ("sqlite:var/journal.db", False),
+        ("postgresql://[h/db", False),
+    ],
+)
+def test_a_password_in_a_url_is_seen(url: str, held: bool) -> None:
+    """Before the host or behind the question mark."""
+    assert has_password(url) is held

@@ -20,6 +20,19 @@ from router.text import visible
 
 _FORMS = "write sqlite:var/journal.db postgresql://user@host/database, or a reference such as env:NAME"
 _POSTGRES = ("postgresql", "postgres")
+_WAY = ("sqlite", "postgres")
+# What goes other ways.
+_ELSEWHERE = {
+    ("sqlite", "sqlite"): ("FROM and TO are both SQLite", "visual-router backup FILE copies a journal"),
+    ("postgres", "postgres"): (
+        "FROM and TO are both PostgreSQL",
+        "pg_dump and pg_restore copy a database, with its journal",
+    ),
+    ("postgres", "sqlite"): (
+        "a journal is moved from SQLite to PostgreSQL only",
+        "visual-router backup FILE writes the journal of a running router as a SQLite file",
+    ),
+}
 _NOUNS = {
     "rulesets": "rulesets",
     "marks": "paused or held sinks",
@@ -176,25 +189,18 @@ def _value(name: str, given: str) -> str:
 
 def _ends(source: str, target: str) -> tuple[Path, str]:
     """The file and the URL that a journal is moved between; neither is repeated."""
-    schemes = [text.partition(":")[0] for text in (source, target)]
-    kinds = ["postgres" if scheme in _POSTGRES else scheme for scheme in schemes]
-    match kinds:
-        case ["sqlite", "postgres"]:
-            pass
-        case ["sqlite", "sqlite"]:
-            raise Rejected("FROM and TO are both SQLite", "visual-router backup FILE copies a journal")
-        case ["postgres", "postgres"]:
-            raise Rejected(
-                "FROM and TO are both PostgreSQL", "pg_dump and pg_restore copy a database, with its journal"
-            )
-        case ["postgres", "sqlite"]:
-            raise Rejected(
-                "a journal is moved from SQLite to PostgreSQL only",
-                "visual-router backup FILE writes the journal of a running router as a SQLite file",
-            )
-        case [kind, _]:
-            raise Rejected(f"{'TO' if kind in ('sqlite', 'postgres') else 'FROM'} is no journal", _FORMS)
+    kinds = (_backend(source), _backend(target))
+    if kinds in _ELSEWHERE:
+        raise Rejected(*_ELSEWHERE[kinds])
+    for name, kind, wanted in zip(("FROM", "TO"), kinds, _WAY, strict=True):
+        if kind != wanted:
+            raise Rejected(f"{name} is no journal", _FORMS)
     path = source.partition(":")[2]
     if not path or path.startswith(("//", ":")):
         raise Rejected("FROM names no file", "write sqlite:var/journal.db or sqlite:/var/lib/journal.db")
     return Path(path), target
+
+
+def _backend(url: str) -> str:
+    scheme = url.partition(":")[0]
+    return "postgres" if scheme in _POSTGRES else scheme

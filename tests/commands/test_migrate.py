@@ -203,6 +203,23 @@ async def test_a_daemon_keeps_its_journal(shell: Shell, tmp_path: Path, target: 
     assert rows(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
+async def test_the_driver_is_an_extra(tmp_path: Path) -> None:
+    """Without it the help can be read, and the command says what to install."""
+    path = await a_journal(tmp_path, Time())
+    program = (
+        "import sys; sys.modules['psycopg'] = None; from router.cli import main;"
+        f"sys.argv[1:] = ['migrate-journal', 'sqlite:{path}', 'postgresql://h/db']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: the driver of PostgreSQL is not there\n  fix: run: pip install 'visual-router[postgres]'\n",
+    )
+
+
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
 async def test_kill_9_in_the_middle_does_no_harm(
     shell: Shell, tmp_path: Path, target: str, part: float

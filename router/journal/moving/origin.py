@@ -10,7 +10,7 @@ import apsw
 
 from router.errors import JournalBroken, JournalError, JournalLocked, SchemaMismatch
 from router.journal.moving.kinds import Key, Kind
-from router.journal.sqlite.faults import fault, os_fault
+from router.journal.sqlite.faults import fault
 from router.journal.sqlite.lock import idle
 from router.journal.sqlite.reader import open_reader
 from router.journal.sqlite.rows import Value
@@ -32,10 +32,7 @@ class Origin:
 
     def mark(self) -> str:
         """Differs once anything was written to the journal, whoever did it."""
-        try:
-            stands = [_stand(self._file), _stand(self._file.with_name(f"{self._file.name}-wal"))]
-        except OSError as error:
-            raise os_fault(error, f"look at '{self._file}'") from None
+        stands = [_stand(self._file), _stand(self._file.with_name(f"{self._file.name}-wal"))]
         return hashlib.sha256(repr(stands).encode()).hexdigest()
 
     def count(self, kind: Kind) -> int:

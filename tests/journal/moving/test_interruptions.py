@@ -115,6 +115,16 @@ def test_the_second_of_two_moves_adds_nothing(journal: Path, target: str) -> Non
     assert rows(target, "SELECT count(*) FROM events") == [(5,)]
 
 
+def test_two_moves_that_finish_at_once_count_once(journal: Path, target: str) -> None:
+    """Both found everything there."""
+    move(journal, target, silent, may_lose=True)
+    counted = rows(target, "SELECT sum(count) FROM tally")
+    with open_goal(target, may_lose=True) as second:
+        second.finish()
+
+    assert rows(target, "SELECT sum(count) FROM tally") == counted
+
+
 def test_a_finished_move_is_not_made_again(journal: Path, target: str) -> None:
     """By then there may be more in the database than was moved."""
     assert move(journal, target, silent, may_lose=True).same

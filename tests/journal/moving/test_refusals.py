@@ -49,14 +49,19 @@ async def test_a_journal_that_a_daemon_has_is_not_moved(tmp_path: Path, time: Ti
 
 def test_what_is_no_journal_is_not_moved(tmp_path: Path, target: str) -> None:
     """Nothing, an empty file, the tables of another program, one of a newer release."""
-    absent, empty, other, newer = (tmp_path / name for name in ("absent", "empty", "other", "newer"))
+    names = ("absent", "empty", "text", "other", "newer")
+    absent, empty, text, other, newer = (tmp_path / name for name in names)
     empty.touch()
+    text.write_text("text " * 1000)
     changed(other, "CREATE TABLE t (x)")
     changed(newer, "PRAGMA user_version = 99")
 
     assert refused(absent, target) == f"there is no file '{absent}'; name the journal that is to be moved"
     assert refused(empty, target, SchemaMismatch) == (
         f"'{empty}' is empty; name the journal that is to be moved"
+    )
+    assert refused(text, target, JournalBroken) == (
+        "the journal is damaged: file is not a database (SQLITE_NOTADB); restore a backup"
     )
     assert refused(other, target, SchemaMismatch) == (
         f"'{other}' is not a journal of this program; name another file in journal.url"
