@@ -54,6 +54,7 @@ class Daemon:
         self.folder = folder
         self.port = reserved_port(self)
         self.config = folder / "config.yaml"
+        self.journal = f"url: 'sqlite:{folder}/journal.db'"
         self.write(config)
         self.env = {**os.environ, "NO_COLOR": "1", **(env or {})}
         self.prefix: list[str] = []
@@ -64,7 +65,7 @@ class Daemon:
         head = (
             f"server: {{listen: '127.0.0.1:{self.port}', admin: 'unix:{self.folder}/admin.sock', "
             f"grace: {grace}}}\n"
-            f"journal: {{url: 'sqlite:{self.folder}/journal.db'}}\n"
+            f"journal: {{{self.journal}}}\n"
         )
         self.config.write_text(head + config, "utf-8")
 

@@ -127,6 +127,9 @@ class Writer:
             if future.done() and not future.cancelled():
                 self._take_back(item)
             raise
+        finally:
+            # Else an error, which knows this frame, keeps a refused body until cycles are looked for.
+            del future, item
 
     async def close(self) -> None:
         """Finish what waits, give the place up, close the connection."""
@@ -205,7 +208,8 @@ class Writer:
 
     def _fail(self, batch: list[_Item], error: JournalError) -> None:
         for item in batch:
-            item.written, item.error = None, error
+            # One each: an error grows by the frames of everybody whom it is raised to, and keeps them.
+            item.written, item.error = None, type(error)(*error.args)
             # Nobody else would do again what nobody waits for: the next beat puts it right.
             self._doubt = self._doubt or item.future is None
 
@@ -279,7 +283,7 @@ class Writer:
         if self._connection is not None:
             return self._connection
         if time.monotonic() < self._quiet_until:
-            raise self._trouble
+            raise JournalUnavailable(str(self._trouble))
         self._connection = self._connect()
         self._doubt = True
         self._renew()
