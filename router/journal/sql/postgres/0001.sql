@@ -51,8 +51,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
   coalesce(title, '') || U&'\+10FFFF\+0FFFFE' || coalesce(branch, '') || U&'\+10FFFF\+0FFFFE' || coalesce(author, '')
   || U&'\+10FFFF\+0FFFFE' || coalesce(commit, '') || U&'\+10FFFF\+0FFFFE' || coalesce(build, '') || U&'\+10FFFF\+0FFFFE'
   || coalesce(project, '');
+-- What waits to be sorted in is bounded: whoever does that meanwhile holds up a commit, and a search reads all of it.
 CREATE INDEX events_text ON events
-USING gin (searched(title, branch, author, commit, build, project) gin_trgm_ops);
+USING gin (searched(title, branch, author, commit, build, project) gin_trgm_ops) WITH (gin_pending_list_limit = 512);
 
 CREATE TABLE bodies (
   event bigint PRIMARY KEY,
