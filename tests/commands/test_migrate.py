@@ -203,9 +203,9 @@ async def test_a_daemon_keeps_its_journal(shell: Shell, tmp_path: Path, target: 
     assert rows(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
-async def test_the_driver_is_an_extra(tmp_path: Path) -> None:
+def test_the_driver_is_an_extra(tmp_path: Path) -> None:
     """Without it the help can be read, and the command says what to install."""
-    path = await a_journal(tmp_path, Time())
+    path = tmp_path / "journal.db"
     program = (
         "import sys; sys.modules['psycopg'] = None; from router.cli import main;"
         f"sys.argv[1:] = ['migrate-journal', 'sqlite:{path}', 'postgresql://h/db']; main()"
