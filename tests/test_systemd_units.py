@@ -12,6 +12,9 @@ from router.server.settings import ServerSettings
 
 UNITS = Path(__file__).parents[1] / "systemd"
 NAMES = ("visual-router.service", "visual-router.socket", "visual-router-admin.socket")
+# What stands in the one for several instances, and what is verified of it.
+TEMPLATE, INSTANCE = "visual-router@.service", "visual-router@1.service"
+SERVICES = ("visual-router.service", INSTANCE)
 
 pytestmark = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (Debian: systemd)"
@@ -21,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """The units as installed, except that the program is one that exists here."""
-    for name in NAMES:
+    for name in (*NAMES, TEMPLATE):
         text = (UNITS / name).read_text("utf-8")
         (tmp_path / name).write_text(
             text.replace("/opt/visual-router/bin/visual-router", "/bin/true"), "utf-8"
@@ -38,23 +41,25 @@ def analyze(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 
 def test_systemd_accepts_the_units_without_a_word(units: Path) -> None:
     """A setting it does not know would be ignored in silence at run time."""
-    done = analyze("verify", *(f"./{name}" for name in NAMES), folder=units)
+    done = analyze("verify", *(f"./{name}" for name in (*NAMES, INSTANCE)), folder=units)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_service_is_as_closed_as_promised(units: Path) -> None:
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_service_is_as_closed_as_promised(units: Path, name: str) -> None:
     """An exposure of at most 1.1 of 10."""
-    done = analyze("security", "--offline=yes", "--threshold=11", "./visual-router.service", folder=units)
+    done = analyze("security", "--offline=yes", "--threshold=11", f"./{name}", folder=units)
 
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_a_looser_unit_would_be_noticed(units: Path) -> None:
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_looser_unit_would_be_noticed(units: Path, name: str) -> None:
     """The threshold is tight: one protection less fails it."""
-    unit = units / "visual-router.service"
+    unit = units / name.replace("@1", "@")
     unit.write_text(unit.read_text("utf-8").replace("PrivateUsers=yes\n", ""), "utf-8")
-    done = analyze("security", "--offline=yes", "--threshold=11", "./visual-router.service", folder=units)
+    done = analyze("security", "--offline=yes", "--threshold=11", f"./{name}", folder=units)
 
     assert done.returncode != 0
 
@@ -113,3 +118,17 @@ def test_neither_a_bad_disk_nor_a_bad_hour_ends_the_service_for_good() -> None:
     assert service["StartLimitIntervalSec"] == "0"
     for name in NAMES[1:]:
         assert settings(name)["TriggerLimitIntervalSec"] == "0"
+
+
+def test_an_instance_differs_from_the_only_one_in_nothing_but_its_place() -> None:
+    """Its own configuration and folders, and no sockets; what a change gives to one it gives to the other."""
+    alone, instance = settings("visual-router.service"), settings(TEMPLATE)
+    place = {"ExecStart", "ExecReload", "WorkingDirectory", "StateDirectory", "RuntimeDirectory"}
+    sockets = {"Requires", "Sockets", "Also"}
+
+    assert alone.keys() - instance.keys() == sockets
+    differing = {name for name in instance if instance[name] != alone[name]}
+    assert differing == place | {"Description", "After"}
+    for name in place:
+        spelled = instance[name].replace("-%i", "").replace("/%i.yaml", "/config.yaml")
+        assert (spelled, "%i" in instance[name]) == (alone[name], True)
