@@ -18,7 +18,7 @@ from typing import Any
 
 import apsw
 
-from tests.bench import costs, growth, plans, sizing
+from tests.bench import costs, database, growth, plans, sizing
 from tests.bench.phases import PHASES, Ground
 from tests.bench.plans import Plan, Row, Tell
 from tests.bench.report import Table, by_mix, markdown, plain, tables, written
@@ -30,10 +30,12 @@ PLANS: Mapping[str, Callable[[Ground, Plan, Tell], Iterator[Row]]] = {
     "mixes": plans.mixes,
     "costs": costs.measured,
     "growth": growth.measured,
+    "database": database.measured,
 }
 
 FORMS: Mapping[str, Callable[[Sequence[Row]], list[tuple[str, Table]]]] = {
     "costs": sizing.tables,
+    "database": database.tables,
     "mixes": by_mix,
 }
 

@@ -26,7 +26,8 @@ SUBJECTS = ("bare", "naive", "router")
 class Mix:
     """What is measured: how many connections post, how many sinks take it, how many rules judge it.
 
-    `hanging` of the sinks never answer. `keep` is the router's `journal.keep`.
+    `hanging` of the sinks never answer. `keep` is the router's `journal.keep`, `journal` its `journal.url`
+    if it is not a file of its own.
     """
 
     connections: int = 32
@@ -34,6 +35,7 @@ class Mix:
     hanging: int = 0
     rules: int = 1
     keep: str = "30d"
+    journal: str | None = None
 
 
 class Subject:
@@ -86,7 +88,7 @@ def configuration(folder: Path, port: int, sink: str, mix: Mix) -> str:
     names = [f"out-{number}" for number in range(mix.sinks)]
     lines = [
         f"server: {{listen: '127.0.0.1:{port}', admin: '127.0.0.1:{free_port()}', grace: 100ms}}",
-        f"journal: {{url: 'sqlite:{folder}/journal.db', keep: {mix.keep}}}",
+        f"journal: {{url: '{mix.journal or f'sqlite:{folder}/journal.db'}', keep: {mix.keep}}}",
         "sources:",
         "  chromatic: {type: chromatic, unsigned: true, token: 'env:BENCH_TOKEN'}",
         "  percy: {type: percy, secret: 'env:BENCH_SECRET'}",

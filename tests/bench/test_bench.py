@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from router.journal.sqlite.verify import verify
-from tests.bench import costs, growth
+from tests.bench import costs, database, growth
 from tests.bench.__main__ import main
 from tests.bench.bodies import write_load
 from tests.bench.filling import fill
-from tests.bench.plans import Plan, prepared
+from tests.bench.plans import Plan, Row, prepared
 from tests.bench.tools import COMPILER, NoTools, Tools, compiled
 from tests.bench.traffic import Load, post, receiving
 
@@ -128,6 +128,25 @@ def test_costs_are_counted_per_event(tools: Tools, tmp_path: Path) -> None:
         assert row.mix == "0 sinks, 10 rules"
         assert row.figures["syncs/event"] > 0
         assert row.figures["kept KB/event"] > 1
+
+
+@pytest.mark.usefixtures("no_child_left")
+def test_costs_in_the_database_are_counted_per_event(tools: Tools, tmp_path: Path) -> None:
+    """Two routers on one PostgreSQL deliver all, and the server's side of it is told per event."""
+    plan = Plan(rounds=1, seconds=0.2, events=900, warm=30)
+    step = database.Step(database.TWO, 4, database.DELIVER)
+    with database.counting() as books:
+        found = database.taken(prepared(tools, tmp_path, plan), step, books)
+
+    assert set(database.FIGURES) < set(found)
+    assert (found["refused"], found["lost"]) == (0, 0)
+    for name in ("statements/event", "commits/event", "WAL KB/event", "kept KB/event"):
+        assert found[name] > 0, name
+    row = Row("4 connections", 0, step.subject, step.phase, found)
+    ((title, (head, line)),) = database.tables([row])
+    assert (title, head[1:], line[0]) == (
+        "accept and deliver once", list(database.FIGURES), "PostgreSQL, 2 routers, 4 connections"
+    )  # fmt: skip
 
 
 def quiet(_: str) -> None:
