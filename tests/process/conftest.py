@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.hardening import hardened
+from tests.journal.postgres.server import close_databases
 from tests.process.harness import Daemon, Destination, listening
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers() -> Iterator[None]:
+    """What tests started ends with them."""
+    yield
+    close_databases()
 
 
 @pytest.fixture

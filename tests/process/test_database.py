@@ -36,9 +36,9 @@ rules:
 """
 
 
-def on(daemon: Daemon, server: Server, text: str) -> Daemon:
-    """The daemon on that server instead of a file."""
-    daemon.journal = f"url: '{server.url}', may_lose_acknowledged_events: true"
+def serving(daemon: Daemon, url: str, text: str) -> Daemon:
+    """The daemon on that database instead of a file."""
+    daemon.journal = f"url: '{url}', may_lose_acknowledged_events: true"
     daemon.write(text)
     return daemon
 
@@ -62,7 +62,7 @@ async def test_a_database_that_goes_away_and_comes_back_needs_nobody(
     daemon: Callable[..., Daemon], destination: Destination, server: Server
 ) -> None:
     """Senders are told to come back, the router is not ready, memory does not grow; then all goes on."""
-    router = await on(daemon(config(destination)), server, config(destination)).start()
+    router = await serving(daemon(config(destination)), server.url, config(destination)).start()
     await until_ready(router, 200)
     assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 202
     await destination.until(lambda: len(destination.seen) == 1)
@@ -98,7 +98,7 @@ async def test_a_database_that_is_not_there_yet_is_waited_for(
 ) -> None:
     """A host that boots before its database: 503 at first, and ready without anybody's doing."""
     server.stop()
-    router = await on(daemon(config(destination)), server, config(destination)).start()
+    router = await serving(daemon(config(destination)), server.url, config(destination)).start()
     assert (await ready(router))[0] == 503
     assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 503
 
@@ -113,9 +113,9 @@ async def test_two_routers_are_one_to_their_operators(
 ) -> None:
     """Either lists both and says that their files differ; a pause told to one is kept by the other."""
     text = config(destination)
-    one = await on(daemon(text), server, text).start()
+    one = await serving(daemon(text), server.url, text).start()
     changed = text.replace("type: webhook", "type: webhook, concurrency: 5")
-    other = await on(daemon(changed), server, changed).start()
+    other = await serving(daemon(changed), server.url, changed).start()
     for router in (one, other):
         await until_ready(router, 200)
     status = await answered(lambda: other.ask("status"), lambda told: len(told["discord"]) == 1)
