@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from router.errors import JournalError, JournalUnavailable
@@ -42,7 +42,8 @@ def size(journal: Path) -> dict[Way, int]:
         return dict(link.carried)
 
 
-@settings(max_examples=12)
+# Each example is a database: a smaller one that fails, too, is not worth a minute.
+@settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
 @given(
     st.lists(st.tuples(st.sampled_from(("there", "back")), st.floats(0, 1)), min_size=1, max_size=3),
     st.booleans(),
