@@ -1,0 +1,80 @@
+"""Faults of the program as a whole: secrets, log, signals, reload, watchdog, configuration."""
+
+from tests.mutants.fault import Fault
+
+_SECRETS = ("tests/test_secret.py", "tests/config/test_secrets.py")
+_LOGS = ("tests/test_logs.py",)
+
+FAULTS = (
+    Fault(
+        "a secret prints itself", "no secret in any output", "router/secret.py",
+        "    def __repr__(self) -> str:\n        return f\"{type(self).__name__}({self.reference})\"\n",
+        "    def __repr__(self) -> str:\n"
+        "        return f\"{type(self).__name__}({self._value or self.reference})\"\n",
+        ("tests/test_secret.py",),
+    ),
+    Fault(
+        "a secret in plain sight is taken", "no secret in the configuration", "router/secret.py",
+        "        if _is_credential(text):\n", "        if False:\n", _SECRETS,
+    ),
+    Fault(
+        "a file that everyone may read holds a secret", "a secret is for its owner",
+        "router/config/secrets.py",
+        "        if status.st_mode & stat.S_IROTH:\n", "        if False:\n", _SECRETS,
+    ),
+    Fault(
+        "a URL is logged whole", "no secret in the log", "router/logs.py",
+        'clean = _URL.sub(mask, head) if "://" in head else head', "clean = head", _LOGS,
+    ),
+    Fault(
+        "a field called token is logged", "no secret in the log", "router/logs.py",
+        "    if name in _SECRET_FIELDS and value is not None:\n", "    if False:\n", _LOGS,
+    ),
+    Fault(
+        "a stranger fills the log", "a flood is a few lines", "router/logs.py",
+        "        if bucket.available(now) < 1:\n", "        if False:\n", _LOGS,
+    ),
+    Fault(
+        "a log that cannot be written ends what it tells of", "a log costs no request", "router/logs.py",
+        "            except (OSError, ValueError):\n", "            except KeyError:\n", _LOGS,
+    ),
+    Fault(
+        "an error waits with the other lines", "the last words are heard", "router/logs.py",
+        "    error = critical = now\n", "    error = critical = later\n", ("tests/test_log_writing.py",),
+    ),
+    Fault(
+        "the watchdog hears a timer", "a writer that hangs is restarted", "router/heartbeat.py",
+        "                await self._journal.ping()\n", "                await anyio.sleep(0)\n",
+        ("tests/test_heartbeat.py",),
+    ),
+    Fault(
+        "a journal that broke is not noticed", "a failed sync ends the process", "router/heartbeat.py",
+        "        if self._journal.broken is not None:\n", "        if False:\n", ("tests/test_heartbeat.py",),
+    ),
+    Fault(
+        "a broken reload changes something", "a broken file leaves the old rules", "router/app.py",
+        "                return await self._swap(config)\n            except ConfigError as error:\n",
+        "                return await self._swap(config)\n            except ConfigError as error:\n"
+        "                await self.dispatcher.use({}, lambda _: None)\n",
+        ("tests/process/test_reload.py",),
+    ),
+    Fault(
+        "SIGHUP is left to its default at the end", "a late SIGHUP kills nobody", "router/signals.py",
+        "            signal.signal(signal.SIGHUP, signal.SIG_IGN)\n",
+        "            signal.signal(signal.SIGHUP, signal.SIG_DFL)\n", ("tests/process/test_stop.py",),
+    ),
+    Fault(
+        "SIGHUP is not heard", "SIGHUP reloads", "router/signals.py",
+        "        signal.signal(signal.SIGHUP, self._hangup())\n", "",
+        ("tests/process/test_reload.py",),
+    ),
+    Fault(
+        "a thread that hangs keeps the process", "a stop ends", "router/ending.py",
+        "        last_resort.start()\n", "        pass\n", ("tests/test_ending.py",),
+    ),
+    Fault(
+        "an alias counts once", "a configuration made to explode is refused", "router/config/document.py",
+        "        self._counted(spot, target[1])\n", "        self._counted(spot, 1)\n",
+        ("tests/hostile/test_bombs.py", "tests/config/test_document.py"),
+    ),
+)  # fmt: skip
