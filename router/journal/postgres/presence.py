@@ -187,6 +187,6 @@ class Presence:
                 shift(moves, sink, State.IN_FLIGHT, State.PENDING)
             if len(found) == 1 and found[0][2] >= 3:
                 values = {"ids": [found[0][0]], "reason": _POISON, "now": now}
-                if cursor.execute(_BURY, values).fetchall():
-                    shift(moves, found[0][1], State.PENDING, State.DEAD)
+                cursor.execute(_BURY, values)
+                shift(moves, found[0][1], State.PENDING, State.DEAD)
             cursor.execute(_SQL["vanish"], (router,))

@@ -222,14 +222,16 @@ class Writer:
             self._judge(error)
 
     def _transact(self, batch: list[_Item]) -> None:
-        for attempt in range(1, _TRIES + 1):
+        tried = 0
+        while True:
+            tried += 1
             connection = self._connected()
             with connection.cursor(binary=True) as cursor:
                 try:
                     if not self._all_at_once(batch, cursor):
                         self._one_by_one(batch, cursor)
                 except AGAIN:
-                    if attempt == _TRIES:
+                    if tried == _TRIES:
                         raise
                     cursor.execute("ROLLBACK")
                     self._berth.undone()

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 
 from router.clock import Clock
+from router.errors import JournalUnavailable
 from router.journal.journal import Journal, JournalOpener
 from router.journal.postgres import Timing, open_postgres
 from tests.waiting import answered
@@ -84,3 +85,9 @@ async def a_child(url: str, skew: float = 0.0, lease: float = QUICK.lease) -> As
         yield child
     finally:
         await child.end()
+
+
+async def held_up(journal: Journal) -> None:
+    """A ping that finds its table locked; after a while it gives up."""
+    with suppress(JournalUnavailable):
+        await journal.ping()

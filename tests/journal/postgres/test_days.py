@@ -12,8 +12,8 @@ from router.errors import JournalUnavailable
 from router.journal.journal import DeliveryQuery, EventQuery, Journal
 from router.journal.postgres import Timing, open_postgres
 from tests.journal.backends import START, Time, an_event, attempt_of, claimed, recorded, settled, settlement
-from tests.journal.postgres.fleet import rows
-from tests.waiting import until
+from tests.journal.postgres.fleet import held_up, rows
+from tests.waiting import turns, until
 
 _DAY = 86_400.0
 _HOUR = 3600.0
@@ -182,3 +182,32 @@ async def test_a_partition_has_the_day_in_its_name(journal: Journal, time: Time,
 
     assert names == {f"events_{datetime.fromtimestamp(time.wall, UTC):%Y%m%d}"}
     assert id_number("evt", event.id) in {row[0] for row in rows(database, "SELECT id FROM events")}
+
+
+_LOOKED = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'idle' AND query = 'ROLLBACK'
+"""
+
+
+async def test_what_is_requeued_before_its_day_is_dropped_keeps_it(
+    journal: Journal, time: Time, database: str
+) -> None:
+    """Retention had found the whole day to be old; it looks again when it has it to itself."""
+    event = await recorded(journal, time, "slack")
+    await settled(journal, "slack", State.DEAD)
+    time.pass_by(2 * _DAY)
+    await journal.ping()
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE pulse")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(held_up(journal))
+            await until(lambda: rows(database, _WAITING) == [(1,)])
+            group.create_task(journal.requeue(sink="slack"))
+            task = group.create_task(journal.prune(time.wall, 9))
+            await until(lambda: rows(database, _LOOKED) == [(1,)])
+            await turns()
+            other.commit()
+
+    assert task.result() == 0
+    assert [each.id for each in await journal.events(EventQuery())] == [event.id]

@@ -1,21 +1,23 @@
 """What the server's errors come to: refused alone, tried again, unavailable, or broken."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import psycopg
 import pytest
 from msgspec.structs import replace
 
+from router.clock import Clock
 from router.delivery import State
 from router.errors import JournalBroken, JournalError, JournalUnavailable
 from router.journal.journal import EventQuery, Journal
+from router.journal.postgres import open_postgres
 from router.journal.postgres.text import read, stored
 from tests.journal.backends import Time, an_event, recorded
 from tests.journal.conformance.test_quarantine import kept
-from tests.journal.postgres.fleet import QUICK, a_router, rows
-from tests.waiting import until
+from tests.journal.postgres.fleet import QUICK, a_router, held_up, rows
+from tests.waiting import turns, until
 
 _CALM = replace(QUICK, lease=600.0)
 # Refuses so many inserts with an error of that kind: what a sequence counts no rollback takes back.
@@ -210,3 +212,102 @@ async def test_what_is_looked_for_goes_the_way_of_what_is_stored(journal: Journa
     assert [each.id for each in await journal.events(EventQuery(text="A\x00B"))] == [event.id]
     assert [each.id for each in await journal.events(EventQuery(branch="x\x00"))] == [event.id]
     assert await journal.events(EventQuery(text="0")) == []
+
+
+async def test_too_much_that_waits_is_refused(journal: Journal, database: str) -> None:
+    """Behind a server that does not answer memory has a bound; what waited is answered in the end."""
+    refused: list[str] = []
+
+    async def nothing() -> None:
+        try:
+            await journal.settle([])
+        except JournalUnavailable as error:
+            refused.append(str(error))
+
+    await journal.ping()
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE pulse")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(held_up(journal))
+            await until(lambda: rows(database, _WAITING) == [(1,)])
+            for _ in range(16_400):
+                group.create_task(nothing())
+            await turns()
+            other.commit()
+
+    assert set(refused) == {"the journal's server does not answer, and too much waits for it already"}
+
+
+async def test_a_value_that_sqlite_does_not_take_ends_the_backup(
+    journal: Journal, database: str, tmp_path: Path
+) -> None:
+    """Whoever changed the database by hand hears of it; no half copy is left."""
+    await recorded(journal, Time())
+    rows(database, "UPDATE events SET received_at = 'NaN'")
+
+    with pytest.raises(JournalError, match=r"^cannot write '.*/copy': .*received_at"):
+        await journal.backup(str(tmp_path / "copy"))
+    assert _left(tmp_path) == []
+
+
+_MUTE = """
+CREATE FUNCTION pg_notify(channel text, payload text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53000'; END $$;
+"""
+
+
+async def test_a_hint_that_cannot_be_given_harms_nobody(database: str) -> None:
+    """What was recorded is recorded; the others look by themselves."""
+    name = rows(database, "SELECT quote_ident(current_database())")[0][0]
+    rows(database, _MUTE)
+    rows(database, f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
+    async with (
+        open_postgres(database, Clock(), listen_url=database, may_lose=True, timing=QUICK),
+        open_postgres(database, Clock(), listen_url=database, may_lose=True, timing=QUICK) as journal,
+    ):
+        for _ in range(3):
+            await recorded(journal, Time(), "slack")
+        await journal.ping()
+
+    assert rows(database, "SELECT count(*) FROM events") == [(3,)]
+
+
+async def test_a_wrong_clock_is_set_by_the_database(database: str) -> None:
+    """Whatever the host believes."""
+    host = Clock()
+    clock = Clock(lambda: host.wall() + 7200)
+    async with a_router(database, _CALM, clock=clock):
+        assert abs(clock.now() - host.now()) < 600
+
+
+_WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_fault_of_our_own_leaves_nobody_waiting(journal: Journal, database: str) -> None:
+    """Whoever waits is told, whatever it waits for; the process has to end."""
+    told: list[str] = []
+
+    async def ask(work: Awaitable[object]) -> None:
+        try:
+            await work
+        except JournalBroken as error:
+            told.append(str(error))
+
+    await journal.ping()
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE pulse")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(held_up(journal))
+            await until(lambda: rows(database, _WAITING) == [(1,)])
+            group.create_task(ask(journal.mark(None)))  # type: ignore[arg-type]  # the fault
+            group.create_task(ask(kept(journal, Time())))
+            group.create_task(ask(journal.settle([])))
+            await turns()
+            other.commit()
+
+    assert told == ["the journal's thread failed; its traceback says where"] * 3
+    assert journal.broken == told[0]
+    await journal.wait(None)

@@ -18,6 +18,7 @@ from router.journal.postgres import open_postgres
 from router.secret import Secret
 from tests.journal.backends import Time, recorded
 from tests.journal.postgres.fleet import a_router, rows
+from tests.journal.postgres.server import Server
 from tests.waiting import until
 
 _SESSIONS = """
@@ -235,3 +236,15 @@ def test_without_its_driver_the_configuration_says_what_to_install(monkeypatch: 
     assert str(caught.value) == (
         "journal.url needs the driver of PostgreSQL; run: pip install 'visual-router[postgres]'"
     )
+
+
+async def test_a_durable_server_needs_no_word() -> None:
+    """Nothing is accepted that need not be."""
+    server = Server({"fsync": "on", "full_page_writes": "on"}).start()
+    try:
+        with structlog.testing.capture_logs() as logs:
+            async with open_postgres(server.url, Clock()) as journal:
+                await recorded(journal, Time(), "slack")
+        assert logs == []
+    finally:
+        server.remove()
