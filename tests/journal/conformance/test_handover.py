@@ -1,6 +1,8 @@
-"""What every backend promises of deliveries that are born in flight; one that takes no offers skips this."""
+"""What every backend that takes offers promises of deliveries that are born in flight."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,7 @@ from router.delivery import Claim, Route, State
 from router.errors import JournalUnavailable, Unknown
 from router.journal.journal import DeliveryQuery, Journal
 from tests.journal.backends import (
+    BACKENDS,
     Place,
     Time,
     an_event,
@@ -21,11 +24,12 @@ from tests.journal.room import NO_HANDOVER, Room
 from tests.waiting import turns
 
 
-@pytest.fixture(autouse=True)
-def hands_over(place: Place) -> None:
-    """Leaving offers alone is allowed: then there is nothing to look at."""
-    if place.backend in NO_HANDOVER:
-        pytest.skip(f"{place.backend} takes no offers")
+@pytest.fixture(params=sorted(BACKENDS.keys() - NO_HANDOVER))
+def place(request: pytest.FixtureRequest, tmp_path: Path, time: Time) -> Iterator[Place]:
+    """A place for a journal, once per backend that takes offers; a backend may leave them alone."""
+    place = Place(request.param, tmp_path, time)
+    yield place
+    place.leave()
 
 
 async def _states(journal: Journal) -> list[tuple[State, int, int]]:
