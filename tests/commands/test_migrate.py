@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 LOSE = "--may-lose-acknowledged-events"
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _servers() -> Iterator[None]:
     yield
     close_databases()

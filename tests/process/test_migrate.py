@@ -12,12 +12,17 @@ from tests.process.test_backup import SECRET, routed_to
 from tests.waiting import answered
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session", autouse=True)
+def _servers() -> Iterator[None]:
+    yield
+    close_databases()
+
+
+@pytest.fixture
 def database() -> Iterator[str]:
     """The URL of a database with nothing in it."""
     with a_database() as url:
         yield url
-    close_databases()
 
 
 def comparison(number: int) -> bytes:

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from router.errors import JournalBroken, JournalError
-from router.journal.moving.kinds import Key, Kind
+from router.journal.moving.kinds import KINDS, Key, Kind
 from router.journal.moving.origin import Row
 from router.journal.postgres.connecting import Connection, Url, check_server
 from router.journal.postgres.days import Days
@@ -47,6 +47,7 @@ class Goal:
         """
         with self._transaction() as cursor:
             cursor.execute(_LOCK)
+            cursor.execute(_SQL["kinds"], ([kind.table for kind in KINDS],))
             found = cast(list[tuple[str, float | None]], cursor.execute(_SQL["found"]).fetchall())
             if found:
                 ((origin, finished),) = found
@@ -61,9 +62,9 @@ class Goal:
             cursor.execute(_SQL["start"], (mark,))
         return True
 
-    def positions(self) -> dict[str, tuple[Key, int]]:
-        """Of each kind that was begun the key of its last row, and how many rows there are up to it."""
-        rows = cast(list[tuple[str, str, int]], self._connection.execute(_SQL["positions"]).fetchall())
+    def positions(self) -> dict[str, tuple[Key | None, int]]:
+        """Of each kind the key of its last row, None before the first, and how many there are up to it."""
+        rows = cast(list[tuple[str, str | None, int]], self._connection.execute(_SQL["positions"]).fetchall())
         return {kind: (_key(after), count) for kind, after, count in rows}
 
     def put(self, kind: Kind, before: Key | None, rows: Sequence[Row]) -> Key:
@@ -74,11 +75,13 @@ class Goal:
         """
         after = cast(Key, rows[-1][: len(kind.start)])
         with self._transaction() as cursor:
-            found = cursor.execute(_SQL["position"], (kind.table,)).fetchall()
-            if (_key(cast(str, found[0][0])) if found else None) != before:
-                raise JournalError("another move into this database is at work; let that one finish")
-            # First: of two that begin with a kind at once the second one waits here, and fails.
-            cursor.execute(_SQL["advance"], (kind.table, msgspec.json.encode(after).decode(), len(rows)))
+            # Whoever else is at this kind, even a session whose process is gone, is waited for here.
+            ((there,),) = cursor.execute(_SQL["position"], (kind.table,)).fetchall()
+            if _key(cast(str | None, there)) != before:
+                raise JournalError(
+                    "another move into this database is at work; let it finish, then run this one again"
+                )
+            cursor.execute(_SQL["advance"], (msgspec.json.encode(after).decode(), len(rows), kind.table))
             if kind.day:
                 self._days.ensure((cast(int, row[0]) for row in rows), cursor)
             self._copy(kind, rows, cursor)
@@ -163,8 +166,8 @@ def _other(finished: float | None) -> str:
     )
 
 
-def _key(after: str) -> Key:
-    return tuple(msgspec.json.decode(after, type=list[int | str]))
+def _key(after: str | None) -> Key | None:
+    return None if after is None else tuple(msgspec.json.decode(after, type=list[int | str]))
 
 
 def _gone_router(cursor: Cursor) -> object:

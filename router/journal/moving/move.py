@@ -60,7 +60,7 @@ def move(path: Path, url: str, tell: Tell, *, may_lose: bool = False, most_rows:
 
 def _fill(kind: Kind, total: int, origin: Origin, goal: Goal, tell: Tell, most_rows: int) -> int:
     """Add what is not there yet of a kind; returns how many rows that were."""
-    before, there = goal.positions().get(kind.table, (None, 0))
+    before, there = goal.positions()[kind.table]
     first = there
     tell(kind.table, there, total)
     for rows in _bites(origin.rows(kind, kind.start if before is None else before), most_rows):

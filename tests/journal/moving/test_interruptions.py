@@ -112,7 +112,9 @@ def test_the_second_of_two_moves_adds_nothing(journal: Path, target: str) -> Non
             refusals.append(str(caught.value))
         second.put(kind, after, bite[2:])
 
-    assert refusals == ["another move into this database is at work; let that one finish"] * 2
+    assert (
+        refusals == ["another move into this database is at work; let it finish, then run this one again"] * 2
+    )
     assert rows(target, "SELECT count(*) FROM events") == [(5,)]
 
 

@@ -19,6 +19,9 @@ DELETE FROM rulesets; DELETE FROM tally
 -- name: start
 INSERT INTO moving (origin, began) VALUES (%s, extract(epoch FROM clock_timestamp()))
 
+-- name: kinds
+INSERT INTO moved SELECT kind, NULL, 0 FROM unnest(%s::text[]) AS every(kind) ON CONFLICT DO NOTHING
+
 -- name: positions
 SELECT kind, after, count FROM moved
 
@@ -26,8 +29,7 @@ SELECT kind, after, count FROM moved
 SELECT after FROM moved WHERE kind = %s FOR UPDATE
 
 -- name: advance
-INSERT INTO moved VALUES (%s, %s, %s)
-ON CONFLICT (kind) DO UPDATE SET after = excluded.after, count = moved.count + excluded.count
+UPDATE moved SET after = %s, count = count + %s WHERE kind = %s
 
 -- name: tally
 INSERT INTO tally SELECT 0, sink, state, count(*) FROM (
