@@ -37,10 +37,13 @@ _COUNTED = """
 SELECT (SELECT coalesce(sum(calls), 0)::float8 FROM pg_stat_statements WHERE dbid = pg_database.oid),
   (SELECT xact_commit::float8 FROM pg_stat_database WHERE datid = pg_database.oid),
   (pg_current_wal_lsn() - '0/0')::float8,
-  (SELECT wal_fpi::float8 FROM pg_stat_wal), (SELECT wal_sync::float8 FROM pg_stat_wal),
+  (SELECT wal_fpi::float8 FROM pg_stat_wal), (SELECT {syncs} FROM {book}),
   pg_database_size(pg_database.oid)::float8
 FROM pg_database WHERE datname = %s
 """
+# Where a server writes down its syncs, since version 18 and before.
+_NEWER = {"syncs": "sum(fsyncs)::float8", "book": "pg_stat_io WHERE object = 'wal'"}
+_OLDER = {"syncs": "wal_sync::float8", "book": "pg_stat_wal"}
 FIGURES = (
     "accepted/s", "delivered/s", "routers' CPU ms/event", "server's CPU ms/event", "statements/event",
     "commits/event", "events/commit", "syncs/event", "WAL KB/event", "full pages/event", "kept KB/event",
@@ -129,7 +132,9 @@ class Books:
         self._connection.execute("SELECT pg_stat_clear_snapshot()")
         # A session tells of its transactions at most once a second.
         self._connection.execute("SELECT pg_sleep(1.2)")
-        (row,) = self._connection.execute(_COUNTED, (self._name,)).fetchall()
+        where = _NEWER if self._connection.info.server_version >= 180000 else _OLDER
+        query = _COUNTED.format(**where).encode()
+        (row,) = self._connection.execute(query, (self._name,)).fetchall()
         return self._cpu(), *row
 
     def _cpu(self) -> float:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -58,4 +59,6 @@ def _progress() -> Progress:
 
 
 if __name__ == "__main__":
+    # Whoever ends this process ends what it started: as an exception it passes every `finally`.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

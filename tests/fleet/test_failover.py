@@ -1,4 +1,4 @@
-"""A primary dies, its standby is promoted; the short level: `make fleet ARGS="--failovers 20"` is the long one."""
+"""A primary dies, its standby is promoted; the long level: `make fleet ARGS="--failovers 20"`."""
 
 import pytest
 
