@@ -44,6 +44,7 @@ _NOUNS = {
     "latest": "newest of each build",
     "quarantine": "refused requests",
     "open_deliveries": "open deliveries",
+    "indexes": "indexes",
 }
 # Seconds between two signs of life: on a terminal they replace one another, in a log each is a line.
 _EVERY = 0.2
@@ -98,7 +99,7 @@ class Progress:
     "--may-lose-acknowledged-events",
     "may_lose",
     is_flag=True,
-    help="Accept a server whose settings do not sync what it commits.",
+    help="Accept a server that may, as journal.may_lose_acknowledged_events does.",
 )
 @config_option
 @json_option

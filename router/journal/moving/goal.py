@@ -4,7 +4,7 @@ Owns how far the move is: each bite of rows and the key of its last one are one 
 which was cut off at any point goes on behind what is there. Nothing is kept in the session.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import cast
 
@@ -59,7 +59,7 @@ class Goal:
             if cursor.execute(_SQL["foreign"]).fetchall()[0][0]:
                 raise JournalError("the target holds a journal already; name an empty database")
             cursor.connection.execute(_SQL["sweep"])
-            cursor.execute(_SQL["start"], (mark,))
+            cursor.execute(_SQL["start"], (mark, _without_indexes(cursor)))
         return True
 
     def positions(self) -> dict[str, tuple[Key | None, int]]:
@@ -93,14 +93,22 @@ class Goal:
         with self._transaction() as cursor:
             return cast(int, cursor.execute(query).fetchall()[0][0])
 
-    def finish(self) -> None:
-        """Let routers work with it: it is whole. What was in flight was so at a router that is gone."""
-        with self._transaction() as cursor:
-            cursor.execute(_SQL["analyze"])
+    def finish(self, tell: Callable[[int, int], None]) -> None:
+        """Let routers work with it: it is whole. What was in flight was so at a router that is gone.
+
+        `tell` is told how many indexes are made, of how many.
+        """
         with self._transaction() as cursor:
             ((_, finished),) = cursor.execute(_SQL["found"]).fetchall()
             if finished is not None:
                 return
+            cursor.execute(_SQL["room"])
+            later = cursor.execute(_SQL["later"]).fetchall()
+            for number, (definition,) in enumerate(later):
+                tell(number, len(later))
+                cursor.execute(cast(str, definition).encode())
+            tell(len(later), len(later))
+            cursor.execute(_SQL["analyze"])
             cursor.execute(_SQL["tally"])
             if cursor.execute(_SQL["in_flight"]).fetchall()[0][0]:
                 cursor.execute(_SQL["leave"], (_gone_router(cursor),))
@@ -168,6 +176,17 @@ def _other(finished: float | None) -> str:
 
 def _key(after: str | None) -> Key | None:
     return None if after is None else tuple(msgspec.json.decode(after, type=list[int | str]))
+
+
+def _without_indexes(cursor: Cursor) -> list[object]:
+    """Drop what is not needed to find a row by its key; returns how it is made again.
+
+    The tables are empty. Fed row by row the index of texts alone would take as long as all the rest.
+    """
+    found = cursor.execute(_SQL["indexes"], ([kind.table for kind in KINDS if kind.day],)).fetchall()
+    for name, _ in found:
+        cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(cast(str, name))))
+    return [definition for _, definition in found]
 
 
 def _gone_router(cursor: Cursor) -> object:

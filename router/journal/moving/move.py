@@ -1,6 +1,7 @@
 """Move: the order of a journal's way from one backend to the other."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ from router.journal.moving.goal import Goal, open_goal
 from router.journal.moving.kinds import KINDS, Count, Kind
 from router.journal.moving.origin import Origin, Row, open_origin
 
-# Of a kind, how many rows of how many are there.
+# Of a kind, how many rows of how many are there; at last of `indexes`.
 Tell = Callable[[str, int, int], None]
 
 # One transaction: rows so that its sync costs little, bytes so that its memory is bounded.
@@ -54,7 +55,7 @@ def move(path: Path, url: str, tell: Tell, *, may_lose: bool = False, most_rows:
         counts = [Count(kind.table, wanted[kind.table], goal.count(kind)) for kind in KINDS]
         verdict = Verdict(counts=counts, added=added)
         if verdict.same:
-            goal.finish()
+            goal.finish(partial(tell, "indexes"))
         return verdict
 
 

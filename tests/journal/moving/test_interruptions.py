@@ -18,6 +18,10 @@ from tests.journal.moving.origins import a_database, a_journal, moved, rows_of, 
 from tests.journal.postgres.fleet import a_router, rows
 
 _BITE = 9
+INDEXES = """
+SELECT indexdef, indisvalid FROM pg_indexes JOIN pg_index ON indexrelid = indexname::regclass
+WHERE tablename IN ('events', 'bodies', 'settled_deliveries', 'attempts', 'open_deliveries') ORDER BY 1
+"""
 
 
 def tried(path: Path, url: str) -> Verdict | None:
@@ -32,6 +36,15 @@ def tried(path: Path, url: str) -> Verdict | None:
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A journal, read only by every example."""
     return asyncio.run(a_journal(tmp_path_factory.mktemp("origin"), Time(), many=30))
+
+
+@pytest.fixture(scope="module")
+def indexes() -> list[tuple[object, ...]]:
+    """The indexes of a database that nothing was moved into."""
+    with a_database() as url:
+        with open_goal(url, may_lose=True):
+            pass
+        return rows(url, INDEXES)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +65,7 @@ def test_a_move_that_was_cut_off_is_finished_by_the_next_one(
     tmp_path_factory: pytest.TempPathFactory,
     journal: Path,
     size: dict[Way, int],
+    indexes: list[tuple[object, ...]],
     cuts: list[tuple[Way, float]],
     begun: bool,
 ) -> None:
@@ -72,6 +86,7 @@ def test_a_move_that_was_cut_off_is_finished_by_the_next_one(
         assert rows(url, "SELECT count(*) FROM moving WHERE finished IS NOT NULL") == [(1,)]
         deliveries = len(wanted["open_deliveries"]) + len(wanted["settled_deliveries"])
         assert rows(url, "SELECT sum(count)::bigint FROM tally") == [(deliveries,)]
+        assert rows(url, INDEXES) == indexes
 
 
 async def test_no_router_opens_a_half_moved_journal(journal: Path, size: dict[Way, int]) -> None:
@@ -123,7 +138,7 @@ def test_two_moves_that_finish_at_once_count_once(journal: Path, target: str) ->
     move(journal, target, silent, may_lose=True)
     counted = rows(target, "SELECT sum(count) FROM tally")
     with open_goal(target, may_lose=True) as second:
-        second.finish()
+        second.finish(lambda *_: None)
 
     assert rows(target, "SELECT sum(count) FROM tally") == counted
 

@@ -184,10 +184,12 @@ CREATE TABLE days (
   past bigint NOT NULL
 );
 
--- Another journal that is moved into this one. No router opens it while `finished` is null.
+-- Another journal that is moved into this one. No router opens it while `finished` is null; the indexes of `later` are
+-- not there until then: they are made of the whole in a fraction of the time.
 CREATE TABLE moving (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   origin text NOT NULL,
+  later text[] NOT NULL,
   began double precision NOT NULL,
   finished double precision
 );

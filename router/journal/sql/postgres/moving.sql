@@ -17,7 +17,19 @@ SELECT origin, finished FROM moving FOR UPDATE
 DELETE FROM rulesets; DELETE FROM tally
 
 -- name: start
-INSERT INTO moving (origin, began) VALUES (%s, extract(epoch FROM clock_timestamp()))
+INSERT INTO moving (origin, later, began) VALUES (%s, %s, extract(epoch FROM clock_timestamp()))
+
+-- name: indexes
+SELECT index.relname, replace(pg_get_indexdef(index.oid), ' ON ONLY ', ' ON ')
+FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid JOIN pg_class AS its ON its.oid = indrelid
+WHERE its.relkind = 'p' AND NOT its.relispartition AND NOT indisunique AND its.relname = ANY (%s)
+AND its.oid = to_regclass(its.relname::text)
+
+-- name: room
+SET LOCAL maintenance_work_mem = '256MB'
+
+-- name: later
+SELECT unnest(later) FROM moving
 
 -- name: kinds
 INSERT INTO moved SELECT kind, NULL, 0 FROM unnest(%s::text[]) AS every(kind) ON CONFLICT DO NOTHING
