@@ -277,6 +277,21 @@ async def test_draining_ends_when_idle_connections_stay_idle() -> None:
         assert await wire.closed()
 
 
+async def test_an_idle_connection_has_some_time_for_what_is_under_way() -> None:
+    """What its client wrote before it could know of the end is answered, however late it arrives."""
+    async with serving(OPEN) as stage, stage.wire() as wire:
+        await wire.send(post("/hooks/open"))
+        await wire.reply()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(stage.server.drain(patience=60))
+            for _ in range(20):
+                await checkpoint()
+            await wire.send(post("/hooks/open"))
+
+            reply = await wire.reply()
+            assert (reply.status, reply.headers["Connection"]) == (202, "close")
+
+
 async def test_a_body_half_sent_may_end_after_the_patience_with_idle_ones() -> None:
     """Only connections without a request are closed early."""
     async with serving(OPEN) as stage, stage.wire() as wire:
@@ -307,6 +322,23 @@ async def test_who_connects_while_draining_waits_for_the_next_process() -> None:
             assert len(heir.inbox.events) == 1
         assert stage.inbox.events == []
         wire.close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_connects_just_as_the_end_begins_is_answered(turns: int) -> None:
+    """By this process, or by the next: also who is being accepted in that very turn of the loop."""
+    (held,) = bind(LOOPBACK)
+    with held, socket.socket() as client:
+        async with serving(OPEN, sockets=[held.dup()]) as stage:
+            client.connect(held.getsockname())
+            client.sendall(post("/hooks/open"))
+            for _ in range(turns):
+                await checkpoint()
+            await stage.server.drain()
+        async with serving(OPEN, sockets=[held.dup()]):
+            wire = Wire(*await asyncio.open_connection(sock=client.dup()))
+            assert (await wire.reply()).status == 202
+            wire.close()
 
 
 async def test_several_sockets_are_one_server() -> None:
