@@ -23,7 +23,7 @@ _COPIED = (
 )  # fmt: skip
 # One seed for all: a fault that was caught once is caught again.
 _PYTEST = ("-m", "pytest", "-x", "-q", "-rfE", "--tb=no", "--no-header", "-n", "0", "-p", "no:cacheprovider",
-           "-p", "no:randomly", "--hypothesis-seed=0")  # fmt: skip
+           "-p", "no:randomly", "--hypothesis-seed=0", "--timeout=30")  # fmt: skip
 
 
 class Bed:
@@ -50,7 +50,7 @@ class Bed:
             return red
         if self._run((red,), None) is not None:
             raise RuntimeError(f"'{red}' is red without any fault; mend it first")
-        return red.rpartition("::")[2]
+        return red.partition("::")[2].partition("[")[0]
 
     @contextlib.contextmanager
     def _broken(self, fault: Fault) -> Iterator[None]:
@@ -70,7 +70,7 @@ class Bed:
         """The first red test of these; what stands for it if none could run, or the end did not come."""
         chosen = [] if backend is None else ["-k", backend]
         process = subprocess.Popen(
-            [sys.executable, *_PYTEST, *chosen, *tests],
+            [sys.executable, *_PYTEST, f"--basetemp={self._folder}.t", *chosen, *tests],
             cwd=self._folder,
             env={**os.environ, "PYTHONPATH": str(self._folder)},
             stdout=subprocess.PIPE,

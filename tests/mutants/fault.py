@@ -19,4 +19,4 @@ class Fault(NamedTuple):
     @property
     def backend(self) -> str:
         """Which backend's share of the tests that run on both can see it, as pytest's `-k` says it."""
-        return "postgres" if "postgres" in self.path else "not postgres"
+        return "postgres or moving" if "postgres" in self.path else "not postgres"

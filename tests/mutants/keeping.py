@@ -205,7 +205,7 @@ FAULTS = (
     ),
     Fault(
         "a backup overwrites", "a backup overwrites nothing", "router/journal/sqlite/copy.py",
-        "os.link(self._part, self._target)", "os.replace(self._part, self._target)",
+        "os.link(self._part, self._target)", "self._target.write_bytes(self._part.read_bytes())",
         ("tests/journal/sqlite/test_backup.py",),
     ),
     Fault(
@@ -224,6 +224,11 @@ FAULTS = (
         "router/journal/sqlite/copy.py",
         "            sync_file(self._part)\n            os.link", "            os.link",
         ("tests/journal/sqlite/test_backup.py", *_UPKEEP),
+    ),
+    Fault(
+        "a backup's name is not on disk", "a backup outlives a power cut", "router/journal/sqlite/copy.py",
+        "            sync_folder(self._target.parent)\n", "",
+        ("tests/journal/sqlite/test_backup.py",),
     ),
     Fault(
         "the write-ahead log is never copied", "the log stays small", "router/journal/sqlite/writer.py",

@@ -1,6 +1,7 @@
 """Backups in steps: the log stays short, nobody can outrun or break one, and what fails leaves nothing."""
 
 import asyncio
+import os
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -148,6 +149,31 @@ async def test_of_two_backups_to_one_file_the_second_is_refused(path: Path, time
 
     assert [one.result() for one in both] == ["done", f"'{copy}' exists already"]
     assert len(await sound(copy)) == 20
+
+
+async def test_a_copy_is_on_disk_before_it_has_its_name(
+    path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its name is before anybody hears of it: a power cut leaves a whole copy or none."""
+    fsync, link = os.fsync, os.link
+    done: list[str] = []
+
+    def syncing(file: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{file}').readlink().name}")
+        fsync(file)
+
+    def linking(old: Path, new: Path) -> None:
+        done.append(f"link {old.name} {new.name}")
+        link(old, new)
+
+    async with open_sqlite(path, time.clock()) as journal:
+        await recorded(journal, time)
+        monkeypatch.setattr(os, "fsync", syncing)
+        monkeypatch.setattr(os, "link", linking)
+        await journal.backup(str(path.with_name("copy.db")))
+        monkeypatch.undo()
+
+    assert done == ["sync copy.db.part", "link copy.db.part copy.db", f"sync {path.parent.name}"]
 
 
 def test_a_copy_that_was_given_up_before_it_began_makes_no_file(tmp_path: Path) -> None:
