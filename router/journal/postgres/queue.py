@@ -25,6 +25,7 @@ from router.journal.statements import statements
 from router.share import Share
 
 _SQL = statements("postgres", "queue")
+_HINT = statements("postgres", "presence")["hint"]
 # Seconds that a process must live before a suspect is tried in it: longer than an attempt usually may take
 # (15 s), so that what dies of another cause all the time, or is killed in a loop, blames nobody.
 _TRIAL_AFTER = 30.0
@@ -59,8 +60,9 @@ def _mark(mark: SinkMark, cursor: Cursor) -> Written[None]:
     else:
         values = (mark.sink, mark.paused, mark.by_operator, mark.fingerprint, mark.held_until)
         cursor.execute(_SQL["mark"], [stored(value) for value in values])
-    # Not for this router, but others hear of it.
-    return Written(None, wake=True)
+    # With the commit, and without the pause that other hints keep: none may be left out.
+    cursor.execute(_HINT)
+    return Written(None)
 
 
 def _expedite(sink: str, now: float, cursor: Cursor) -> Written[int]:

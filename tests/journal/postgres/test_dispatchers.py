@@ -156,6 +156,29 @@ async def test_together_they_send_as_much_at_once_as_one_alone(pair: SimpleNames
         await pair.one.until("out", State.DELIVERED, 8)
 
 
+async def test_whoever_stays_sends_what_another_leaves(database: str) -> None:
+    """Also what is at work already is divided anew, and given back."""
+    async with AsyncExitStack() as stack:
+        clock = Clock()
+        bench = Bench(await stack.enter_async_context(a_router(database, _CALM, clock=clock)), clock, [])
+        await bench.use(out(concurrency=2))
+        line = bench.lines["out"]
+        async with bench.running():
+            async with a_router(database, _CALM):
+                await until(lambda: bench.journal.share().of == 2)
+                line.open.clear()
+                for _ in range(2):
+                    await bench.record("out")
+                await line.asked(1)
+                await bench.chance()
+
+                assert len(line.seen) == 1
+
+            await line.asked(2)
+            line.open.set()
+            await bench.until("out", State.DELIVERED, 2)
+
+
 async def test_a_rate_is_that_of_all_together(pair: SimpleNamespace) -> None:
     """Four a day are two through each."""
     line = await use(pair, rate=Rate(4, 86_400.0))

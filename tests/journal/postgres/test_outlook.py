@@ -40,6 +40,15 @@ async def test_a_dead_routers_share_is_free_when_its_lease_has_ended(database: s
         assert float(str(now)) > float(str(until))
 
 
+async def test_a_router_whose_place_was_given_away_comes_last(database: str) -> None:
+    """Until its next heartbeat gives it a new one."""
+    async with a_router(database, _CALM) as one, a_router(database, _CALM) as other:
+        rows(database, "DELETE FROM router WHERE id = (SELECT min(id) FROM router)")
+
+        await looked(one, lambda: one.share() == Share(1, 2))
+        await looked(other, lambda: other.share() == ALONE)
+
+
 async def test_a_mark_is_news_to_the_others_only(database: str) -> None:
     """And so is its end; each is told once."""
     async with a_router(database, _CALM) as one, a_router(database, _CALM) as other:
@@ -114,7 +123,9 @@ async def test_a_hint_makes_others_look_at_once(database: str) -> None:
         open_postgres(database, Clock(), listen_url=database, may_lose=True, timing=rare) as one,
         open_postgres(database, Clock(), listen_url=database, may_lose=True, timing=rare) as other,
     ):
-        await other.mark(_OPERATOR)
-        await looked(one, lambda: one.news() == [_OPERATOR])
-        await one.mark(SinkMark(sink="slack"))
-        await looked(other, lambda: other.news() == [SinkMark(sink="slack")])
+        # Once more than each looks by itself when it begins to listen.
+        for _ in range(3):
+            await other.mark(_OPERATOR)
+            await looked(one, lambda: one.news() == [_OPERATOR])
+            await one.mark(SinkMark(sink="slack"))
+            await looked(other, lambda: other.news() == [SinkMark(sink="slack")])
