@@ -122,8 +122,9 @@ def test_deliveries_and_sinks_are_read_at_every_scrape() -> None:
 
     assert not [name for name in figures(metrics) if name.startswith("visual_router_deliveries")]
 
-    metrics.watch(lambda: counts, lambda: states)
+    metrics.watch(lambda: counts, lambda: states, routers=lambda: len(states))
     before = figures(metrics)
+    assert before["visual_router_routers"] == 2
     counts["slack", State.PENDING] = 0
     states["bot"] = "ready"
     after = figures(metrics)

@@ -9,6 +9,7 @@ from router.clock import Clock
 from router.delivery import State
 from router.errors import Problem, RouterError
 from router.journal import open_journal
+from router.journal.fleet import own_name
 from router.journal.journal import JournalSettings
 from tests.admin.desk import RULES, Desk, Door
 
@@ -87,6 +88,16 @@ async def test_status_shows_where_a_token_goes_and_not_the_token(desk: Desk, doo
     status: Any = await door.get("/status")
 
     assert status["sources"][0]["hook"] == "/hooks/web/<token>"
+
+
+async def test_the_status_shows_the_routers_at_work(desk: Desk, door: Door) -> None:
+    """Of a file there is one, and it agrees with itself."""
+    await desk.journal.introduce("digest")
+    status: Any = await door.get("/status")
+    (router,) = status["routers"]
+
+    assert (router["name"], router["version"], router["configuration"]) == (own_name(), __version__, "digest")
+    assert (router["live"], router["own"], status["discord"]) == (True, True, [])
 
 
 async def test_a_reload_is_answered_with_what_changed(desk: Desk, door: Door) -> None:
