@@ -42,6 +42,13 @@ def test_jitter_is_only_ever_added_and_at_most_a_fifth(failures: int, chance: fl
     assert now + step <= due <= now + step * 1.2 + 1e-6
 
 
+def test_chance_spreads_attempts_over_the_fifth() -> None:
+    """What failed together is not tried again together."""
+    policy = RetryPolicy((Duration(100),))
+
+    assert [policy.next(1, FAILED, 0.0, chance) for chance in (0.0, 0.25)] == [100.0, 105.0]
+
+
 @given(chances=st.lists(st.floats(0, 1, exclude_max=True), min_size=10, max_size=10))
 def test_the_whole_schedule_ends_after_the_tenth_attempt(chances: list[float]) -> None:
     """Whatever the jitter, ten attempts are made within the span and a fifth."""

@@ -1,10 +1,12 @@
 """The server goes away and comes back: nothing is lost, nothing hangs, nobody has to do anything."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
 from router.clock import Clock
@@ -93,6 +95,36 @@ async def test_a_flood_meets_a_bound_while_the_server_is_away(server: Server) ->
                 group.create_task(record())
 
         assert refused == 2000
+
+
+async def test_a_flood_meets_a_bound_while_the_server_hangs(server: Server) -> None:
+    """Beyond 16,384 pieces of work that wait, the next is refused at once, and the others are done later."""
+    refusals: list[str] = []
+
+    async def ask(journal: Journal) -> None:
+        try:
+            await journal.settle([])
+        except JournalUnavailable as error:
+            refusals.append(str(error))
+
+    async with a_router(server.url, _CALM) as journal, asyncio.TaskGroup() as group:
+        found = rows(server.url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'visual-router'")
+        sessions = [int(str(session)) for (session,) in found]
+        for session in sessions:
+            os.kill(session, signal.SIGSTOP)
+        try:
+            for _ in range(18_000):
+                group.create_task(ask(journal))
+            await checkpoint()
+            await checkpoint()
+            kept = 18_000 - len(refusals)
+        finally:
+            for session in sessions:
+                os.kill(session, signal.SIGCONT)
+
+    assert 16_384 <= kept < 18_000
+    assert len(refusals) == 18_000 - kept
+    assert {*refusals} == {"the journal's server does not answer, and too much waits for it already"}
 
 
 async def test_a_lost_session_is_replaced(database: str) -> None:
