@@ -77,5 +77,5 @@ async def test_the_daemon_goes_on_with_a_moved_journal(
     assert (again["id"], again["duplicate"]) == (second["id"], True)
     assert shown["deliveries"][0]["state"] == "delivered"
     assert [row["id"] for row in listed["events"]] == [second["id"], first["id"]]
-    assert stopped == 0
+    assert stopped == 0, router.log
     assert len(set(destination.ids)) == len(destination.seen) == 2
