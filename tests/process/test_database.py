@@ -65,14 +65,13 @@ async def test_a_database_that_goes_away_and_comes_back_needs_nobody(
     router = await serving(daemon(config(destination)), server.url, config(destination)).start()
     await until_ready(router, 200)
     assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 202
-    await destination.until(lambda: len(destination.seen) == 1)
+    await destination.until(lambda: len(destination.seen) >= 1)
     destination.status = 500
     assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 202
-    await destination.until(lambda: destination.asked == 2)
+    await destination.until(lambda: destination.asked >= 2)
 
     server.stop(signal.SIGQUIT)
-    (reason,) = set(await until_ready(router, 503))
-    assert "journal cannot be written now" in reason, reason
+    assert all("the journal" in reason for reason in await until_ready(router, 503))
     assert router.process is not None
     before = psutil.Process(router.process.pid).memory_info().rss
     large = _BODY[:-1] + b', "filler": "' + b"x" * (_MIB // 2) + b'"}'
@@ -87,9 +86,9 @@ async def test_a_database_that_goes_away_and_comes_back_needs_nobody(
     server.start()
     await until_ready(router, 200)
     await router.command("resume", "out")
-    await destination.until(lambda: len(destination.seen) == 2)
+    await destination.until(lambda: len(destination.seen) >= 2)
     assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 202
-    await destination.until(lambda: len(destination.seen) == 3)
+    await destination.until(lambda: len(destination.seen) >= 3)
     assert await router.stop() == 0
 
 
@@ -105,7 +104,7 @@ async def test_a_database_that_is_not_there_yet_is_waited_for(
     server.start()
     await until_ready(router, 200)
     assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 202
-    await destination.until(lambda: len(destination.seen) == 1)
+    await destination.until(lambda: len(destination.seen) >= 1)
 
 
 async def test_two_routers_are_one_to_their_operators(
@@ -122,7 +121,8 @@ async def test_two_routers_are_one_to_their_operators(
 
     assert [each["own"] for each in status["routers"]] == [False, True]
     assert len({each["configuration"] for each in status["routers"]}) == 2
-    assert "routers work under different configurations" in await one.command("status")
+    said = await answered(lambda: one.command("status"), lambda text: "routers work under" in text)
+    assert "ROUTER" in said
 
     other.write(text)
     await other.command("reload")
@@ -132,7 +132,7 @@ async def test_two_routers_are_one_to_their_operators(
     for router in (one, other):
         assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 202
     await other.command("resume", "out")
-    await destination.until(lambda: len(destination.seen) == 2)
+    await destination.until(lambda: len(destination.seen) >= 2)
 
     assert len(set(destination.ids)) == 2
     assert await one.stop() == 0

@@ -124,7 +124,7 @@ async def test_a_router_that_is_not_ready_costs_no_request(
         tasks = [group.create_task(statuses(url, range(k * 20, k * 20 + 20))) for k in range(4)]
 
     assert {status for task in tasks for status in task.result()} == {202}
-    await destination.until(lambda: len(destination.seen) == 80)
+    await destination.until(lambda: len(destination.seen) >= 80)
 
 
 async def test_routers_are_restarted_one_after_the_other_under_load(
