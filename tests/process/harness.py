@@ -54,7 +54,7 @@ class Daemon:
         self.folder = folder
         self.port = reserved_port(self)
         self.config = folder / "config.yaml"
-        self.admin = f"unix:{folder}/admin.sock"
+        self.admin_at = f"unix:{folder}/admin.sock"
         self.journal = f"url: 'sqlite:{folder}/journal.db'"
         self.write(config)
         self.env = {**os.environ, "NO_COLOR": "1", **(env or {})}
@@ -64,7 +64,7 @@ class Daemon:
     def write(self, config: str, grace: str = "5s") -> None:
         """(Re)write the configuration, below this daemon's own listeners and journal."""
         head = (
-            f"server: {{listen: '127.0.0.1:{self.port}', admin: '{self.admin}', "
+            f"server: {{listen: '127.0.0.1:{self.port}', admin: '{self.admin_at}', "
             f"grace: {grace}}}\n"
             f"journal: {{{self.journal}}}\n"
         )

@@ -42,7 +42,7 @@ def routed(text: str, routers: list[Daemon]) -> str:
     for port, router in zip(("8080", "8090"), routers, strict=True):
         assert f"127.0.0.1:{port}" in text
         text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{router.port}")
-        text = text.replace(f"port {int(port) + 1}", f"port {router.admin.rpartition(':')[2]}")
+        text = text.replace(f"port {int(port) + 1}", f"port {router.admin_at.rpartition(':')[2]}")
     return text
 
 
@@ -91,7 +91,7 @@ def database() -> Iterator[str]:
 def router(daemon: Callable[..., Daemon], url: str, text: str) -> Daemon:
     """A router on that database, whose admin listener is at a port."""
     made = daemon(text)
-    made.admin = f"127.0.0.1:{reserved_port(made)}"
+    made.admin_at = f"127.0.0.1:{reserved_port(made)}"
     return serving(made, url, text)
 
 
