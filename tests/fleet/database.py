@@ -4,8 +4,11 @@
 ended by then. What the routers say of themselves is not asked.
 """
 
+import os
+import signal
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -32,6 +35,7 @@ SELECT sink, state, count(*)::int FROM open_deliveries GROUP BY 1, 2
 UNION ALL SELECT sink, state, count(*)::int FROM settled_deliveries GROUP BY 1, 2 ORDER BY 1, 2
 """
 _STANDBYS = "SELECT sync_state FROM pg_stat_replication"
+_RECEIVER = "SELECT pid FROM pg_stat_wal_receiver"
 _LIMIT = 60.0
 _LEFT_OVER = "SELECT name FROM router"
 
@@ -76,6 +80,18 @@ def synchronous(primary: Server) -> None:
             if time.monotonic() > limit:
                 raise TimeoutError("no standby follows")
             connection.execute("SELECT pg_sleep(0.02)")
+
+
+@contextmanager
+def lagging(standby: Server) -> Iterator[None]:
+    """Meanwhile it receives nothing."""
+    with psycopg.connect(standby.url, autocommit=True) as connection:
+        ((receiver,),) = connection.execute(_RECEIVER).fetchall()
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(receiver, signal.SIGCONT)
 
 
 def promote(standby: Server) -> None:

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.fleet.database import durable, hosts, pair, promote, synchronous
+from tests.fleet.database import durable, hosts, lagging, pair, promote, synchronous
 from tests.fleet.stage import Plan, Report, Stage
 from tests.journal.postgres.pooler import a_pooler
 from tests.journal.postgres.server import Server
@@ -91,7 +91,10 @@ def failovers(plan: Plan, tell: Progress) -> Report:
         stage.start()
         while stage.goes_on(report.rounds):
             stage.run_for(dice.uniform(0.5, 1.5))
-            primary.stop(dice.choice((signal.SIGQUIT, signal.SIGKILL)))
+            with lagging(standby):
+                # What is committed now reaches no standby: whoever is told so all the same loses it.
+                stage.run_for(dice.choice((0.2, 0.5)))
+                primary.stop(dice.choice((signal.SIGQUIT, signal.SIGKILL)))
             stage.run_for(dice.choice((0.0, 1.0)))
             promote(standby)
             report.fault("failover")
