@@ -72,6 +72,18 @@ async def test_an_event_is_recorded_with_what_is_owed_for_it() -> None:
     assert desk.inbox.rulesets == {Matcher((), "old").digest: "old"}
 
 
+async def test_an_event_is_counted_under_words_of_ours_alone() -> None:
+    """Each word that a stranger could choose would be a series more, for ever."""
+    desk = Desk()
+    await desk.use(OPEN)
+
+    await desk.post(OPEN, b'{"type": "comparison", "data": {"status": "a_strangers_word"}}')
+
+    (event,) = desk.inbox.events
+    assert event.provider_status == "a_strangers_word"
+    assert b"strangers" not in desk.metrics.text()
+
+
 async def test_what_a_source_says_about_duplicates_reaches_the_journal() -> None:
     """Percy's deliveries have ids: for ever a duplicate, and flagged with another body."""
     percy = Percy(name="percy", unsigned=True)

@@ -230,4 +230,15 @@ FAULTS = (
         "        if source.unsigned and not refused.verified and not named:\n", "        if False:\n",
         ("tests/admin/test_quarantine.py",),
     ),
+    Fault(
+        "a unix socket is open to everybody", "no door to the network without a token",
+        "router/server/listener.py", "_MODE = 0o660\n", "_MODE = 0o666\n", _LISTENER,
+    ),
+    Fault(
+        "a stranger chooses a metric's label", "labels of metrics are the configuration's",
+        "router/intake.py",
+        "self._metrics.event(source.name, event.kind, event.status,",
+        "self._metrics.event(source.name, event.kind, event.provider_status,",
+        ("tests/test_intake.py",),
+    ),
 )  # fmt: skip

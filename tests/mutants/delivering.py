@@ -162,4 +162,22 @@ FAULTS = (
         "each router has the whole rate", "a rate is that of all routers together", "router/bucket.py",
         "self._rate.count / self._rate.period / of", "self._rate.count / self._rate.period", _GATE,
     ),
+    Fault(
+        "a delivery is done before it is sent", "what is sent at least once is sent", "router/dispatcher.py",
+        "            message = self._message(claim.delivery.rule)\n",
+        "            done = settle(claim, outlet.sink, Result(Delivered(), 200), started, started, 0.0)\n"
+        "            self._ledger.enter(Entry(done, None))\n"
+        "            message = self._message(claim.delivery.rule)\n",
+        _DISPATCH,
+    ),
+    Fault(
+        "strangers write Slack's own marks", "what strangers wrote is inert", "router/sinks/slack.py",
+        'return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")', "return text",
+        ("tests/sinks/test_slack.py",),
+    ),
+    Fault(
+        "a template writes without end", "memory is bounded", "router/template/jinja.py",
+        "    if len(made) > limit:\n", "    if False:\n", ("tests/template/test_jinja.py",
+        "tests/template/test_template.py"),
+    ),
 )  # fmt: skip

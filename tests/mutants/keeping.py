@@ -238,4 +238,18 @@ FAULTS = (
         "an old SQLite will do", "no SQLite that damages its file", "router/journal/sqlite/opening.py",
         "    if found < oldest:\n", "    if False:\n", _OPENING,
     ),
+    Fault(
+        "what came is not remembered", "a resend after a restart is one event",
+        "router/journal/sqlite/filing.py",
+        "        _SEE.run(cursor, list(rows.seen.values()))\n", "", _INBOX,
+    ),
+    Fault(
+        "failures are forgotten between attempts", "the schedule ends",
+        "router/journal/sql/sqlite/settling.sql",
+        "due = ?, failures = ?, reason", "due = ?, failures = 0 * ?, reason", _QUEUE,
+    ),
+    Fault(
+        "the journal is for everybody to read", "the files are for their owner",
+        "router/journal/sqlite/files.py", "os.O_CLOEXEC, 0o600", "os.O_CLOEXEC, 0o644", _DURABILITY,
+    ),
 )  # fmt: skip

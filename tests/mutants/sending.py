@@ -135,4 +135,8 @@ FAULTS = (
         "        if value.resolved and not _VALUE.fullmatch(value.reveal()):\n", "        if False:\n",
         ("tests/sinks/test_webhook.py",),
     ),
+    Fault(
+        "an old version of TLS will do", "TLS is 1.2 or newer", "router/trust.py",
+        "ssl.TLSVersion.TLSv1_2", "ssl.TLSVersion.MINIMUM_SUPPORTED", _TLS,
+    ),
 )  # fmt: skip
