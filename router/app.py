@@ -20,7 +20,7 @@ from router.clock import Clock
 from router.config.changes import changes, digest, needing_restart
 from router.config.load import load
 from router.config.schema import Config
-from router.dispatcher import Dispatcher
+from router.dispatch.dispatcher import Dispatcher
 from router.ending import Departure, named
 from router.errors import ConfigError, JournalUnavailable, RouterError
 from router.heartbeat import Heartbeat
@@ -33,7 +33,7 @@ from router.retention import Retention
 from router.server.server import Server
 from router.signals import Signals
 from router.tables import first_steps, welcome
-from router.transport import Lanes
+from router.transport.transport import Lanes
 
 log = structlog.get_logger(__name__)
 

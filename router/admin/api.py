@@ -50,9 +50,9 @@ from router.admin.parameters import (
 from router.clock import Clock, id_number, id_text
 from router.config.schema import Config
 from router.delivery import Delivery, State
+from router.dispatch.outlet import SinkStatus
 from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
 from router.journal.journal import Archive, DeliveryQuery, Judged, Receipt, Refused, Upkeep
-from router.outlet import SinkStatus
 from router.roster import discord
 from router.spelling import near
 

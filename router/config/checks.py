@@ -157,7 +157,7 @@ def _check_sink(draft: Draft, name: str, problems: Problems, *, resolved: bool) 
     if "url" not in {flaw.key for flaw in flaws}:
         _check_host(draft, sink, problems)
     if sink.ca is not None and resolved:
-        from router.trust import trust  # noqa: PLC0415  # brings ssl, which most configurations never need
+        from router.transport.trust import trust  # noqa: PLC0415  # brings ssl, which most configurations never need
 
         try:
             trust(sink.ca)

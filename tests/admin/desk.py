@@ -13,7 +13,7 @@ from router.clock import Clock
 from router.config.load import load
 from router.config.schema import Config
 from router.delivery import Attempt, Settlement, State
-from router.dispatcher import Dispatcher
+from router.dispatch.dispatcher import Dispatcher
 from router.errors import RouterError
 from router.intake import Intake, Routing
 from router.journal import open_journal
@@ -21,7 +21,7 @@ from router.journal.journal import Journal, JournalSettings, Receipt, Refused
 from router.metrics import Metrics
 from router.secret import Secret
 from router.server.settings import ServerSettings
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Listen
 
 RULES = """

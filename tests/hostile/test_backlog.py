@@ -7,7 +7,7 @@ from pathlib import Path
 from router.clock import Clock
 from router.delivery import State
 from router.journal.sqlite import open_sqlite
-from tests.dispatching import Bench, out
+from tests.dispatch.dispatching import Bench, out
 from tests.hostile.level import level
 
 HOURS = 6

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from router.clock import Clock
 from router.delivery import State
 from router.journal.sqlite import open_sqlite
-from tests.dispatching import Bench, Line, out
+from tests.dispatch.dispatching import Bench, Line, out
 from tests.hostile.level import level
 
 SINKS = ("a", "b", "c")

@@ -2,9 +2,13 @@
 
 from tests.mutants.fault import Fault
 
-_DISPATCH = ("tests/test_dispatcher.py", "tests/test_dispatcher_faults.py", "tests/test_dispatcher_races.py")
-_HANDOVER = ("tests/test_dispatcher_handover.py",)
-_GATE = ("tests/test_gate.py",)
+_DISPATCH = (
+    "tests/dispatch/test_dispatcher.py",
+    "tests/dispatch/test_dispatcher_faults.py",
+    "tests/dispatch/test_dispatcher_races.py",
+)
+_HANDOVER = ("tests/dispatch/test_dispatcher_handover.py",)
+_GATE = ("tests/dispatch/test_gate.py",)
 _SINK = ("tests/sinks/test_sink.py", "tests/sinks/test_contract.py")
 _WEBHOOK = ("tests/sinks/test_webhook.py",)
 
@@ -66,28 +70,31 @@ FAULTS = (
         "failures > len(self.schedule)", "failures >= len(self.schedule)", ("tests/test_retry.py",),
     ),
     Fault(
-        "failures are not counted", "the schedule ends", "router/settlement.py",
-        "    failures = delivery.failures + 1\n", "    failures = 1\n", ("tests/test_settlement.py",),
+        "failures are not counted", "the schedule ends", "router/dispatch/settlement.py",
+        "    failures = delivery.failures + 1\n",
+        "    failures = 1\n", ("tests/dispatch/test_settlement.py",),
     ),
     Fault(
-        "the sink's fault kills the delivery", "the sink's fault uses up nothing", "router/settlement.py",
+        "the sink's fault kills the delivery", "the sink's fault uses up nothing",
+        "router/dispatch/settlement.py",
         "return _settlement(claim, State.PENDING, tried, reason_of(outcome), due=delivery.due)",
         "return _settlement(claim, State.DEAD, tried, reason_of(outcome), due=delivery.due)",
-        ("tests/test_settlement.py",),
+        ("tests/dispatch/test_settlement.py",),
     ),
     Fault(
         "a probe uses up a step of the schedule", "an open sink's probe uses up nothing",
-        "router/settlement.py",
-        "    if delivery.due > tried.started_at:", "    if False:", ("tests/test_settlement.py",),
+        "router/dispatch/settlement.py",
+        "    if delivery.due > tried.started_at:", "    if False:", ("tests/dispatch/test_settlement.py",),
     ),
     Fault(
         "what was delivered but not recorded is sent again", "a full disk makes no storm of duplicates",
-        "router/ledger.py", "            await asyncio.sleep(JOURNAL_RETRY)\n", "            raise\n",
+        "router/dispatch/ledger.py",
+        "            await asyncio.sleep(JOURNAL_RETRY)\n", "            raise\n",
         _DISPATCH,
     ),
     Fault(
         "a slot is free before its settlement is written", "a sink whose marks cannot be written waits",
-        "router/ledger.py",
+        "router/dispatch/ledger.py",
         "        settlements = [entry.settlement for entry in batch]\n        # Before",
         "        settlements = [entry.settlement for entry in batch]\n        for entry in batch:\n"
         "            if entry.outlet is not None:\n                entry.outlet.gate.in_flight = 0\n"
@@ -95,62 +102,63 @@ FAULTS = (
         _DISPATCH,
     ),
     Fault(
-        "a pause is not written down", "a pause outlives the process", "router/ledger.py",
+        "a pause is not written down", "a pause outlives the process", "router/dispatch/ledger.py",
         "        if not mark.empty:\n", "        if False:\n", _DISPATCH,
     ),
     Fault(
-        "a stop leaves a claim in flight", "a stop leaves nothing in limbo", "router/dispatcher.py",
+        "a stop leaves a claim in flight", "a stop leaves nothing in limbo", "router/dispatch/dispatcher.py",
         "if outlet is None or self._stopping or ", "if outlet is None or ", (*_DISPATCH, *_HANDOVER),
     ),
     Fault(
-        "a stop forgets what runs", "a stop leaves nothing in limbo", "router/dispatcher.py",
+        "a stop forgets what runs", "a stop leaves nothing in limbo", "router/dispatch/dispatcher.py",
         "untried = [give_back(claim) for _, claim in self._running.values()]", "untried = []", _DISPATCH,
     ),
     Fault(
-        "a paused sink is sent what it was promised", "a pause holds", "router/dispatcher.py",
+        "a paused sink is sent what it was promised", "a pause holds", "router/dispatch/dispatcher.py",
         " or outlet.gate.paused is not None or self._gone(outlet)", " or self._gone(outlet)", _HANDOVER,
     ),
     Fault(
-        "a slot is promised that a claim may take", "concurrency is a bound", "router/dispatcher.py",
+        "a slot is promised that a claim may take", "concurrency is a bound", "router/dispatch/dispatcher.py",
         "        if outlet.gate.free(now) <= self._asked.get(sink, 0):\n",
         "        if outlet.gate.free(now) <= 0:\n", _HANDOVER,
     ),
     Fault(
-        "a slot is promised beside a suspect", "a suspect is tried alone", "router/dispatcher.py",
+        "a slot is promised beside a suspect", "a suspect is tried alone", "router/dispatch/dispatcher.py",
         "        if outlet is None or self._alone or self._suspected:\n", "        if outlet is None:\n",
         _HANDOVER,
     ),
     Fault(
-        "a slot that came to nothing is lost", "every slot comes back", "router/dispatcher.py",
+        "a slot that came to nothing is lost", "every slot comes back", "router/dispatch/dispatcher.py",
         "        self._outlet.gate.put_back(self._at)\n", "        pass\n", _HANDOVER,
     ),
     Fault(
-        "a suspect is tried in company", "a suspect is tried alone", "router/dispatcher.py",
+        "a suspect is tried in company", "a suspect is tried alone", "router/dispatch/dispatcher.py",
         "        if self._busy:\n            return Batch([], None, [])\n", "", _DISPATCH,
     ),
     Fault(
-        "concurrency has no bound", "concurrency is a bound", "router/gate.py",
+        "concurrency has no bound", "concurrency is a bound", "router/dispatch/gate.py",
         "        slots = max(0, self._slots - self.in_flight)\n", "        slots = 1 << 20\n", _GATE,
     ),
     Fault(
-        "a late answer ends an operator's pause", "an operator's pause stays", "router/gate.py",
+        "a late answer ends an operator's pause", "an operator's pause stays", "router/dispatch/gate.py",
         "            case Pause(reason) if self.paused is None:\n", "            case Pause(reason):\n",
         (*_DISPATCH, *_GATE),
     ),
     Fault(
-        "a sink that fails is never left alone", "five failures open a sink", "router/gate.py",
+        "a sink that fails is never left alone", "five failures open a sink", "router/dispatch/gate.py",
         "                if self._failures >= FAILURES_TO_OPEN:\n", "                if False:\n", _GATE,
     ),
     Fault(
-        "an open sink is not probed", "an open sink is tried every 30 s", "router/gate.py",
+        "an open sink is not probed", "an open sink is tried every 30 s", "router/dispatch/gate.py",
         "            and now >= self._probe_at\n", "            and False\n", _GATE,
     ),
     Fault(
-        "a shorter hold ends a longer one", "a sink that asks for silence gets it", "router/gate.py",
+        "a shorter hold ends a longer one", "a sink that asks for silence gets it", "router/dispatch/gate.py",
         "max(self.held_until, now + seconds)", "now + seconds", _GATE,
     ),
     Fault(
-        "a sink's silence is forgotten at a restart", "a hold outlives the process", "router/outlet.py",
+        "a sink's silence is forgotten at a restart", "a hold outlives the process",
+        "router/dispatch/outlet.py",
         "            self.gate.held_until = mark.held_until\n", "            pass\n", _DISPATCH,
     ),
     Fault(
@@ -163,7 +171,8 @@ FAULTS = (
         "self._rate.count / self._rate.period / of", "self._rate.count / self._rate.period", _GATE,
     ),
     Fault(
-        "a delivery is done before it is sent", "what is sent at least once is sent", "router/dispatcher.py",
+        "a delivery is done before it is sent", "what is sent at least once is sent",
+        "router/dispatch/dispatcher.py",
         "            message = self._message(claim.delivery.rule)\n",
         "            done = settle(claim, outlet.sink, Result(Delivered(), 200), started, started, 0.0)\n"
         "            self._ledger.enter(Entry(done, None))\n"

@@ -11,21 +11,21 @@ _ADDRESSES = ("tests/test_addresses.py",)
 
 FAULTS = (
     Fault(
-        "a socket is made for any address", "no sink leads inside", "router/dialling.py",
+        "a socket is made for any address", "no sink leads inside", "router/transport/dialling.py",
         "        if reason is not None:\n            raise _ForbiddenError(reason)\n", "", _WALLS,
     ),
     Fault(
         "addresses are not sorted out", "a name with one bad address reaches the good ones",
-        "router/dialling.py",
+        "router/transport/dialling.py",
         "[one for one in found if self._verdict(str(one[4][0])) is None] or found[:1]", "found", _WALLS,
     ),
     Fault(
         "a name is looked up once for ever", "every connection is to an address of now",
-        "router/dialling.py", "            del self._lookups[key]\n", "            pass\n",
+        "router/transport/dialling.py", "            del self._lookups[key]\n", "            pass\n",
         (*_WALLS, "tests/transport/test_connections.py"),
     ),
     Fault(
-        "what a resolver says is believed", "no sink leads inside", "router/dialling.py",
+        "what a resolver says is believed", "no sink leads inside", "router/transport/dialling.py",
         "            return f\"the name led to '{host}', which is not an address\"\n",
         "            return None\n",
         _WALLS,
@@ -55,22 +55,23 @@ FAULTS = (
         _ADDRESSES,
     ),
     Fault(
-        "a certificate fits any host", "TLS names who answers", "router/trust.py",
+        "a certificate fits any host", "TLS names who answers", "router/transport/trust.py",
         "    context.minimum_version", "    context.check_hostname = False\n    context.minimum_version",
         _TLS,
     ),
     Fault(
-        "a handshake may take for ever", "a connection stands in time or not at all", "router/dialling.py",
+        "a handshake may take for ever", "a connection stands in time or not at all",
+        "router/transport/dialling.py",
         "asyncio.timeout(limit)", "asyncio.timeout(None)", _TLS,
     ),
     Fault(
         "a request goes out again though its answer had begun", "a POST is not repeated once it was heard",
-        "router/connections.py",
+        "router/transport/connections.py",
         "                    if line.heard:\n                        raise\n", "                    pass\n",
         _LANES,
     ),
     Fault(
-        "a first connection is replaced, too", "a POST goes out once", "router/connections.py",
+        "a first connection is replaced, too", "a POST goes out once", "router/transport/connections.py",
         "            return await self._ask(line, target, head, request)\n        finally:",
         "            try:\n                return await self._ask(line, target, head, request)\n"
         "            except Unreachable:\n"
@@ -79,29 +80,30 @@ FAULTS = (
         _LANES,
     ),
     Fault(
-        "a retired connection is kept", "what settings change ends with them", "router/connections.py",
+        "a retired connection is kept", "what settings change ends with them",
+        "router/transport/connections.py",
         "        if line.usable and not self.retired:\n", "        if line.usable:\n", _LANES,
     ),
     Fault(
-        "an idle connection is kept for ever", "no connection lies about", "router/connections.py",
+        "an idle connection is kept for ever", "no connection lies about", "router/transport/connections.py",
         "                if line.idle_since <= oldest:\n", "                if False:\n",
         ("tests/transport/test_connections.py",),
     ),
     Fault(
         "connections do not know whose they are", "each sink has connections of its own terms",
-        "router/connections.py",
+        "router/transport/connections.py",
         "            line = self._kept((target.tls, target.host, target.port))\n",
         "            line = self._kept(next(iter(self._idle), (False, '', 0)))\n",
         ("tests/transport/test_connections.py", *_LANES),
     ),
     Fault(
         "an answer that nobody asked for is taken for the next", "every answer is to its request",
-        "router/exchange.py",
+        "router/transport/exchange.py",
         "            self.drop()\n            return\n        self.heard",
         "            return\n        self.heard", _LANES,
     ),
     Fault(
-        "a redirect is followed", "redirects lead nowhere", "router/transport.py",
+        "a redirect is followed", "redirects lead nowhere", "router/transport/transport.py",
         "        return await self.pool.exchange(request, self.connect)\n",
         "        reply = await self.pool.exchange(request, self.connect)\n"
         "        if reply.status // 100 != 3 or 'location' not in reply.headers:\n            return reply\n"
@@ -109,25 +111,26 @@ FAULTS = (
         "        return await self.pool.exchange(moved, self.connect)\n", _ANSWERS,
     ),
     Fault(
-        "an answer's body is read to its end", "an answer is read to 64 KiB", "router/exchange.py",
+        "an answer's body is read to its end", "an answer is read to 64 KiB", "router/transport/exchange.py",
         "if self._whole or self._size >= REPLY_BYTES:", "if self._whole:", _ANSWERS,
     ),
     Fault(
-        "an answer's head is read to its end", "an answer is read to 64 KiB", "router/exchange.py",
+        "an answer's head is read to its end", "an answer is read to 64 KiB", "router/transport/exchange.py",
         "elif self.heard > (ANSWER_BYTES if self._headed else HEAD_BYTES):", "elif False:", _ANSWERS,
     ),
     Fault(
-        "half an answer is taken for a whole one", "only a whole 2xx is delivered", "router/exchange.py",
+        "half an answer is taken for a whole one", "only a whole 2xx is delivered",
+        "router/transport/exchange.py",
         'return not any(name.lower() == b"content-length" for name, _ in self._fields)', "return True",
         _ANSWERS,
     ),
     Fault(
-        "an attempt whose time is up keeps its connection", "nothing leaks", "router/exchange.py",
+        "an attempt whose time is up keeps its connection", "nothing leaks", "router/transport/exchange.py",
         "            if not reusable:\n                self.drop()", "            pass",
-        (*_REQUESTS, "tests/test_exchange.py"),
+        (*_REQUESTS, "tests/transport/test_exchange.py"),
     ),
     Fault(
-        "a line break makes two headers of one", "no header is smuggled", "router/target.py",
+        "a line break makes two headers of one", "no header is smuggled", "router/transport/target.py",
         "raise Refused(_BREAKS)", "pass", _REQUESTS,
     ),
     Fault(
@@ -136,7 +139,7 @@ FAULTS = (
         ("tests/sinks/test_webhook.py",),
     ),
     Fault(
-        "an old version of TLS will do", "TLS is 1.2 or newer", "router/trust.py",
+        "an old version of TLS will do", "TLS is 1.2 or newer", "router/transport/trust.py",
         "ssl.TLSVersion.TLSv1_2", "ssl.TLSVersion.MINIMUM_SUPPORTED", _TLS,
     ),
 )  # fmt: skip

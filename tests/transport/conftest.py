@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from router.sinks.sink import Request
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from tests.transport.servers import Peer
 
 

@@ -12,7 +12,7 @@ from aiohttp.abc import ResolveResult
 
 from router.errors import Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Duration, Network
 from tests.transport.servers import OK, Names, Peer, Talk
 

@@ -11,7 +11,7 @@ import trustme
 
 from router.errors import Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Duration
 
 Post = Callable[..., Request]

@@ -7,7 +7,7 @@ import pytest
 
 from router.errors import Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Duration
 from tests.transport.servers import OK, Peer, Talk, saying
 

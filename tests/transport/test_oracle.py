@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from router.errors import Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Duration
 from tests.transport.servers import Peer, saying_goodbye
 

@@ -6,7 +6,7 @@ import pytest
 
 from router.errors import Refused, Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Duration, Network
 from tests.transport.servers import Names, Peer, saying_goodbye
 

@@ -11,7 +11,7 @@ import pytest
 from router import __version__
 from router.errors import DeliveryError, Refused, Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Duration
 from tests.transport.servers import Peer, Talk, saying, saying_goodbye
 

@@ -12,7 +12,7 @@ import trustme
 
 from router.errors import Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Duration, Network
 from tests.transport.servers import Names, Peer, Script, Talk
 

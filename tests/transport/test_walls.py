@@ -9,7 +9,7 @@ import pytest
 
 from router.errors import Refused, Unreachable
 from router.sinks.sink import Request, Sink
-from router.transport import Lanes
+from router.transport.transport import Lanes
 from router.units import Duration, Network
 from tests.address_vectors import NEVER, SPECIAL
 from tests.transport.servers import Names, Nowhere, Peer, saying_goodbye

@@ -10,10 +10,10 @@ import apsw
 
 from router.errors import JournalBroken, JournalError, JournalLocked, SchemaMismatch
 from router.journal.moving.kinds import Key, Kind
+from router.journal.rows import Value
 from router.journal.sqlite.faults import fault
 from router.journal.sqlite.lock import idle
 from router.journal.sqlite.reader import open_reader
-from router.journal.sqlite.rows import Value
 from router.journal.sqlite.schema import version_of
 from router.journal.sqlite.statements import migrations, statements
 

@@ -16,7 +16,7 @@ from router.journal.postgres.rows import EVENT_COLUMNS, plain, whole_event
 from router.journal.postgres.store import Side
 from router.journal.postgres.text import stored
 from router.journal.postgres.work import Cursor, Written
-from router.journal.sqlite.rows import (
+from router.journal.rows import (
     DELIVERY,
     attempt_of,
     delivery_number,

@@ -18,7 +18,7 @@ from router.errors import JournalError
 from router.journal.postgres.connecting import Connection, Url
 from router.journal.postgres.faults import fault
 from router.journal.postgres.rows import plain
-from router.journal.sqlite.rows import Value
+from router.journal.rows import Value
 from router.journal.sqlite.schema import migrate
 from router.journal.statements import migrations, statements
 

@@ -15,10 +15,10 @@ from router.journal.postgres.quarantine import release
 from router.journal.postgres.store import Side
 from router.journal.postgres.text import stored
 from router.journal.postgres.work import Cursor, Written
+from router.journal.rows import EVENT, event_number, event_row
 from router.journal.sqlite.filing import digest_of
-from router.journal.sqlite.rows import EVENT, event_number, event_row
-from router.journal.sqlite.tally import Moves, shift
 from router.journal.statements import statements
+from router.journal.tally import Moves, shift
 
 _SQL = statements("postgres", "inbox")
 _WIDTH = 21

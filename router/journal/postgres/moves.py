@@ -8,9 +8,9 @@ from router.journal.postgres.presence import Presence
 from router.journal.postgres.rows import plain
 from router.journal.postgres.text import read, stored
 from router.journal.postgres.work import Cursor, Written
-from router.journal.sqlite.rows import event_number, event_of
-from router.journal.sqlite.tally import Moves, shift
+from router.journal.rows import event_number, event_of
 from router.journal.statements import statements
+from router.journal.tally import Moves, shift
 
 _SQL = statements("postgres", "moves")
 

@@ -18,8 +18,8 @@ from router.journal.journal import Stock
 from router.journal.postgres.connecting import Connection
 from router.journal.postgres.days import Days
 from router.journal.postgres.work import Cursor, Moves, Seen, Written
-from router.journal.sqlite.tally import shift
 from router.journal.statements import statements
+from router.journal.tally import shift
 
 _SQL = statements("postgres", "presence")
 _BURY = statements("postgres", "moves")["bury"]

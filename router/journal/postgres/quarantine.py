@@ -13,7 +13,7 @@ from router.journal.postgres.rows import plain
 from router.journal.postgres.store import Side
 from router.journal.postgres.text import read, stored
 from router.journal.postgres.work import Cursor, Written
-from router.journal.sqlite.rows import REQUEST, request_number
+from router.journal.rows import REQUEST, request_number
 from router.journal.statements import statements
 
 _SQL = statements("postgres", "quarantine")

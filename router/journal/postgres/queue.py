@@ -19,9 +19,9 @@ from router.journal.postgres.rows import plain, whole_event
 from router.journal.postgres.store import Side
 from router.journal.postgres.text import stored
 from router.journal.postgres.work import Cursor, Written
-from router.journal.sqlite.rows import attempt_row, delivery_number, delivery_of, event_number
-from router.journal.sqlite.tally import Moves, shift
+from router.journal.rows import attempt_row, delivery_number, delivery_of, event_number
 from router.journal.statements import statements
+from router.journal.tally import Moves, shift
 from router.share import Share
 
 _SQL = statements("postgres", "queue")

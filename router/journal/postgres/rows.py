@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from router.event import Event
 from router.journal.postgres.text import read
-from router.journal.sqlite.rows import event_of
+from router.journal.rows import event_of
 
 EVENT_COLUMNS = 21
 

@@ -16,7 +16,7 @@ from router.journal.postgres.reader import Reader
 from router.journal.postgres.work import Seen, Written
 from router.journal.postgres.writer import Writer
 from router.journal.sqlite.store import Recent
-from router.journal.sqlite.tally import Tally
+from router.journal.tally import Tally
 
 
 class Parts(msgspec.Struct, frozen=True):

@@ -17,8 +17,8 @@ from router.journal.postgres.outlook import introduce
 from router.journal.postgres.store import Side, Store
 from router.journal.postgres.text import read
 from router.journal.postgres.work import Cursor, Written
-from router.journal.sqlite.tally import Moves
 from router.journal.statements import statements
+from router.journal.tally import Moves
 
 _SQL = statements("postgres", "upkeep")
 _STEP = 2000

@@ -12,9 +12,7 @@ from router.delivery import Attempt, Delivery, Route, State
 from router.errors import Unknown
 from router.event import Event
 from router.journal.journal import DeliveryQuery, EventQuery, Judged
-from router.journal.sqlite.filing import insert_deliveries
-from router.journal.sqlite.moves import BITE, bury, bury_of, revive, revive_of
-from router.journal.sqlite.rows import (
+from router.journal.rows import (
     DELIVERY,
     Row,
     Value,
@@ -25,6 +23,8 @@ from router.journal.sqlite.rows import (
     event_of,
     ruleset_of,
 )
+from router.journal.sqlite.filing import insert_deliveries
+from router.journal.sqlite.moves import BITE, bury, bury_of, revive, revive_of
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side
 from router.journal.sqlite.writer import Written

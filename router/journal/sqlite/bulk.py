@@ -10,7 +10,7 @@ from itertools import chain
 
 import apsw
 
-from router.journal.sqlite.rows import Row, Value
+from router.journal.rows import Row, Value
 
 _ROW = re.compile(r"VALUES (\((\?(?:, \?)*)\))")
 # Rows at once: any number of them is a sum of a few of these, and each is a statement worth keeping prepared.

@@ -14,13 +14,13 @@ from router.clock import id_text
 from router.delivery import Route, State
 from router.event import Event
 from router.journal.journal import Receipt, Stock
+from router.journal.rows import EVENT, Value, event_row
 from router.journal.sqlite.bulk import Bulk
 from router.journal.sqlite.quarantine import release
-from router.journal.sqlite.rows import EVENT, Value, event_row
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Recent
-from router.journal.sqlite.tally import Moves, shift
 from router.journal.sqlite.writer import Written
+from router.journal.tally import Moves, shift
 
 _SQL = statements("filing")
 _KNOWN, _SEE = Bulk(_SQL["known"]), Bulk(_SQL["see"])

@@ -13,8 +13,8 @@ from router.clock import id_text
 from router.delivery import Claim, Delivery, Route, State
 from router.event import Event
 from router.journal.journal import Slot
+from router.journal.rows import DELIVERY
 from router.journal.sqlite.moves import give_back
-from router.journal.sqlite.rows import DELIVERY
 from router.journal.sqlite.store import Store
 
 # An event may carry what the rules decoded of its body, many times its size: bodies beyond this are decoded

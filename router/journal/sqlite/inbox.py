@@ -10,9 +10,9 @@ import apsw
 from router.delivery import Route
 from router.event import Event
 from router.journal.journal import Receipt
+from router.journal.rows import event_number
 from router.journal.sqlite.filing import Entry, Filed, Turn, digest_of, file
 from router.journal.sqlite.handover import Handover
-from router.journal.sqlite.rows import event_number
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side, Store
 from router.journal.sqlite.writer import Written

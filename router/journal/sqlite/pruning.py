@@ -9,11 +9,11 @@ from typing import cast
 import apsw
 
 from router.delivery import State
+from router.journal.rows import event_of
 from router.journal.sqlite.bulk import Bulk
-from router.journal.sqlite.rows import event_of
 from router.journal.sqlite.statements import statements
-from router.journal.sqlite.tally import Moves, shift
 from router.journal.sqlite.writer import Written
+from router.journal.tally import Moves, shift
 
 _SQL = statements("pruning")
 _PRUNABLE, _SETTLED = Bulk(_SQL["prunable"]), Bulk(_SQL["settled"])

@@ -14,7 +14,7 @@ import msgspec
 from router.clock import first_id_at, id_text
 from router.errors import JournalUnavailable, Unknown
 from router.journal.journal import Refused, RefusedQuery, Stock
-from router.journal.sqlite.rows import REQUEST, Row, Value, request_number
+from router.journal.rows import REQUEST, Row, Value, request_number
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side
 from router.journal.sqlite.writer import Written

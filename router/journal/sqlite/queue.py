@@ -11,14 +11,14 @@ import msgspec
 
 from router.delivery import Claim, Settlement, State
 from router.journal.journal import Batch, SinkMark, Slots
+from router.journal.rows import delivery_of, event_of
 from router.journal.sqlite.agenda import LOOK
 from router.journal.sqlite.moves import BITE, give_back
-from router.journal.sqlite.rows import delivery_of, event_of
 from router.journal.sqlite.settling import Ended, settle
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Recent, Side
-from router.journal.sqlite.tally import Moves, shift
 from router.journal.sqlite.writer import Work, Written
+from router.journal.tally import Moves, shift
 from router.share import ALONE, Share
 
 _SQL = statements("queue")

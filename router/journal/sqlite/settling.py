@@ -11,11 +11,11 @@ import apsw
 import msgspec
 
 from router.delivery import Settlement, State
+from router.journal.rows import attempt_row, delivery_number
 from router.journal.sqlite.bulk import Bulk
-from router.journal.sqlite.rows import attempt_row, delivery_number
 from router.journal.sqlite.statements import statements
-from router.journal.sqlite.tally import Moves, shift
 from router.journal.sqlite.writer import Written
+from router.journal.tally import Moves, shift
 
 _SQL = statements("settling")
 _CURRENT, _SETTLE, _FOLLOW = Bulk(_SQL["current"]), Bulk(_SQL["settle_all"]), Bulk(_SQL["follow_all"])

@@ -15,8 +15,8 @@ from router.journal.journal import Slots, Stock
 from router.journal.sqlite.agenda import Agenda
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.reader import Reader
-from router.journal.sqlite.tally import Tally
 from router.journal.sqlite.writer import Writer, Written
+from router.journal.tally import Tally
 
 _MOST_BYTES = 4 << 20
 # What an event weighs beside its body.

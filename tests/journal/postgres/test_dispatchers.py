@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from router.clock import Clock
 from router.delivery import State
 from router.units import Rate
-from tests.dispatching import Bench, Line, out
+from tests.dispatch.dispatching import Bench, Line, out
 from tests.journal.postgres.fleet import QUICK, a_router, looked
 from tests.waiting import until
 

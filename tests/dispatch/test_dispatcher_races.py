@@ -8,12 +8,12 @@ import pytest
 
 from router.clock import Clock
 from router.delivery import State
+from router.dispatch.gate import FAILURES_TO_OPEN, PROBE_EVERY
 from router.errors import JournalUnavailable, Unrenderable
-from router.gate import FAILURES_TO_OPEN, PROBE_EVERY
 from router.journal.journal import DeliveryQuery, SinkMark
 from router.journal.sqlite import open_sqlite
 from router.units import Duration, Rate
-from tests.dispatching import TRIAL_AFTER, Bench, Posts, crash_with, out
+from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Posts, crash_with, out
 
 
 @pytest.fixture

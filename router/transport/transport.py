@@ -13,10 +13,10 @@ from typing import Self
 
 from aiohttp.abc import AbstractResolver
 
-from router.connections import Pool
-from router.dialling import Terms
 from router.sinks.sink import Reply, Request, Sink
-from router.trust import trust
+from router.transport.connections import Pool
+from router.transport.dialling import Terms
+from router.transport.trust import trust
 
 
 class Lane:

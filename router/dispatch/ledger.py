@@ -12,9 +12,9 @@ import msgspec
 import structlog
 
 from router.delivery import Settlement
+from router.dispatch.outlet import Outlet
 from router.errors import JournalUnavailable
 from router.journal.journal import Queue
-from router.outlet import Outlet
 
 log = structlog.get_logger(__name__)
 

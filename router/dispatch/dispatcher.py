@@ -12,15 +12,15 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from router.attempt import attempt, reason_of, word_of
 from router.clock import Clock
 from router.delivery import Claim, Delivered, Hold, Pause, Settlement, State
+from router.dispatch.attempt import attempt, reason_of, word_of
+from router.dispatch.ledger import JOURNAL_RETRY, Entry, Ledger
+from router.dispatch.outlet import Outlet, SinkStatus, missing
+from router.dispatch.settlement import give_back, settle, settle_untried
 from router.errors import JournalUnavailable, Unknown
 from router.journal.journal import Batch, Queue, SinkMark, Slot, Upkeep
-from router.ledger import JOURNAL_RETRY, Entry, Ledger
 from router.metrics import Metrics
-from router.outlet import Outlet, SinkStatus, missing
-from router.settlement import give_back, settle, settle_untried
 from router.share import ALONE
 from router.sinks.sink import Result, Sink, Transport, fingerprint
 from router.template.template import Template

@@ -10,7 +10,7 @@ import msgspec
 
 from router.deadline import Deadline
 from router.delivery import Dead, State
-from router.gate import Gate
+from router.dispatch.gate import Gate
 from router.journal.journal import SinkMark
 from router.share import ALONE, Share
 from router.sinks.sink import Result, Sink, Transport, fingerprint

@@ -8,11 +8,11 @@ from structlog.testing import capture_logs
 
 from router.clock import Clock
 from router.delivery import State
-from router.dispatcher import Dispatcher
+from router.dispatch.dispatcher import Dispatcher
 from router.journal.journal import DeliveryQuery
 from router.journal.sqlite import open_sqlite
 from router.metrics import Metrics
-from tests.dispatching import TRIAL_AFTER, Bench, Flaky, Posts, crash_with, out
+from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Flaky, Posts, crash_with, out
 
 
 @pytest.fixture

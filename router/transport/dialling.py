@@ -18,8 +18,8 @@ from aiohttp.abc import AbstractResolver
 
 from router.addresses import HostKind, permit
 from router.errors import DeliveryError, Refused, Unreachable
-from router.exchange import lost
-from router.target import Target
+from router.transport.exchange import lost
+from router.transport.target import Target
 from router.units import Network
 
 _HEAD_START = 0.25  # of an address before the next is tried as well, in seconds (RFC 8305, 5)

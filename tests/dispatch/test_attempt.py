@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
-from router.attempt import attempt, reason_of, word_of
 from router.clock import Clock
 from router.delivery import Claim, Dead, Delivered, Delivery, Hold, Pause, Retry, State
+from router.dispatch.attempt import attempt, reason_of, word_of
 from router.errors import Refused, Unreachable, Unrenderable
 from router.event import Event
 from router.sinks.sink import Reply, Request, Result, Sink, Transport

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver
 
-from router.dialling import Dialler, Terms
 from router.errors import Unreachable
-from router.exchange import Line
 from router.sinks.sink import Reply, Request
-from router.target import Target
+from router.transport.dialling import Dialler, Terms
+from router.transport.exchange import Line
+from router.transport.target import Target
 
 # A sink has one URL or a few; if each request had its own, the cache must not grow.
 _TARGETS = 64

@@ -9,13 +9,13 @@ import anyio
 
 from router.clock import Clock, id_text
 from router.delivery import Route, State
-from router.dispatcher import Dispatcher
+from router.dispatch.dispatcher import Dispatcher
+from router.dispatch.outlet import SinkStatus
 from router.errors import JournalUnavailable
 from router.event import Event
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.opening import SqliteJournal
 from router.metrics import Metrics
-from router.outlet import SinkStatus
 from router.sinks.sink import Reply, Request, Sink, Transport
 from router.template.template import Template
 

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from router.delivery import Attempt, Claim, Dead, Delivered, Delivery, Hold, Pause, Retry, Settlement, State
+from router.dispatch.settlement import give_back, settle, settle_untried
 from router.event import Event
 from router.retry import RetryPolicy
-from router.settlement import give_back, settle, settle_untried
 from router.sinks.sink import Result, Sink
 from router.units import Duration
 

@@ -8,12 +8,12 @@ import pytest
 
 from router.clock import Clock
 from router.delivery import State
-from router.dispatcher import Dispatcher
+from router.dispatch.dispatcher import Dispatcher
 from router.journal.journal import Batch, DeliveryQuery
 from router.journal.sqlite import open_sqlite
 from router.metrics import Metrics
 from router.units import Rate
-from tests.dispatching import TRIAL_AFTER, Bench, Flaky, crash_with, out
+from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Flaky, crash_with, out
 
 
 @pytest.fixture

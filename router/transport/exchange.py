@@ -15,7 +15,7 @@ import httptools
 
 from router.errors import Unreachable
 from router.sinks.sink import Reply
-from router.trust import tls_failure
+from router.transport.trust import tls_failure
 
 REPLY_BYTES = 64 << 10
 HEAD_BYTES = 64 << 10  # interim answers included

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from router.trust import tls_failure, trust
+from router.transport.trust import tls_failure, trust
 
 
 def named(error: ssl.SSLError, **facts: str) -> ssl.SSLError:

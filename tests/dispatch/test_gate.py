@@ -1,7 +1,7 @@
 """Gate: slots, rate, hold, breaker and pause of one sink, with the time as an argument."""
 
 from router.delivery import Dead, Delivered, Hold, Pause, Retry
-from router.gate import FAILURES_TO_OPEN, PROBE_EVERY, Gate
+from router.dispatch.gate import FAILURES_TO_OPEN, PROBE_EVERY, Gate
 from router.share import ALONE, Share
 from router.units import Rate
 

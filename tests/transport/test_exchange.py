@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from router.errors import Unreachable
-from router.exchange import Line
+from router.transport.exchange import Line
 from tests.waiting import turns
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -7,13 +7,13 @@ import pytest
 
 from router.clock import Clock
 from router.delivery import State
+from router.dispatch.gate import FAILURES_TO_OPEN, PROBE_EVERY
 from router.errors import Unknown
-from router.gate import FAILURES_TO_OPEN, PROBE_EVERY
 from router.journal.journal import DeliveryQuery
 from router.journal.sqlite import open_sqlite
 from router.retry import RetryPolicy
 from router.units import Duration, Rate
-from tests.dispatching import Bench, out
+from tests.dispatch.dispatching import Bench, out
 
 
 @pytest.fixture

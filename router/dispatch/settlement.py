@@ -3,8 +3,8 @@
 Pure: a claim and a result in, a settlement out. The only place that decides between pending and dead.
 """
 
-from router.attempt import reason_of, word_of
 from router.delivery import Attempt, Claim, Dead, Delivered, Retry, Settlement, State
+from router.dispatch.attempt import reason_of, word_of
 from router.sinks.sink import Result, Sink
 
 
