@@ -16,7 +16,7 @@ from router.clock import Clock
 from router.errors import JournalUnavailable
 from router.journal.journal import Journal, JournalOpener
 from router.journal.postgres import Timing, open_postgres
-from tests.waiting import answered
+from tests.waiting import answered, until
 
 ROOT = Path(__file__).parents[3]
 # Short leases: tests wait for their ends. Beats come three times as often.
@@ -63,8 +63,18 @@ class Child:
         return cast(list[str], msgspec.json.decode(line))
 
     def send(self, number: signal.Signals) -> None:
-        """SIGKILL, SIGSTOP, SIGCONT."""
+        """SIGKILL, SIGCONT."""
         self._process.send_signal(number)
+
+    async def freeze(self) -> None:
+        """It does nothing more afterwards: the signal alone stops one thread after the other."""
+        self.send(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+
+        def states() -> set[str]:
+            return {(one / "stat").read_text().rpartition(") ")[2][0] for one in threads.iterdir()}
+
+        await until(lambda: states() == {"T"})
 
     async def end(self) -> None:
         """It is gone afterwards."""

@@ -112,7 +112,7 @@ async def test_a_router_that_was_away_too_long_cannot_settle_what_it_lost(databa
     async with a_router(database) as journal, a_child(database) as child:
         await child.ask("record", "slack")
         (delivery,) = await child.ask("claim", "slack")
-        child.send(signal.SIGSTOP)
+        await child.freeze()
         batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
         child.send(signal.SIGCONT)
 

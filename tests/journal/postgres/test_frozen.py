@@ -29,7 +29,7 @@ async def test_what_a_frozen_router_holds_locked_is_taken_over_too(database: str
             blocker.execute("LOCK TABLE tally IN EXCLUSIVE MODE")
             settling = group.create_task(child.ask("settle"))
             await until(lambda: rows(database, _BLOCKED) == [(1,)])
-            child.send(signal.SIGSTOP)
+            await child.freeze()
 
         batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
 
