@@ -84,11 +84,11 @@ class _Item:
 def _run(items: Sequence[_Item], cursor: apsw.Cursor) -> None:
     """Run what these share, or the work of the only one."""
     first = items[0]
-    if first.work is not None:
-        first.written = first.work(cursor)
-    elif first.shared is not None:
-        for item, written in zip(items, first.shared([item.entry for item in items], cursor), strict=True):
-            item.written = written
+    if first.shared is None:
+        first.written = cast("Work[object]", first.work)(cursor)
+        return
+    for item, written in zip(items, first.shared([item.entry for item in items], cursor), strict=True):
+        item.written = written
 
 
 def _sorted(batch: list[_Item]) -> Iterable[list[_Item]]:

@@ -165,6 +165,23 @@ async def test_a_claim_that_is_not_the_current_one_settles_nothing(journal: Jour
     assert {old.delivery.id: [attempt_of(old)]} == await journal.attempts([old.delivery.id])
 
 
+async def test_what_is_settled_twice_holds_up_nothing_beside_it(journal: Journal, time: Time) -> None:
+    """Not the rest of the same call, whether it was settled before or stands there twice."""
+    for _ in range(3):
+        await recorded(journal, time, "slack", build="7", project="shop", branch="main")
+    one, two, three = (await journal.claim({"slack": 3})).claims
+    ends = {claim.delivery.id: settlement(claim, State.DELIVERED) for claim in (one, three)}
+    ends[two.delivery.id] = settlement(two, State.DEAD, reason="gone")
+    assert await journal.settle([ends[one.delivery.id]]) == []
+
+    assert await journal.settle([ends[one.delivery.id], ends[two.delivery.id]]) == [one.delivery.id]
+    assert await journal.settle([ends[three.delivery.id]] * 2) == [three.delivery.id]
+
+    found = {each.id: each.state for each in await journal.deliveries(DeliveryQuery())}
+    assert found == {name: end.state for name, end in ends.items()}
+    assert journal.counts() == {("slack", State.DELIVERED): 2, ("slack", State.DEAD): 1}
+
+
 async def test_a_settlement_of_an_unknown_delivery_leaves_no_trace(journal: Journal, time: Time) -> None:
     """Its attempt belongs to nothing."""
     await recorded(journal, time, "slack")

@@ -238,6 +238,17 @@ def test_without_its_driver_the_configuration_says_what_to_install(monkeypatch: 
     )
 
 
+def test_another_module_that_is_missing_is_not_blamed_on_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told to install what is there."""
+    for name in [name for name in sys.modules if name.startswith("router.journal.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "router.journal.postgres.opening", None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        open_journal(JournalSettings(url="postgresql://vr@/db"), Clock())
+
+    assert caught.value.name == "router.journal.postgres.opening"
+
+
 async def test_a_durable_server_needs_no_word() -> None:
     """Nothing is accepted that need not be."""
     server = Server({"fsync": "on", "full_page_writes": "on"}).start()

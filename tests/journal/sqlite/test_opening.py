@@ -230,7 +230,7 @@ async def test_where_somebody_is_patient_the_journal_waits_for_its_opening(
             with pytest.raises(JournalUnavailable) as caught:
                 await attempt()
             assert str(caught.value) == reason
-        assert (journal.counts(), journal.broken) == ({}, None)
+        assert (journal.counts(), journal.routers(), journal.broken) == ({}, [], None)
         disk.trouble = no_trouble
         await journal.open()
         await journal.open()
