@@ -131,7 +131,8 @@ class App:
     def unready(self) -> list[str]:
         """Why the program is not ready; empty: it is."""
         reasons = (self._phase, self.heartbeat.trouble, self.intake.trouble)
-        return [reason for reason in reasons if reason is not None]
+        # What both the heartbeat and a request ran into is said once.
+        return list(dict.fromkeys(reason for reason in reasons if reason is not None))
 
     def up(self, public: str, admin: str) -> None:
         """The listeners are up: tell the log, the supervisor, and a person what to try."""
