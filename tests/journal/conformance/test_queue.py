@@ -165,6 +165,17 @@ async def test_a_claim_that_is_not_the_current_one_settles_nothing(journal: Jour
     assert {old.delivery.id: [attempt_of(old)]} == await journal.attempts([old.delivery.id])
 
 
+async def test_a_probe_alone_knows_of_no_time_to_come(journal: Journal, time: Time) -> None:
+    """It takes what is due earliest, due or not; where nothing has room, nothing is waited for."""
+    await recorded(journal, time, "slack")
+    await settled(journal, "slack", State.PENDING, due=time.wall + 60)
+
+    batch = await journal.claim({}, probe=["slack"])
+
+    assert [claim.delivery.claim for claim in batch.claims] == [2]
+    assert batch.next_due is None
+
+
 async def test_what_is_settled_twice_holds_up_nothing_beside_it(journal: Journal, time: Time) -> None:
     """Not the rest of the same call, whether it was settled before or stands there twice."""
     for _ in range(3):
