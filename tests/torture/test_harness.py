@@ -55,7 +55,7 @@ def test_a_deliberate_fault_is_found(
     (tmp_path / "router" / path).write_text(text.replace(right, wrong), "utf-8")
 
     # A fault shows when a crash, or the end of a connection, hits the right moment: soon, not always.
-    for seed in range(1, 6):
+    for seed in range(1, 26):
         plan = Plan(rounds=5, seconds=ENOUGH, seed=seed, package=tmp_path, patience=3)
         report = SCENARIOS[scenario](plan, lambda _: None)
         if shown in report.violations:
