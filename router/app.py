@@ -32,8 +32,8 @@ from router.quarantine import Quarantine
 from router.retention import Retention
 from router.server.server import Server
 from router.signals import Signals
-from router.tables import first_steps, welcome
 from router.transport.transport import Lanes
+from router.welcome import first_steps, welcome
 
 log = structlog.get_logger(__name__)
 
