@@ -26,6 +26,9 @@ _SQL = statements("filing")
 _KNOWN, _SEE = Bulk(_SQL["known"]), Bulk(_SQL["see"])
 _EVENT, _BODY, _DELIVERY = (Bulk(_SQL[f"insert_{what}"]) for what in ("event", "body", "delivery"))
 _DIGEST_BYTES = 16
+# SQLite copies what is bound, and a prepared statement keeps its copies until it runs again: bodies beyond
+# this go one by one, or the statements of all sizes would keep dozens of them.
+_SHARING = 64 << 10
 
 _Subject = tuple[str, str]
 
@@ -74,7 +77,7 @@ class _Rows:
     def __init__(self) -> None:
         self.seen: dict[_Subject, tuple[Value, ...]] = {}
         self.events: list[tuple[Value, ...]] = []
-        self.bodies: list[tuple[Value, ...]] = []
+        self.bodies: list[tuple[int, bytes]] = []
         self.deliveries: list[tuple[Value, ...]] = []
         self.moves: Moves = {}
         self.stock: dict[str, Stock] = {}
@@ -90,7 +93,7 @@ def file(recent: Recent, turns: Sequence[Turn], cursor: apsw.Cursor) -> list[Wri
     if rows.events:
         _SEE.run(cursor, list(rows.seen.values()))
         _EVENT.run(cursor, rows.events)
-        _BODY.run(cursor, rows.bodies)
+        _store_bodies(rows.bodies, cursor)
         _DELIVERY.run(cursor, rows.deliveries)
     first = Written(filed[0], rows.moves, rows.stock, wake=rows.pending)
     return [first, *map(Written, filed[1:])]
@@ -130,6 +133,13 @@ def _file(
             rows.pending = True
             recent.keep(number, event)
     return Filed(Receipt(event.id, duplicate=False), event)
+
+
+def _store_bodies(bodies: Sequence[tuple[int, bytes]], cursor: apsw.Cursor) -> None:
+    _BODY.run(cursor, [row for row in bodies if len(row[1]) <= _SHARING])
+    for row in bodies:
+        if len(row[1]) > _SHARING:
+            _BODY.run(cursor, [row])
 
 
 def _deliveries(entry: Entry, event: Event, moves: Moves) -> list[tuple[Value, ...]]:

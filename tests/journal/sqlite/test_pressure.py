@@ -6,6 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import anyio.to_thread
+import apsw
 
 from router.event import Event
 from router.journal.journal import EventQuery, Journal, RefusedQuery
@@ -52,6 +53,33 @@ async def test_what_was_given_up_before_its_turn_is_neither_kept_nor_recorded(
             assert after - before < 4 * MEBIBYTE
     finally:
         tracemalloc.stop()
+        held.end.set()
+
+
+async def test_large_bodies_that_were_stored_together_leave_nothing_behind(
+    path: Path, time: Time, disk: Disk
+) -> None:
+    """SQLite keeps what was bound to its prepared statements: few bodies, however many came at once."""
+    held = HeldSync()
+    before = apsw.memory_used()
+    try:
+        async with (
+            open_sqlite(path, time.clock(), vfs=disk.name) as journal,
+            asyncio.TaskGroup() as group,
+        ):
+            disk.trouble = held
+            group.create_task(recorded(journal, time, "slack"))
+            await anyio.to_thread.run_sync(held.began.wait)
+            for _ in range(31):
+                group.create_task(recorded(journal, time, "slack", payload=b'{"a":"%b"}' % (b"x" * MEBIBYTE)))
+            await turns(3)
+            held.end.set()
+
+            await journal.ping()
+            assert len(await journal.events(EventQuery())) == 32
+            # The cache of pages has up to 8 MiB for each of two connections.
+            assert apsw.memory_used() - before < 20 * MEBIBYTE
+    finally:
         held.end.set()
 
 
