@@ -80,7 +80,9 @@ def test_a_configuration_that_is_not_there_is_told(shell: Shell) -> None:
     """As a problem of that file: exit code 2."""
     stderr = shell.run("--config", "none.yaml", "status", code=2).stderr
 
-    assert stderr == "none.yaml:1:1: the file cannot be read: no such file or directory\n"
+    assert stderr == (
+        "none.yaml:1:1: the file cannot be read: no such file or directory; name a file that is there\n"
+    )
 
 
 def test_an_error_has_its_fix_below_it(shell: Shell, tmp_path: Path) -> None:
@@ -159,4 +161,6 @@ def test_the_module_is_the_command() -> None:
     )  # fmt: skip
 
     assert done.returncode == 2
-    assert done.stderr == "/none.yaml:1:1: the file cannot be read: no such file or directory\n"
+    assert done.stderr == (
+        "/none.yaml:1:1: the file cannot be read: no such file or directory; name a file that is there\n"
+    )

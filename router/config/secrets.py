@@ -3,6 +3,7 @@
 The only module that reads them, once, when a daemon starts or reloads. No message holds a value.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -11,6 +12,11 @@ from pathlib import Path
 from router.secret import Secret
 
 _LONGEST = 64 * 1024
+_FIXES: dict[int | None, str] = {
+    errno.ENOENT: "name a file that is there",
+    errno.EISDIR: "name a file in it",
+    errno.EACCES: "let this user read it",
+}
 _DIRECTORY = "CREDENTIALS_DIRECTORY"
 
 
@@ -66,5 +72,6 @@ def _contents(path: Path) -> str:
 
 
 def reason_of(error: OSError) -> str:
-    """Why a file could not be read, in lower case."""
-    return (error.strerror or type(error).__name__).lower()
+    """Why a file could not be read, in lower case, and what to do."""
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"{reason}; {_FIXES.get(error.errno, 'name another file')}"

@@ -187,6 +187,8 @@ def explain(error: yaml.MarkedYAMLError, written: Written, bracket: Spot | None)
         return YamlError(start, "YAML directives are not read; remove this line")
     if context == "while scanning a block scalar":
         return _block_text(start, here, written)
+    if context == "while scanning a plain scalar":
+        return _plain_text(start, here, written)
     if "scalar" in context:
         return _quoted_text(start, here, written)
     if context.startswith("while parsing a flow"):
@@ -288,6 +290,13 @@ def _unclosed(start: Spot, written: Written) -> YamlError:
     """A list or map in brackets without its end, as far as the parser can tell."""
     what, closing = ("map", "}") if written.at(start)[:1] == "{" else ("list", "]")
     return YamlError(start, f"this {what} does not end with '{closing}', or a ',' is missing in it")
+
+
+def _plain_text(start: Spot, here: Spot, written: Written) -> YamlError:
+    """A text without quotes, which libyaml ends at a tab on the next line, or in brackets at a last ':'."""
+    if written.at(here).startswith(":"):
+        return written.unquoted(start, len(written.value(start, flow=True)), _COLON)
+    return YamlError(here, "a tab indents this line; indent with spaces")
 
 
 def _quoted_text(start: Spot, here: Spot, written: Written) -> YamlError:

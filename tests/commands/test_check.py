@@ -81,4 +81,4 @@ def test_a_file_that_cannot_be_read_is_a_problem(shell: Shell, tmp_path: Path) -
     """Like any other."""
     result = shell.run("check", str(tmp_path), code=2)
 
-    assert result.stderr == f"{tmp_path}:1:1: the file cannot be read: is a directory\n"
+    assert result.stderr == f"{tmp_path}:1:1: the file cannot be read: is a directory; name a file in it\n"

@@ -131,7 +131,7 @@ rules: [{{name: all, when: {{status: broken}}, to: [hook, chat]}}]
     assert told(path, text, {"SIGN": "hunter2", "LINES": "a\nb", "SLACK": "hunter2"}) == [
         f"2:38: {none}",
         "2:58: 'max_body: 0B' would stop everything; write more than 0",
-        "4:53: '/none.pem' cannot be read: no such file or directory",
+        "4:53: '/none.pem' cannot be read: no such file or directory; name a file that is there",
         "4:72: env:SIGN holds no secret of Standard Webhooks; write whsec_ and the base64 of 24 to 64 bytes, "
         "as `openssl rand -base64 32` makes it",
         f"4:73: {none}",
@@ -212,7 +212,7 @@ def test_authorities_are_looked_at_when_secrets_are(path: Path, tmp_path: Path) 
 
     assert loaded(path, text).warnings == []
     assert told(path, text, ENVIRONMENT) == [
-        f"9:63: '{tmp_path}/ca.pem' cannot be read: no such file or directory"
+        f"9:63: '{tmp_path}/ca.pem' cannot be read: no such file or directory; name a file that is there"
     ]
 
     (tmp_path / "ca.pem").write_text("not a certificate", "utf-8")
@@ -245,8 +245,9 @@ def test_a_missing_file_is_one_problem(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "none.yaml")
 
-    assert (
-        str(caught.value) == f"{tmp_path}/none.yaml:1:1: the file cannot be read: no such file or directory"
+    assert str(caught.value) == (
+        f"{tmp_path}/none.yaml:1:1: the file cannot be read: no such file or directory; "
+        "name a file that is there"
     )
 
 
@@ -255,7 +256,7 @@ def test_a_folder_is_one_problem(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path)
 
-    assert str(caught.value) == f"{tmp_path}:1:1: the file cannot be read: is a directory"
+    assert str(caught.value) == f"{tmp_path}:1:1: the file cannot be read: is a directory; name a file in it"
 
 
 @pytest.fixture
@@ -272,7 +273,9 @@ def test_an_unreadable_file_is_one_problem(path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path)
 
-    assert str(caught.value) == f"{path}:1:1: the file cannot be read: permission denied"
+    assert (
+        str(caught.value) == f"{path}:1:1: the file cannot be read: permission denied; let this user read it"
+    )
 
 
 def test_a_path_may_be_a_text(path: Path) -> None:

@@ -82,7 +82,9 @@ def test_a_file_for_owner_and_group_is_read(mode: int, tmp_path: Path) -> None:
 
 def test_a_missing_file_is_told_with_the_reason(tmp_path: Path) -> None:
     """And not with a traceback."""
-    assert refusal(f"file:{tmp_path}/none") == f"'{tmp_path}/none' cannot be read: no such file or directory"
+    assert refusal(f"file:{tmp_path}/none") == (
+        f"'{tmp_path}/none' cannot be read: no such file or directory; name a file that is there"
+    )
 
 
 def test_what_is_no_plain_file_is_refused(tmp_path: Path) -> None:
