@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, MutableMapping
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import PurePath
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -58,17 +58,11 @@ def configure(*, json: bool | None = None, verbose: bool = False, stream: TextIO
     """
     out = sys.stderr if stream is None else stream
     machine = not read_by_a_person(out) if json is None else json
-    last = _as_json if machine else _console(colors=out.isatty())
+    render = _as_json if machine else _console(colors=out.isatty())
     lines = _Lines(out)
     atexit.register(lines.flush)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            _Stamp(),
-            structlog.processors.format_exc_info,
-            _safe,
-            last,
-        ],
+        processors=[_Line(render)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
@@ -183,28 +177,30 @@ class _Libraries(logging.Handler):
         )
 
 
-class _Stamp:
-    """Adds `time`: UTC with microseconds, as RFC 3339 writes it; the text of a second is made once."""
+class _Line:
+    """From the fields of a record to its line, in one step: five would cost an event as much as its rules do.
 
-    def __init__(self) -> None:
+    Adds the level and `time`, UTC with microseconds as RFC 3339 writes it; the text of a second is made once.
+    """
+
+    def __init__(self, render: Callable[[Fields], str]) -> None:
+        self._render = render
         self._second = -1
         self._text = ""
 
-    def __call__(self, _logger: object, _method: str, fields: Fields) -> Fields:
-        """The fields with their time."""
+    def __call__(self, logger: object, method: str, fields: Fields) -> str:
+        """The line. What a record calls `level` or `time` gives way."""
+        if "exc_info" in fields:
+            fields = structlog.processors.format_exc_info(cast(Any, logger), method, fields)
         second, rest = divmod(time.time_ns() // 1000, 1_000_000)
         if second != self._second:
             self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        fields["time"] = f"{self._text}.{rest:06}Z"
-        return fields
-
-
-def _safe(_logger: object, _method: str, fields: Fields) -> Fields:
-    """Replace every value by a plain one without secrets."""
-    return {
-        name: value if _is_plain(value) and name not in _SECRET_FIELDS else _field(name, value, _DEPTH)
-        for name, value in fields.items()
-    }
+        named: Fields = {"time": f"{self._text}.{rest:06}Z", "level": method, "event": None}
+        for name, value in fields.items():
+            if name in _SECRET_FIELDS or not _is_plain(value):
+                value = _field(name, value, _DEPTH)  # noqa: PLW2901  # the one value, made fit to print
+            named[name] = value
+        return self._render(named)
 
 
 def _field(name: str, value: object, depth: int) -> object:
@@ -219,7 +215,7 @@ def _is_plain(value: object) -> bool:
         return value.isascii() and len(value) <= _ORDINARY and "://" not in value
     if type(value) is list:
         return len(value) <= _FEW and all(type(each) is str and _is_plain(each) for each in value)
-    return value is None or type(value) is bool
+    return value is None or type(value) is bool or (type(value) is int and -_ORDINARY < value < _ORDINARY)
 
 
 def plain(value: object, limit: int = _FIELD_LIMIT, depth: int = _DEPTH) -> object:
@@ -271,16 +267,18 @@ def _text(text: str, limit: int) -> str:
     return clean.encode("utf-8", "backslashreplace").decode() + (_HIDDEN if cut else "")
 
 
-def _as_json(_logger: object, _method: str, fields: Fields) -> str:
+def _as_json(fields: Fields) -> str:
     """One JSON object in ASCII: a control byte of any kind arrives as an escape."""
-    named = {"time": fields.pop("time"), "level": fields.pop("level"), "event": fields.pop("event"), **fields}
-    fast = msgspec.json.encode(named)
+    fast = _encode(fields)
     if fast.isascii() and b"\x7f" not in fast:
         return fast.decode()
-    return json.dumps(named, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return json.dumps(fields, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
-def _console(*, colors: bool) -> Callable[[object, str, Fields], str]:
+_encode = msgspec.json.Encoder().encode
+
+
+def _console(*, colors: bool) -> Callable[[Fields], str]:
     """One readable line, and below it the traceback if there is one."""
     render = structlog.dev.ConsoleRenderer(
         colors=colors,
@@ -289,9 +287,9 @@ def _console(*, colors: bool) -> Callable[[object, str, Fields], str]:
         pad_event_to=24,
     )
 
-    def line(logger: object, method: str, fields: Fields) -> str:
+    def line(fields: Fields) -> str:
         trace = fields.pop("exception", None)
-        text = render(logger, method, {name: _shown(value) for name, value in fields.items()})
+        text = render(None, fields["level"], {name: _shown(value) for name, value in fields.items()})
         below = [f"    {visible(part)}" for part in str(trace).splitlines()] if trace else []
         return "\n".join([text, *below])
 

@@ -11,9 +11,10 @@ from typing import Protocol
 
 import msgspec
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from router.clock import Clock
-from router.delivery import Claim, Delivered, Hold, Pause, Settlement, State
+from router.delivery import Claim, Delivered, Hold, Outcome, Pause, Settlement, State
 from router.dispatch.attempt import attempt, reason_of, word_of
 from router.dispatch.ledger import JOURNAL_RETRY, Entry, Ledger
 from router.dispatch.outlet import Outlet, SinkStatus, missing
@@ -70,6 +71,8 @@ class Dispatcher:
         self._suspected: set[str] = set()
         self._alone = False
         self._stopping = False
+        # Bound once: it logs a line for each attempt.
+        self._log = structlog.get_logger(__name__).bind()
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -327,7 +330,7 @@ class Dispatcher:
         self._metrics.attempt(outlet.sink.name, word_of(result.outcome), now - started)
         settlement = settle(claim, outlet.sink, result, started, now, self._chance())
         recovered = outlet.learn(result, reason_of(result.outcome), now)
-        _tell(claim, outlet, result, settlement, now)
+        _tell(self._log, claim, outlet.sink.name, result.outcome, settlement, now)
         marked = isinstance(result.outcome, Pause | Hold)
         return Entry(settlement, outlet, now if marked else None, recovered)
 
@@ -356,15 +359,12 @@ class _Seat:
         self._outlet.gate.put_back(self._at)
 
 
-def _tell(claim: Claim, outlet: Outlet, result: Result, settlement: Settlement, now: float) -> None:
+def _tell(
+    log: FilteringBoundLogger, claim: Claim, sink: str, outcome: Outcome, settlement: Settlement, now: float
+) -> None:
     """The log line of an attempt."""
-    outcome = result.outcome
-    fields = {
-        "delivery": claim.delivery.id,
-        "event_id": claim.event.id,
-        "sink": outlet.sink.name,
-        "attempt": claim.delivery.claim,
-    }
+    delivery = claim.delivery
+    fields = {"delivery": delivery.id, "event_id": claim.event.id, "sink": sink, "attempt": delivery.claim}
     if isinstance(outcome, Delivered):
         log.info("delivered", **fields)
     elif settlement.state is State.DEAD:
