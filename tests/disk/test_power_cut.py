@@ -37,6 +37,7 @@ NORMAL = ("journal/sqlite/opening.py", '("synchronous", "FULL")', '("synchronous
 EARLY = (
     "journal/sqlite/writer.py",
     '        cursor.execute("COMMIT")\n        return True',
+    "        import threading\n"
     "        self._post(self._answer, batch[:])\n        batch.clear()\n"
     "        threading.Event().wait(0.005)\n"
     '        cursor.execute("COMMIT")\n        return True',

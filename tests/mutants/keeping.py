@@ -2,6 +2,7 @@
 
 from tests.mutants.fault import Fault
 
+_GROUP_COMMIT = ("tests/journal/test_group_commit.py",)
 _INBOX = ("tests/journal/conformance/test_inbox.py",)
 _QUEUE = ("tests/journal/conformance/test_queue.py",)
 _WAITING = ("tests/journal/conformance/test_waiting.py",)
@@ -13,10 +14,9 @@ _OPENING = ("tests/journal/sqlite/test_opening.py",)
 
 FAULTS = (
     Fault(
-        "acknowledge before the commit", "202 means that it is on disk", "router/journal/sqlite/writer.py",
-        "                self._commit(batch)\n                self._post(self._answer, batch)\n",
-        "                for item in batch:\n                    item.written = None\n"
-        "                self._post(self._answer, batch)\n                self._commit(batch)\n",
+        "acknowledge before the commit", "202 means that it is on disk", "router/journal/group_commit.py",
+        "                    self._do(batch)\n                    self._post(self._answer, batch)\n",
+        "                    self._post(self._answer, batch)\n                    self._do(batch)\n",
         _DURABILITY,
     ),
     Fault(
@@ -119,10 +119,10 @@ FAULTS = (
     ),
     Fault(
         "a claim that nobody learned of stays in flight", "a cancelled claim gives everything back",
-        "router/journal/sqlite/writer.py",
+        "router/journal/group_commit.py",
         "            if future.done():\n                self._take_back(item)\n",
         "            if future.done():\n                pass\n",
-        (*_QUEUE, "tests/disk/test_every_await.py"),
+        (*_GROUP_COMMIT, *_QUEUE),
     ),
     Fault(
         "what is owed is handed over before it is on disk", "what is sent is on disk",

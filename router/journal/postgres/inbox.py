@@ -131,7 +131,7 @@ class PostgresInbox(Side):
         owed = [Owed(store.ids.next(), number, route, now, thread) for route in routes]
         digest = digest_of(event.payload)
         entry = Entry(event, number, digest, owed, ruleset, now, since, flag_reuse, released)
-        return await store.writer.join(self.record_all, entry)
+        return await store.writer.share(self.record_all, entry)
 
     async def remember(self, digest: str, rules: str) -> None:
         """See `Inbox.remember`."""

@@ -24,7 +24,7 @@ from router.journal.postgres.reader import Reader
 from router.journal.postgres.schema import migrate
 from router.journal.postgres.store import Parts, Store
 from router.journal.postgres.upkeep import PostgresUpkeep
-from router.journal.postgres.work import Crew, Cursor, Seen
+from router.journal.postgres.work import Cursor, Seen
 from router.journal.postgres.writer import Writer
 from router.journal.statements import migrations, statements
 
@@ -65,9 +65,9 @@ class PostgresJournal(PostgresInbox, PostgresQueue, PostgresArchive, PostgresQua
             except JournalUnavailable as error:
                 store.trouble = str(error)
                 raise
-            crews = cast(list[Crew[object, object]], [self.record_all, self.settle_all])
+            order = [self.record_all, self.settle_all]
             writer = Writer(
-                store.url.connect, opened.connection, store.presence, crews, store.applied, store.alarm.set
+                store.url.connect, opened.connection, store.presence, store.applied, store.alarm.set, order
             )
             hints = None if store.listen is None else Hints(store.listen, store.hinted)
             store.adopt(Parts(Reader(store.url), writer, hints), opened.newest, opened.seen)

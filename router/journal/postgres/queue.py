@@ -180,7 +180,7 @@ class PostgresQueue(Side):
         for settlement in settlements:
             if settlement.state is State.IN_FLIGHT:
                 raise ValueError(f"'{settlement.delivery_id}' cannot be settled as in flight")
-        return await self._store.writer.join(self.settle_all, settlements)
+        return await self._store.writer.share(self.settle_all, settlements)
 
     def settle_all(self, entries: Sequence[Sequence[Settlement]], cursor: Cursor) -> list[Written[list[str]]]:
         """Settle what several callers bring, those of the same delivery one after another."""

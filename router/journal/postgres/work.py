@@ -14,8 +14,6 @@ Cursor = psycopg.Cursor[tuple[object, ...]]
 Moves = Mapping[tuple[str, State], int]
 
 T_co = TypeVar("T_co", covariant=True)
-T = TypeVar("T")
-E = TypeVar("E")
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -35,9 +33,9 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
     """What a piece of work came to; takes effect with the commit.
 
     `moves` is how the counts change; `stock` what the quarantine holds of a source now; `seen` replaces all
-    that is known; `wake` says that something may be due; `undo`
-    is work that takes it back if its caller was cancelled and never learned of it. `taken` and `left` are the
-    claims (delivery, claim number) that this router has from now on, and has no longer.
+    that is known; `wake` says that something may be due; `undo` is work that takes it back if its
+    caller was cancelled and never learned of it. `taken` and `left` are the claims (delivery, claim number)
+    that this router has from now on, and has no longer.
     """
 
     result: T_co
@@ -48,11 +46,6 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
     taken: Sequence[tuple[int, int]] = ()
     left: Sequence[tuple[int, int]] = ()
     undo: "Callable[[Cursor], Written[object]] | None" = None
-
-
-Work = Callable[[Cursor], Written[T]]
-# Does the work of many in a few statements; one answer for each, in their order.
-Crew = Callable[[Sequence[E], Cursor], list[Written[T]]]
 
 
 class Berth(Protocol):

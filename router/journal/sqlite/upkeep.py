@@ -120,14 +120,14 @@ class SqliteUpkeep(Side):
     async def _fill(self, copy: Copy) -> None:
         writer = self._store.writer
         try:
-            while not await writer.beside(copy.step):
+            while not await writer.beside(partial(copy.step, writer.connection)):
                 # Now and then, or all of it would go to the disk at once, in the way of commits.
                 if copy.unsynced >= UNSYNCED:
                     await anyio.to_thread.run_sync(copy.sync)
         finally:
             with anyio.CancelScope(shield=True), suppress(JournalUnavailable, JournalBroken):
                 # A writer that has ended has closed its connection, and with it the copying.
-                await writer.beside(copy.leave)
+                await writer.beside(partial(copy.leave, writer.connection))
 
     async def introduce(self, configuration: str) -> None:
         """See `Upkeep.introduce`."""

@@ -15,6 +15,7 @@ from tests.journal.backends import (
     settled,
     settlement,
 )
+from tests.waiting import turns
 
 
 async def _only(journal: Journal) -> State:
@@ -259,6 +260,23 @@ async def test_a_cancelled_claim_gives_everything_back(journal: Journal, time: T
             claims = (await task).claims  # type: ignore[attr-defined]  # a Batch
             await journal.settle([settlement(claim, State.PENDING, due=time.wall) for claim in claims])
         assert journal.counts() == {("slack", State.PENDING): 9}
+
+
+async def test_a_claim_cancelled_before_its_answer_is_given_back(journal: Journal, time: Time) -> None:
+    """It is committed all the same, and nobody ever learns of it."""
+    await recorded(journal, time, "slack")
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(journal.claim({"slack": 1}))
+        # It asks in this turn of the loop; no answer is heard before the next one.
+        await turns(1)
+        task.cancel()
+    # Its commit, and then the one that takes it back.
+    for _ in range(2):
+        await journal.ping()
+
+    assert task.cancelled()
+    assert journal.counts() == {("slack", State.PENDING): 1}
+    assert (await claimed(journal, "slack")).delivery.claim == 2
 
 
 async def test_a_claim_cancelled_in_the_very_moment_of_its_answer_is_given_back(
