@@ -13,6 +13,7 @@ from router.delivery import Claim, Settlement, State
 from router.journal.journal import Batch, SinkMark, Slots
 from router.journal.rows import delivery_of, event_of
 from router.journal.sqlite.agenda import LOOK
+from router.journal.sqlite.bulk import Bulk
 from router.journal.sqlite.moves import BITE, give_back
 from router.journal.sqlite.settling import Ended, settle
 from router.journal.sqlite.statements import statements
@@ -22,6 +23,7 @@ from router.journal.tally import Moves, shift
 from router.share import ALONE, Share
 
 _SQL = statements("queue")
+_TAKE = Bulk(_SQL["take"])
 _Row = tuple[int, int, str, str, str, float, float, int, int, int, str | None, None, str | None]
 
 
@@ -76,8 +78,8 @@ def _order(row: _Row) -> tuple[float, int]:
 def _take(asked: Asked, rows: list[_Row], left: dict[str, float], cursor: apsw.Cursor) -> Written[Batch]:
     moves: Moves = {}
     claims = []
+    _TAKE.run(cursor, [(row[0],) for row in rows])
     for row in sorted(rows, key=_order):
-        cursor.execute(_SQL["take"], (row[0],))
         shift(moves, row[2], State.PENDING, State.IN_FLIGHT)
         claims.append(_claim_of(row, asked.recent, cursor))
     suspects = []

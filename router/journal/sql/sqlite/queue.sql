@@ -17,7 +17,7 @@ SELECT * FROM events WHERE id = ?
 SELECT body FROM bodies WHERE event = ?
 
 -- name: take
-UPDATE open_deliveries SET state = 'in_flight', claim = claim + 1 WHERE id = ?
+UPDATE open_deliveries SET state = 'in_flight', claim = claim + 1 WHERE id IN (VALUES (?))
 
 -- name: superseded
 SELECT 1 FROM latest WHERE sink = ? AND thread = ? AND event > ?
