@@ -67,6 +67,8 @@ class App:
 
     async def apply(self, config: Config) -> None:
         """Put sinks, then sources and rules, into force: a route never names a sink that is not there yet."""
+        # What may fail comes first: putting old sinks back would forget what was learnt about them.
+        await self.journal.remember(config.matcher.digest, config.matcher.text)
         await self.dispatcher.use(config.sinks, config.matcher.message)
         await self.intake.use(Routing(config.sources, config.matcher))
         self.config = config

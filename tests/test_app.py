@@ -1,0 +1,77 @@
+"""The program's parts put together: what a reload may change, and what it must leave alone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from router.app import App
+from router.clock import Clock
+from router.config.load import load
+from router.errors import JournalUnavailable
+from router.journal import open_journal
+from router.journal.journal import Journal, JournalSettings, SinkMark
+from router.sinks.sink import fingerprint
+from router.transport.transport import Lanes
+
+CONFIG = """
+sources:
+  web: {{type: chromatic, unsigned: true}}
+sinks:
+  out: {{type: webhook, url: "https://example.com/", timeout: {timeout}}}
+rules:
+  - {{name: all, to: out}}
+"""
+
+
+class Full:
+    """A journal on a disk that is full while `full`: it is read, but takes no rules."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.full = False
+
+    def __getattr__(self, name: str) -> object:
+        """Everything else is the journal's."""
+        return getattr(self.journal, name)
+
+    async def remember(self, digest: str, rules: str) -> None:
+        """Remember, or fail as such a disk does."""
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        await self.journal.remember(digest, rules)
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Full]:
+    """A journal with room."""
+    async with open_journal(JournalSettings(url=f"sqlite:{tmp_path}/journal.db"), Clock()) as journal:
+        yield Full(journal)
+
+
+async def test_a_reload_that_the_journal_cannot_take_leaves_a_paused_sink_paused(
+    journal: Full, tmp_path: Path
+) -> None:
+    """Changed settings would end the pause; settings that do not come into force must not."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(timeout="10s"), "utf-8")
+    config = load(str(path), resolve={})
+    mark = SinkMark(sink="out", paused="answered 410", fingerprint=fingerprint(config.sinks["out"]))
+    async with Lanes() as lanes:
+        app = App(config, journal, lanes, Clock())
+        await app.journal.open()
+        await app.journal.mark(mark)
+        assert await app.begin()
+
+        path.write_text(CONFIG.format(timeout="20s"), "utf-8")
+        journal.full = True
+        with pytest.raises(JournalUnavailable, match=r"^the disk is full$"):
+            await app.reload()
+
+        assert app.config is config
+        assert app.dispatcher.states() == {"out": "paused"}
+        assert await journal.marks() == [mark]
+
+        journal.full = False
+        assert (await app.reload()).changed == ["sinks.out"]
+        assert app.dispatcher.states() == {"out": "ready"}
