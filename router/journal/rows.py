@@ -1,12 +1,13 @@
 """Rows: to structs and back. Owns the order of columns; must not run a statement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import msgspec
 
 from router.clock import id_number, id_text
 from router.delivery import Attempt, Delivery, State
+from router.errors import Unknown
 from router.event import Event
 
 # The driver names these for type checkers only.
@@ -16,6 +17,8 @@ Row = Sequence[object]
 EVENT = "evt"
 DELIVERY = "dlv"
 REQUEST = "req"
+# Past every id there can be.
+NEWEST = (1 << 63) - 1
 
 _LABELS = msgspec.json.Decoder(dict[str, str])
 _WIDEST = 1 << 63
@@ -41,6 +44,20 @@ def delivery_number(delivery_id: str) -> int:
 def request_number(request_id: str) -> int:
     """The number behind a refused request's id; 0, which none has, for a text that is no such id."""
     return id_number(REQUEST, request_id) or 0
+
+
+def border(number_of: Callable[[str], int], before: str | None) -> int:
+    """The number that a page ends before.
+
+    Raises:
+        Unknown: the text is no such id.
+    """
+    if before is None:
+        return NEWEST
+    number = number_of(before)
+    if not number:
+        raise Unknown(f"'{before}' is not an id to go on from")
+    return number
 
 
 def event_row(event: Event, number: int, ruleset: str) -> tuple[Value, ...]:

@@ -114,7 +114,7 @@ FAULTS = (
     ),
     Fault(
         "a claim stays pending", "no delivery is claimed twice", "router/journal/sql/sqlite/queue.sql",
-        "SET state = 'in_flight', claim = claim + 1 WHERE id = ?", "SET claim = claim + 1 WHERE id = ?",
+        "SET state = 'in_flight', claim = claim + 1 WHERE id IN", "SET claim = claim + 1 WHERE id IN",
         _QUEUE,
     ),
     Fault(

@@ -1,6 +1,6 @@
 """Archive on PostgreSQL: pages of events and deliveries by index, and what an operator may do with them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from math import inf
 from typing import cast
@@ -9,16 +9,19 @@ from router.clock import first_id_at, id_text
 from router.delivery import Attempt, Delivery, Route, State
 from router.errors import Unknown
 from router.event import Event
+from router.journal.bites import BITE, in_bites, until_done
 from router.journal.journal import DeliveryQuery, EventQuery, Judged
 from router.journal.postgres.inbox import Owed, owe
-from router.journal.postgres.moves import BITE, bury, bury_of, revive, revive_of
+from router.journal.postgres.moves import bury, bury_of, revive, revive_of
 from router.journal.postgres.rows import EVENT_COLUMNS, plain, whole_event
 from router.journal.postgres.store import Side
 from router.journal.postgres.text import stored
 from router.journal.postgres.work import Cursor, Written
 from router.journal.rows import (
     DELIVERY,
+    NEWEST,
     attempt_of,
+    border,
     delivery_number,
     delivery_of,
     event_number,
@@ -29,7 +32,6 @@ from router.journal.statements import statements
 
 _SQL = statements("postgres", "archive")
 _FIELDS = ("source", "provider", "kind", "status", "branch", "project")
-_NEWEST = (1 << 63) - 1
 
 
 def events_query(query: EventQuery, before: int, oldest: int) -> tuple[str, list[object]]:
@@ -88,22 +90,6 @@ def _number(row: tuple[object, ...]) -> int:
     return cast(int, row[0])
 
 
-def _border(number_of: Callable[[str], int], before: str | None) -> int:
-    """The number that a page ends before."""
-    if before is None:
-        return _NEWEST
-    number = number_of(before)
-    if not number:
-        raise Unknown(f"'{before}' is not an id to go on from")
-    return number
-
-
-def _bites(ids: Sequence[str]) -> Iterator[list[int]]:
-    numbers = [delivery_number(text) for text in ids]
-    for start in range(0, len(numbers), BITE):
-        yield numbers[start : start + BITE]
-
-
 def _attempts(delivery_ids: Sequence[str], cursor: Cursor) -> dict[str, list[Attempt]]:
     found: dict[str, list[Attempt]] = {delivery_id: [] for delivery_id in delivery_ids}
     numbers = {delivery_number(delivery_id): delivery_id for delivery_id in delivery_ids}
@@ -138,9 +124,9 @@ class PostgresArchive(Side):
 
     async def events(self, query: EventQuery) -> list[Event]:
         """See `Archive.events`."""
-        before = _border(event_number, query.before)
+        before = border(event_number, query.before)
         # An event is received before it gets its id.
-        oldest = 0 if query.since is None else min(first_id_at(query.since), _NEWEST)
+        oldest = 0 if query.since is None else min(first_id_at(query.since), NEWEST)
         return await self._store.reader.read(partial(_events, query, before, oldest))
 
     async def event(self, event_id: str) -> Judged | None:
@@ -149,7 +135,7 @@ class PostgresArchive(Side):
 
     async def deliveries(self, query: DeliveryQuery) -> list[Delivery]:
         """See `Archive.deliveries`."""
-        before = _border(delivery_number, query.before)
+        before = border(delivery_number, query.before)
         return await self._store.reader.read(partial(_deliveries, query, before))
 
     async def attempts(self, delivery_ids: Sequence[str]) -> dict[str, list[Attempt]]:
@@ -164,9 +150,8 @@ class PostgresArchive(Side):
         """See `Archive.requeue`."""
         store = self._store
         now = store.clock.now()
-        revived = 0
-        for bite in _bites(ids):
-            revived += await store.writer.write(partial(revive, bite, now))
+        numbers = [delivery_number(each) for each in ids]
+        revived = await in_bites(store.writer, numbers, lambda bite, cursor: revive(bite, now, cursor))
         after = 0 if sink is not None else None
         while sink is not None and after is not None:
             count, after = await store.writer.write(partial(revive_of, sink, after, now))
@@ -177,14 +162,12 @@ class PostgresArchive(Side):
         """See `Archive.discard`."""
         store = self._store
         now = store.clock.now()
-        buried = 0
-        for bite in _bites(ids):
-            buried += await store.writer.write(partial(bury, bite, reason, now))
-        while sink is not None:
-            count = await store.writer.write(partial(bury_of, sink, inf, BITE, reason, now))
-            buried += count
-            if count < BITE:
-                break
+        numbers = [delivery_number(each) for each in ids]
+        buried = await in_bites(store.writer, numbers, lambda bite, cursor: bury(bite, reason, now, cursor))
+        if sink is not None:
+            # Not until nothing is left: what is owed meanwhile, all the time, is none of these.
+            work = partial(bury_of, sink, inf, BITE, reason, now)
+            buried += await until_done(store.writer, work, least=BITE)
         return buried
 
     async def add(self, event_id: str, routes: Sequence[Route]) -> list[str]:

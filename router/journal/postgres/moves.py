@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from router.delivery import State
+from router.journal.bites import BITE
 from router.journal.postgres.presence import Presence
 from router.journal.postgres.rows import plain
 from router.journal.postgres.text import read, stored
@@ -13,9 +14,6 @@ from router.journal.statements import statements
 from router.journal.tally import Moves, shift
 
 _SQL = statements("postgres", "moves")
-
-# How many deliveries one transaction moves: a long queue must not hold up anybody's commit.
-BITE = 1000
 
 
 def give_back(presence: Presence, claims: Sequence[tuple[int, int]], cursor: Cursor) -> Written[object]:

@@ -8,17 +8,17 @@ import msgspec
 
 from router.clock import first_id_at, id_text
 from router.errors import Unknown
+from router.journal.bites import in_bites, until_done
 from router.journal.journal import Refused, RefusedQuery, Stock
 from router.journal.postgres.rows import plain
 from router.journal.postgres.store import Side
 from router.journal.postgres.text import read, stored
 from router.journal.postgres.work import Cursor, Written
-from router.journal.rows import REQUEST, request_number
+from router.journal.rows import REQUEST, border, request_number
 from router.journal.statements import statements
 
 _SQL = statements("postgres", "quarantine")
 _TEXTS = msgspec.json.Decoder(dict[str, str])
-_NEWEST = (1 << 63) - 1
 _BITE = 100
 
 _Row = tuple[int, str, float, bool, str, str, str, int]
@@ -121,9 +121,7 @@ class PostgresQuarantine(Side):
 
     async def quarantined(self, query: RefusedQuery) -> list[Refused]:
         """See `Archive.quarantined`."""
-        before = _NEWEST if query.before is None else request_number(query.before)
-        if not before:
-            raise Unknown(f"'{query.before}' is not an id to go on from")
+        before = border(request_number, query.before)
         return await self._store.reader.read(partial(_page, query, before))
 
     async def refused(self, refused_id: str) -> Refused | None:
@@ -134,11 +132,9 @@ class PostgresQuarantine(Side):
         """See `Archive.forget`."""
         writer = self._store.writer
         numbers = [request_number(each) for each in ids]
-        forgotten = 0
-        for start in range(0, len(numbers), _BITE):
-            forgotten += await writer.write(partial(_forget, numbers[start : start + _BITE]))
-        while source is not None and (count := await writer.write(partial(_forget_of, source))):
-            forgotten += count
+        forgotten = await in_bites(writer, numbers, _forget, _BITE)
+        if source is not None:
+            forgotten += await until_done(writer, partial(_forget_of, source))
         return forgotten
 
     async def prune_quarantine(self, before: float, limit: int) -> int:

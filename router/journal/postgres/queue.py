@@ -11,9 +11,10 @@ import msgspec
 from router.delivery import Claim, Settlement, State
 from router.errors import JournalError
 from router.event import Event
+from router.journal.bites import BITE, until_done
 from router.journal.journal import Batch, SinkMark, Slots
 from router.journal.postgres.inbox import columns, rounds
-from router.journal.postgres.moves import BITE, give_back
+from router.journal.postgres.moves import give_back
 from router.journal.postgres.outlook import look, marks_of
 from router.journal.postgres.rows import plain, whole_event
 from router.journal.postgres.store import Side
@@ -252,10 +253,7 @@ class PostgresQueue(Side):
     async def expedite(self, sink: str) -> int:
         """See `Queue.expedite`. In bites, so that a long queue holds up nobody else's commit."""
         now = self._store.clock.now()
-        total = 0
-        while changed := await self._store.writer.write(partial(_expedite, sink, now)):
-            total += changed
-        return total
+        return await until_done(self._store.writer, partial(_expedite, sink, now))
 
     async def mark(self, mark: SinkMark) -> None:
         """See `Queue.mark`."""

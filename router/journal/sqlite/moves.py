@@ -6,15 +6,13 @@ from typing import cast
 import apsw
 
 from router.delivery import State
+from router.journal.bites import BITE
 from router.journal.rows import event_of
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.writer import Written
 from router.journal.tally import Moves, shift
 
 _SQL = statements("moves")
-
-# How many deliveries one transaction moves: a long queue must not hold up anybody's commit.
-BITE = 1000
 
 
 def give_back(claims: Sequence[tuple[int, int]], cursor: apsw.Cursor) -> Written[None]:

@@ -13,15 +13,15 @@ import msgspec
 
 from router.clock import first_id_at, id_text
 from router.errors import JournalUnavailable, Unknown
+from router.journal.bites import in_bites, until_done
 from router.journal.journal import Refused, RefusedQuery, Stock
-from router.journal.rows import REQUEST, Row, Value, request_number
+from router.journal.rows import REQUEST, Row, Value, border, request_number
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side
 from router.journal.sqlite.writer import Written
 
 _SQL = statements("quarantine")
 _TEXTS = msgspec.json.Decoder(dict[str, str])
-_NEWEST = (1 << 63) - 1
 # What is left on the disk for events: nobody was promised that a refused request is kept.
 _SPARE = 64 << 20
 _BITE = 100
@@ -156,9 +156,7 @@ class SqliteQuarantine(Side):
 
     async def quarantined(self, query: RefusedQuery) -> list[Refused]:
         """See `Archive.quarantined`."""
-        before = _NEWEST if query.before is None else request_number(query.before)
-        if not before:
-            raise Unknown(f"'{query.before}' is not an id to go on from")
+        before = border(request_number, query.before)
         return await self._store.reader.read(partial(_page, query, before))
 
     async def refused(self, refused_id: str) -> Refused | None:
@@ -169,11 +167,9 @@ class SqliteQuarantine(Side):
         """See `Archive.forget`."""
         writer = self._store.writer
         numbers = [request_number(each) for each in ids]
-        forgotten = 0
-        for start in range(0, len(numbers), _BITE):
-            forgotten += await writer.write(partial(_forget, numbers[start : start + _BITE]))
-        while source is not None and (count := await writer.write(partial(_forget_of, source))):
-            forgotten += count
+        forgotten = await in_bites(writer, numbers, _forget, _BITE)
+        if source is not None:
+            forgotten += await until_done(writer, partial(_forget_of, source))
         return forgotten
 
     async def prune_quarantine(self, before: float, limit: int) -> int:

@@ -10,11 +10,12 @@ import apsw
 import msgspec
 
 from router.delivery import Claim, Settlement, State
+from router.journal.bites import BITE, until_done
 from router.journal.journal import Batch, SinkMark, Slots
 from router.journal.rows import delivery_of, event_of
 from router.journal.sqlite.agenda import LOOK
 from router.journal.sqlite.bulk import Bulk
-from router.journal.sqlite.moves import BITE, give_back
+from router.journal.sqlite.moves import give_back
 from router.journal.sqlite.settling import Ended, settle
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Recent, Side
@@ -192,10 +193,7 @@ class SqliteQueue(Side):
     async def expedite(self, sink: str) -> int:
         """See `Queue.expedite`. In bites, so that a long queue holds up nobody else's commit."""
         now = self._store.clock.now()
-        total = 0
-        while changed := await self._store.writer.write(partial(_expedite, sink, now)):
-            total += changed
-        return total
+        return await until_done(self._store.writer, partial(_expedite, sink, now))
 
     async def mark(self, mark: SinkMark) -> None:
         """See `Queue.mark`."""
