@@ -288,10 +288,10 @@ def _seen(value: object) -> str:
 
 def _attempt(row: AttemptRow, view: View) -> str:
     answered = "" if row.status is None else f", answered {row.status}"
-    why = "" if row.reason is None else f": {row.reason}"
-    line = (
-        f"#{row.number} {view.exact(row.started_at)} {row.outcome} after {span(row.seconds)}{answered}{why}"
-    )
+    # Often the answer's status is the whole reason.
+    why = "" if row.reason is None or answered.endswith(row.reason) else f": {row.reason}"
+    took = f"{row.outcome}, took {span(row.seconds)}"
+    line = f"#{row.number} {view.exact(row.started_at)} {took}{answered}{why}"
     return visible(line) + ("" if not row.excerpt else f"\n     {visible(row.excerpt)}")
 
 

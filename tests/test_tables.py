@@ -167,7 +167,7 @@ def test_one_event_is_told_with_rules_deliveries_and_body() -> None:
           rule      main
           state     delivered
           created   {stamp(60)} (1 min ago)
-            #1 {stamp(59)} (59 s ago) delivered after 12 ms, answered 200
+            #1 {stamp(59)} (59 s ago) delivered, took 12 ms, answered 200
                ok
 
         payload
@@ -217,8 +217,8 @@ def test_a_delivery_lists_its_attempts() -> None:
         created   {stamp(60)} (1 min ago)
         settled   {stamp(30)} (30 s ago)
         crashes   1
-          #1 {stamp(60)} (1 min ago) retry after 15 s: time limit
-          #2 {stamp(30)} (30 s ago) dead after 200 ms, answered 400: answered 400
+          #1 {stamp(60)} (1 min ago) retry, took 15 s: time limit
+          #2 {stamp(30)} (30 s ago) dead, took 200 ms, answered 400
              bad\\x07
         """
     )

@@ -66,6 +66,12 @@ def source_for(sources: Mapping[str, Source], name: str | None, body: Body) -> S
         able = [each for each in able if decode(each, body.raw, 0.0).kind != "unknown"]
     if len(able) == 1:
         return able[0]
+    if not able and body.provider is not None:
+        read = " or ".join(sorted({each.provider for each in sources.values()}))
+        raise Rejected(
+            f"this is a sample of {body.provider}, and no source of the configuration reads {body.provider}",
+            f"add a source of type {body.provider}, or take a sample of {read}",
+        )
     if not able:
         raise Rejected(
             "no source of the configuration understands this body",

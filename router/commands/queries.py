@@ -14,6 +14,7 @@ from router.commands.terminal import waiting
 from router.delivery import State
 from router.errors import Rejected
 from router.event import KINDS, STATUSES
+from router.tables import View
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -116,4 +117,9 @@ def dead(ctx: click.Context, /, *, as_json: bool, limit: int, **filters: str | N
     """
     with waiting(_LOOKING):
         raw = reach(ctx).get("/deliveries", {**filters, "state": "dead", "limit": str(limit)})
-    show_answer(raw, DeliveryPage, tables.deliveries, as_json=as_json)
+    show_answer(raw, DeliveryPage, _letters, as_json=as_json)
+
+
+def _letters(page: DeliveryPage, view: View) -> str:
+    """Dead letters as a table; that there are none is said in the word that was asked for."""
+    return tables.deliveries(page, view) if page.deliveries else "no dead letters"

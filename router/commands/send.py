@@ -24,8 +24,10 @@ _CHANCE = random.SystemRandom()
 _HIGHEST = 1_000_000_000
 
 _FIXES = {
+    400: "send one JSON object, as the provider posts it",
     401: "the router has another secret or token, or allow_from keeps this host out",
     404: "the running router knows no such source: {again} reload",
+    413: "the body is over the source's max_body; raise that and reload",
     429: "the source is over its rate; try again later",
     503: "the router cannot commit now; {again} status says why",
 }

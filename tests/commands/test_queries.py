@@ -120,9 +120,11 @@ async def test_deliveries_and_dead_letters_are_listed(session: Session) -> None:
     event_id = await session.desk.event()
     dead = await session.desk.settle("design", State.DEAD, "answered 400")
     listed = (await session.type("deliveries", "--event", event_id)).stdout
+    none = (await session.type("dead", "--sink", "nowhere")).stdout
     letters = (await session.type("dead", "--sink", "design")).stdout
 
     assert len(listed.splitlines()) == 3
+    assert none == "no dead letters\n"
     assert letters.splitlines()[1].startswith(dead)
     assert "  answered 400  " in letters.splitlines()[1]
     assert [row["id"] for row in (await session.read("dead"))["deliveries"]] == [dead]

@@ -117,6 +117,16 @@ async def test_a_source_over_its_rate_is_told(session: Session) -> None:
     assert "over its rate" in result.stderr
 
 
+async def test_a_file_that_is_no_event_is_told(session: Session) -> None:
+    """What the router says of it to strangers is no help."""
+    await use(session)
+    result = await session.type("send", "--source", "open", "-", stdin=b"not an event", code=1)
+
+    assert result.stderr == (
+        "error: 'open' answered 400: bad request\n  fix: send one JSON object, as the provider posts it\n"
+    )
+
+
 def test_a_secret_that_cannot_be_read_here_is_told(shell: Shell) -> None:
     """With how to give it; under systemd only root can."""
     shell.write(GUARDED)

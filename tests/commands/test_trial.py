@@ -102,6 +102,10 @@ def test_the_source_is_told_by_the_body_where_only_one_understands_it(shell: She
         "error: no source of the configuration understands this body\n"
         "  fix: name one with --source: web, shop, percy\n"
     )
+    assert shell.run("explain", "happo/comparison", code=2).stderr == (
+        "error: this is a sample of happo, and no source of the configuration reads happo\n"
+        "  fix: add a source of type happo, or take a sample of chromatic or percy\n"
+    )
 
 
 FILES = "write a file, - for standard input, or a sample (visual-router send --list)"
