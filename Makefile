@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Hundreds of daemons are started: where Python is told to keep no compiled files, each would compile the package.
+export PYTHONDONTWRITEBYTECODE :=
 READY  := $(VENV)/.ready
 
 .PHONY: run test bench micro check torture fleet fuzz hostile mutants format clean
