@@ -1,43 +1,30 @@
 """Opening: connect, check the server, migrate, appear among the routers. Closing it is the reverse."""
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack
+from functools import partial
 from typing import cast
 
-import anyio
-import anyio.to_thread
-import msgspec
 import psycopg
 
 from router.clock import Clock, Ids
-from router.errors import JournalBroken, JournalError, JournalUnavailable
+from router.errors import JournalBroken, JournalError
+from router.journal.opening import lent
 from router.journal.postgres.archive import PostgresArchive
 from router.journal.postgres.connecting import Connection, Url, begin, check_server
 from router.journal.postgres.faults import fault
-from router.journal.postgres.hints import Hints
 from router.journal.postgres.inbox import PostgresInbox
 from router.journal.postgres.outlook import look
 from router.journal.postgres.presence import Timing
 from router.journal.postgres.quarantine import PostgresQuarantine
 from router.journal.postgres.queue import PostgresQueue
-from router.journal.postgres.reader import Reader
 from router.journal.postgres.schema import migrate
-from router.journal.postgres.store import Parts, Store
+from router.journal.postgres.store import Opened, Store
 from router.journal.postgres.upkeep import PostgresUpkeep
 from router.journal.postgres.work import Cursor, Seen
-from router.journal.postgres.writer import Writer
 from router.journal.statements import migrations, statements
 
 _SQL = statements("postgres", "presence")
 _LOCK = statements("postgres", "schema")["lock"]
-
-
-class _Opened(msgspec.Struct):
-    """What an opening found."""
-
-    connection: Connection
-    newest: int
-    seen: Seen
 
 
 class PostgresJournal(PostgresInbox, PostgresQueue, PostgresArchive, PostgresQuarantine, PostgresUpkeep):
@@ -56,25 +43,10 @@ class PostgresJournal(PostgresInbox, PostgresQueue, PostgresArchive, PostgresQua
     async def open(self) -> None:
         """See `Journal.open`."""
         store = self._store
-        if store.is_open:
-            return
-        # Shielded: a cancelled opening must not leave a session behind that nobody closes.
-        with anyio.CancelScope(shield=True):
-            try:
-                opened = await anyio.to_thread.run_sync(_open, store)
-            except JournalUnavailable as error:
-                store.trouble = str(error)
-                raise
-            order = [self.record_all, self.settle_all]
-            writer = Writer(
-                store.url.connect, opened.connection, store.presence, store.applied, store.alarm.set, order
-            )
-            hints = None if store.listen is None else Hints(store.listen, store.hinted)
-            store.adopt(Parts(Reader(store.url), writer, hints), opened.newest, opened.seen)
+        await store.open(partial(_open, store), partial(store.adopt, [self.record_all, self.settle_all]))
 
 
-@asynccontextmanager
-async def open_postgres(
+def open_postgres(
     url: str,
     clock: Clock,
     *,
@@ -82,7 +54,7 @@ async def open_postgres(
     may_lose: bool = False,
     timing: Timing | None = None,
     patient: bool = False,
-) -> AsyncIterator[PostgresJournal]:
+) -> AbstractAsyncContextManager[PostgresJournal]:
     """The journal in the database that `url` names; its tables are made if they are not there.
 
     `listen_url`: the same database without a pooler between, for hints. `may_lose`: a server that may lose
@@ -96,20 +68,10 @@ async def open_postgres(
     """
     listen = None if listen_url is None else Url(listen_url)
     store = Store(Url(url), listen, clock, timing or Timing(), may_lose=may_lose)
-    journal = PostgresJournal(store)
-    try:
-        try:
-            await journal.open()
-        except JournalUnavailable:
-            if not patient:
-                raise
-        yield journal
-    finally:
-        with anyio.CancelScope(shield=True):
-            await store.close()
+    return lent(PostgresJournal(store), store.close, patient=patient)
 
 
-def _open(store: Store) -> _Opened:
+def _open(store: Store) -> Opened:
     with ExitStack() as stack:
         try:
             connection = store.url.connect()
@@ -122,7 +84,7 @@ def _open(store: Store) -> _Opened:
             # Nothing was ever written: not a journal that broke, but one that cannot be used.
             raise JournalError(str(meaning)) if isinstance(meaning, JournalBroken) else meaning from error
         stack.pop_all()
-    return _Opened(connection, newest, seen)
+    return Opened(connection, newest, seen)
 
 
 def _appear(connection: Connection, store: Store) -> tuple[int, Seen]:

@@ -18,8 +18,8 @@ from router.journal.rows import EVENT, Value, event_row
 from router.journal.sqlite.bulk import Bulk
 from router.journal.sqlite.quarantine import release
 from router.journal.sqlite.statements import statements
-from router.journal.sqlite.store import Recent
 from router.journal.sqlite.writer import Written
+from router.journal.store import Recent
 from router.journal.tally import Moves, shift
 
 _SQL = statements("filing")

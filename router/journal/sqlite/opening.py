@@ -1,17 +1,16 @@
 """Opening: lock, check, migrate, recover what a crash left, count. Closing it is the reverse."""
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-import anyio
-import anyio.to_thread
 import apsw
 
 from router.clock import Clock, Ids
 from router.delivery import State
-from router.errors import JournalBroken, JournalError, JournalUnavailable
+from router.errors import JournalBroken, JournalError
+from router.journal.opening import lent
 from router.journal.sqlite.archive import SqliteArchive
 from router.journal.sqlite.faults import fault, os_fault
 from router.journal.sqlite.files import make_file, make_folder
@@ -57,22 +56,12 @@ class SqliteJournal(SqliteInbox, SqliteQueue, SqliteArchive, SqliteQuarantine, S
     async def open(self) -> None:
         """See `Journal.open`."""
         store = self._store
-        if store.is_open:
-            return
-        # Shielded: a cancelled opening must not leave a lock or a connection behind that nobody closes.
-        with anyio.CancelScope(shield=True):
-            try:
-                opened = await anyio.to_thread.run_sync(_open, store.path, store.clock.now(), store.vfs)
-            except JournalUnavailable as error:
-                store.trouble = str(error)
-                raise
-            store.adopt(opened)
+        await store.open(partial(_open, store.path, store.clock.now(), store.vfs), store.adopt)
 
 
-@asynccontextmanager
-async def open_sqlite(
+def open_sqlite(
     path: str | Path, clock: Clock, *, vfs: str | None = None, patient: bool = False
-) -> AsyncIterator[SqliteJournal]:
+) -> AbstractAsyncContextManager[SqliteJournal]:
     """The journal in the file `path`, which is made with its folder if it is not there.
 
     `patient`: where it cannot be opened now, it is not open yet (see `Journal.open`).
@@ -84,17 +73,7 @@ async def open_sqlite(
         JournalUnavailable: it cannot be opened or written now, and nobody is patient.
     """
     store = Store(Path(path), vfs, clock)
-    journal = SqliteJournal(store)
-    try:
-        try:
-            await journal.open()
-        except JournalUnavailable:
-            if not patient:
-                raise
-        yield journal
-    finally:
-        with anyio.CancelScope(shield=True):
-            await store.close()
+    return lent(SqliteJournal(store), store.close, patient=patient)
 
 
 def _lock(file: Path) -> Lock:

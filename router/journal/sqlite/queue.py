@@ -18,8 +18,9 @@ from router.journal.sqlite.bulk import Bulk
 from router.journal.sqlite.moves import give_back
 from router.journal.sqlite.settling import Ended, settle
 from router.journal.sqlite.statements import statements
-from router.journal.sqlite.store import Recent, Side
+from router.journal.sqlite.store import Side
 from router.journal.sqlite.writer import Work, Written
+from router.journal.store import Recent
 from router.journal.tally import Moves, shift
 from router.share import ALONE, Share
 

@@ -11,7 +11,7 @@ import apsw
 from router.event import Event
 from router.journal.journal import EventQuery, Journal, RefusedQuery
 from router.journal.sqlite import open_sqlite
-from router.journal.sqlite.store import Recent
+from router.journal.store import Recent
 from tests.journal.backends import Time, recorded
 from tests.journal.conformance.test_quarantine import a_request
 from tests.journal.sqlite.disk import Disk, HeldSync, no_trouble

@@ -1,0 +1,124 @@
+"""Store: what the four sides of a journal share, whatever it stores in; and the memory of recent events.
+
+Must not know a database.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from router.clock import Clock, Ids
+from router.errors import JournalUnavailable
+from router.event import Event
+from router.journal.journal import Stock
+from router.journal.tally import Tally
+
+_MOST_BYTES = 4 << 20
+# What an event weighs beside its body.
+_OVERHEAD = 2048
+
+
+class Recent:
+    """Events recorded a moment ago, so that a claim need not read them; for the writer's thread only."""
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._bytes = 0
+        self._events: dict[int, Event] = {}
+
+    def keep(self, number: int, event: Event) -> None:
+        """Remember an event, and forget the oldest ones beyond the bound."""
+        self._forget(number)
+        # A copy without what the rules decoded of the payload: that is many times its size.
+        self._events[number] = msgspec.structs.replace(event)
+        self._bytes += len(event.payload) + _OVERHEAD
+        while self._bytes > self._most:
+            self._forget(next(iter(self._events)))
+
+    def _forget(self, number: int) -> None:
+        known = self._events.pop(number, None)
+        if known is not None:
+            self._bytes -= len(known.payload) + _OVERHEAD
+
+    def get(self, number: int) -> Event | None:
+        """The event, if it is still remembered."""
+        return self._events.get(number)
+
+
+R = TypeVar("R")
+W = TypeVar("W")
+T = TypeVar("T")
+
+
+class Store(ABC, Generic[R, W]):
+    """The parts of a journal, which may have to wait for its opening: a reader, a writer.
+
+    `alarm` is set when something may have become due. `suspects`: whether any delivery may have been in
+    flight at two crashes or more. `trouble`: why it is not open yet.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = Ids(clock)
+        self.tally = Tally(())
+        self.stock: dict[str, Stock] = {}
+        self.suspects = False
+        self.opened_at = 0.0
+        self.alarm = asyncio.Event()
+        self.recent = Recent()
+        self.trouble = "the journal is not open"
+        self._parts: tuple[R, W] | None = None
+
+    async def open(self, opening: Callable[[], T], adopt: Callable[[T], None]) -> None:
+        """Open it, off the loop's thread, if it is not open; then go to work on what was found.
+
+        Raises:
+            JournalUnavailable: not now.
+            JournalError: of the opening.
+        """
+        if self.is_open:
+            return
+        # Shielded: a cancelled opening must not leave a lock or a session behind that nobody closes.
+        with anyio.CancelScope(shield=True):
+            try:
+                opened = await anyio.to_thread.run_sync(opening)
+            except JournalUnavailable as error:
+                self.trouble = str(error)
+                raise
+            adopt(opened)
+
+    def begin(self, reader: R, writer: W, newest: int) -> None:
+        """Be open from now on; `newest` is the newest id there is."""
+        self.ids.follow(newest)
+        self.opened_at = self.clock.now()
+        self._parts = (reader, writer)
+        self.alarm.set()
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what waits and close every connection."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an opening succeeded."""
+        return self._parts is not None
+
+    @property
+    def reader(self) -> R:
+        """The reading side. Raises `JournalUnavailable` before an opening succeeded."""
+        return self._opened()[0]
+
+    @property
+    def writer(self) -> W:
+        """The writing side. Raises `JournalUnavailable` before an opening succeeded."""
+        return self._opened()[1]
+
+    def _opened(self) -> tuple[R, W]:
+        if self._parts is None:
+            raise JournalUnavailable(self.trouble)
+        return self._parts
