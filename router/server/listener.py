@@ -91,6 +91,9 @@ class Listener:
         # Who was accepted in this very round is a connection some rounds later; before that nobody counts it.
         for _ in range(_ROUNDS):
             await asyncio.sleep(0)
+        # Else the kernel would take who connects from now on, to wait for an answer until the process ends.
+        for server in self._servers:
+            server.close()
         with anyio.move_on_after(patience):
             await self._edge.emptied()
         self._edge.close_idle()

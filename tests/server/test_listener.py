@@ -334,6 +334,16 @@ async def test_who_connects_while_draining_waits_for_the_next_process() -> None:
         wire.close()
 
 
+async def test_who_connects_while_its_own_socket_drains_is_refused() -> None:
+    """At once, so that a load balancer, or whoever asks again, goes elsewhere: no next process answers."""
+    async with serving(OPEN) as stage:
+        await stage.server.drain()
+
+        with pytest.raises(ConnectionRefusedError):
+            async with stage.wire():
+                pass
+
+
 @pytest.mark.parametrize("turns", range(6))
 async def test_who_connects_just_as_the_end_begins_is_answered(turns: int) -> None:
     """By this process, or by the next: also who is being accepted in that very turn of the loop."""
