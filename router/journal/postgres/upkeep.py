@@ -19,9 +19,9 @@ from router.journal.postgres.text import read
 from router.journal.postgres.work import Cursor, Written
 from router.journal.statements import statements
 from router.journal.tally import Moves
+from router.journal.walk import STEP, Walk, stretch
 
 _SQL = statements("postgres", "upkeep")
-_STEP = 2000
 # Events may still be judged by a ruleset for a moment after the next one was remembered.
 _MARGIN = 86_400.0
 
@@ -65,15 +65,9 @@ def _counted(rows: Sequence[tuple[object, ...]]) -> Moves:
 
 def _walk(after: int, border: int, before: float, limit: int, cursor: Cursor) -> tuple[list[int], int]:
     """At most `limit` events that may go, of the next so many; and how far it looked, `border` at most."""
-    values = {"after": after, "border": border, "before": before, "limit": _STEP}
+    values = {"after": after, "border": border, "before": before, "limit": STEP}
     rows = cast(list[tuple[int, bool]], cursor.execute(_SQL["walk"], values).fetchall())
-    numbers = []
-    for number, prunable in rows:
-        if prunable:
-            numbers.append(number)
-        if len(numbers) == limit:
-            return numbers, number
-    return numbers, rows[-1][0] if len(rows) == _STEP else border
+    return stretch(rows, limit, border)
 
 
 def _prune(numbers: Sequence[int], before: float, cursor: Cursor) -> Written[int]:
@@ -103,7 +97,7 @@ class PostgresUpkeep(Side):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self._round = (0.0, 0)
+        self._walk = Walk()
 
     async def prune(self, before: float, limit: int) -> int:
         """See `Upkeep.prune`. A day of which nothing is owed is dropped whole, however much that is.
@@ -115,16 +109,15 @@ class PostgresUpkeep(Side):
             if dropped := await store.writer.write(partial(_drop_day, day, before), alone=True):
                 return dropped
         border = first_id_at(before - store.timing.grain)
-        after = self._round[1] if self._round[0] == before else 0
-        while after < border:
-            numbers, after = await store.reader.read(partial(_walk, after, border, before, limit))
-            self._round = (before, after)
-            pruned = await store.writer.write(partial(_prune, numbers, before), alone=True) if numbers else 0
-            if pruned:
-                return pruned
-        self._round = (0.0, 0)
-        await store.writer.write(partial(_drop_rulesets, before))
-        return 0
+        pruned = await self._walk.prune(
+            before,
+            border,
+            lambda after: store.reader.read(partial(_walk, after, border, before, limit)),
+            lambda numbers: store.writer.write(partial(_prune, numbers, before), alone=True),
+        )
+        if not pruned:
+            await store.writer.write(partial(_drop_rulesets, before))
+        return pruned
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
         """See `Upkeep.expire`."""

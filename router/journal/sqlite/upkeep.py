@@ -21,25 +21,17 @@ from router.journal.sqlite.pruning import prune
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side, Store
 from router.journal.sqlite.writer import Written
+from router.journal.walk import STEP, Walk, stretch
 
 _SQL = statements("upkeep")
-_STEP = 2000
 # Events may still be judged by a ruleset for a moment after the next one was remembered.
 _MARGIN = 86_400.0
 
 
 def _walk(after: int, border: int, before: float, limit: int, cursor: apsw.Cursor) -> tuple[list[int], int]:
     """At most `limit` events that may go, of the next so many; and how far it looked, `border` at most."""
-    rows = cast(
-        list[tuple[int, int]], cursor.execute(_SQL["walk"], (after, border, before, _STEP)).fetchall()
-    )
-    numbers = []
-    for number, prunable in rows:
-        if prunable:
-            numbers.append(number)
-        if len(numbers) == limit:
-            return numbers, number
-    return numbers, rows[-1][0] if len(rows) == _STEP else border
+    rows = cast(list[tuple[int, int]], cursor.execute(_SQL["walk"], (after, border, before, STEP)).fetchall())
+    return stretch(rows, limit, border)
 
 
 def _drop_rulesets(before: float, cursor: apsw.Cursor) -> Written[None]:
@@ -63,23 +55,22 @@ class SqliteUpkeep(Side):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self._round = (0.0, 0)
+        self._walk = Walk()
         self._backing_up = asyncio.Lock()
 
     async def prune(self, before: float, limit: int) -> int:
         """See `Upkeep.prune`. What may go is looked for with the reading connection, in short stretches."""
         store = self._store
         border = first_id_at(before)
-        after = self._round[1] if self._round[0] == before else 0
-        while after < border:
-            numbers, after = await store.reader.read(partial(_walk, after, border, before, limit))
-            self._round = (before, after)
-            pruned = await store.writer.write(partial(prune, numbers, before)) if numbers else 0
-            if pruned:
-                return pruned
-        self._round = (0.0, 0)
-        await store.writer.write(partial(_drop_rulesets, before))
-        return 0
+        pruned = await self._walk.prune(
+            before,
+            border,
+            lambda after: store.reader.read(partial(_walk, after, border, before, limit)),
+            lambda numbers: store.writer.write(partial(prune, numbers, before)),
+        )
+        if not pruned:
+            await store.writer.write(partial(_drop_rulesets, before))
+        return pruned
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
         """See `Upkeep.expire`."""
