@@ -4,12 +4,15 @@ Owns the budget. Must not know whose request it is.
 """
 
 import asyncio
+import io
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
-from router.errors import BodyTimeout, TooLarge, Unavailable, Undecodable
+from router.errors import BodyTimeout, IntakeError, TooLarge, Unavailable, Undecodable
 from router.metrics import Metrics
 from router.server.connection import Request
 
@@ -19,6 +22,11 @@ _LARGE = 64 << 10
 _A_TURN = 2 << 20
 
 
+def no_room() -> Unavailable:
+    """The refusal of what does not fit into the budget."""
+    return Unavailable("too much in flight", retry_after=1)
+
+
 class Budget:
     """The bytes of all bodies in flight: what was read and is not yet answered."""
 
@@ -26,6 +34,8 @@ class Budget:
         self._limit = limit
         self._metrics = metrics
         self._used = 0
+        # Whose bodies are not complete, in the order in which they began.
+        self._arriving: dict[Share, Callable[[], None]] = {}
         self._judged = 0
 
     async def turn(self, count: int) -> None:
@@ -46,24 +56,38 @@ class Budget:
         """Refuse a body that has no room now, before anybody sends or reads it; nothing is counted.
 
         Raises:
-            Unavailable: as `take`.
+            Unavailable: the limit would be passed.
         """
         if self._used + count > self._limit:
-            raise Unavailable("too much in flight", retry_after=1)
+            raise no_room()
 
-    def share(self) -> "Share":
-        """One request's share, empty so far."""
-        return Share(self)
+    def share(self, most: int) -> "Share":
+        """One request's share, empty so far, of so many bytes at most."""
+        return Share(self, most)
 
-    def take(self, count: int) -> None:
-        """Count bytes in.
+    def take(self, share: "Share", count: int) -> bool:
+        """Count bytes in, if there is room, or if a body that began later can make room.
 
-        Raises:
-            Unavailable: the limit would be passed; nothing is counted then.
+        Else those that arrive side by side would fill it with their beginnings, and none would be complete.
         """
-        self.expect(count)
+        while self._used + count > self._limit:
+            last = next(reversed(self._arriving), None)
+            if last is None or last is share:
+                return False
+            self._arriving.pop(last)()
+            last.drop()
         self._used += count
         self._metrics.body_bytes(self._used)
+        return True
+
+    @contextmanager
+    def arriving(self, share: "Share", cut: Callable[[], None]) -> Iterator[None]:
+        """While a body arrives it may be `cut`, its share dropped, for one that began earlier."""
+        self._arriving[share] = cut
+        try:
+            yield
+        finally:
+            self._arriving.pop(share, None)
 
     def give(self, count: int) -> None:
         """Count bytes out."""
@@ -78,18 +102,40 @@ class Share:
     headers. An announcement is only asked whether there would be room.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, most: int) -> None:
         self._budget = budget
+        self._most = most
         self._taken = 0
+        self._refusal: Callable[[], IntakeError] | None = None
 
     async def turn(self) -> None:
         """See `Budget.turn`: for all that this request took."""
         await self._budget.turn(self._taken)
 
-    def take(self, count: int) -> None:
-        """Take more; see `Budget.take`."""
-        self._budget.take(count)
-        self._taken += count
+    def take(self, count: int) -> bool:
+        """Take more; False: there is no room for it, or it is too much for one."""
+        if self._taken + count > self._most:
+            self._refusal = TooLarge
+        elif self._budget.take(self, count):
+            self._taken += count
+        else:
+            self._refusal = no_room
+        return self._refusal is None
+
+    def arriving(self, cut: Callable[[], None]) -> AbstractContextManager[None]:
+        """See `Budget.arriving`."""
+        return self._budget.arriving(self, cut)
+
+    def drop(self) -> None:
+        """Give all back: somebody else gets the room."""
+        self._refusal = no_room
+        self._budget.give(self._taken)
+        self._taken = 0
+
+    def check(self) -> None:
+        """Raise `TooLarge` or `Unavailable` if something could not be taken."""
+        if self._refusal is not None:
+            raise self._refusal()
 
     def __enter__(self) -> Self:
         return self
@@ -101,8 +147,8 @@ class Share:
             self._budget.give(self._taken)
 
 
-async def read(request: Request, share: Share, limit: int, seconds: float) -> bytes:
-    """The whole body as it was sent: at most `limit` bytes, within `seconds` from now.
+async def read(request: Request, share: Share, seconds: float) -> bytes:
+    """The whole body as it was sent, as much as there is room for, within `seconds` from now.
 
     A client that expects `100 Continue` is told to go on.
 
@@ -111,27 +157,30 @@ async def read(request: Request, share: Share, limit: int, seconds: float) -> by
         Undecodable: its chunks are malformed.
         ConnectionError: the client went away.
     """
-    content = request.content
     try:
-        # Most bodies are there already: they came with the headers.
-        if content.is_eof():
-            return _within(content.read_nowait(), share, limit)
-        request.invite()
-        body = bytearray()
-        async with asyncio.timeout(seconds):
-            while chunk := await content.readany():
-                body += _within(chunk, share, limit - len(body))
-        if len(body) > _LARGE:
-            await share.turn()
-        return bytes(body)
+        body = await _whole(request, share, seconds)
     except TimeoutError:
         raise BodyTimeout from None
     except web.RequestPayloadError:
         raise Undecodable("the body's framing is malformed") from None
+    # A body that got no room ended there.
+    share.check()
+    return body
 
 
-def _within(chunk: bytes, share: Share, limit: int) -> bytes:
-    if len(chunk) > limit:
-        raise TooLarge
-    share.take(len(chunk))
-    return chunk
+async def _whole(request: Request, share: Share, seconds: float) -> bytes:
+    content = request.content
+    cut = request.meter(share.take)
+    # Most bodies are there already: they came with the headers.
+    if content.is_eof():
+        return content.read_nowait()
+    request.invite()
+    # Unlike a bytearray it gives up its bytes without a copy.
+    with io.BytesIO() as body:
+        with share.arriving(cut):
+            async with asyncio.timeout(seconds):
+                while chunk := await content.readany():
+                    body.write(chunk)
+        if body.tell() > _LARGE:
+            await share.turn()
+        return body.getvalue()

@@ -22,6 +22,10 @@ from router.server.wire import AHEAD, CONTINUE, Reply, parser, refusal, rendered
 # After a refusal that came before the whole body: seconds in which the rest is read and dropped, because a
 # closed socket with unread bytes resets the connection and the answer with it.
 LINGER = 2.0
+# Bytes of one read: before anybody counts them, and of a body that is being read or dropped. All connections
+# that have something to say are read in one turn of the loop, for which everybody else waits.
+_UNCOUNTED = 16 << 10
+_COUNTED = 64 << 10
 
 _CLOSE = b"Connection: close\r\n"
 _KEEP = b"Connection: keep-alive\r\n"
@@ -59,6 +63,10 @@ class Request:
         """The socket's peer name."""
         return self._connection.peer
 
+    def meter(self, taken: Callable[[int], bool]) -> Callable[[], None]:
+        """Tell `taken` of the bytes as they come; where it says no they end. Returns what cuts them off."""
+        return self._connection.meter(taken)
+
     def invite(self) -> None:
         """Tell a client that waits for `100 Continue` to go on."""
         wanted = self.headers.get("Expect", "").lower() == "100-continue"
@@ -90,6 +98,7 @@ class Edge:
         self.draining = False
         self._over = False
         self.open: set[Connection] = set()
+        self.buffer = memoryview(bytearray(_COUNTED))
         # Turned away, but still to hear so.
         self._leaving: dict[Connection, tuple[asyncio.WriteTransport, asyncio.TimerHandle]] = {}
         self._tasks: dict[Connection, asyncio.Task[None]] = {}
@@ -160,11 +169,11 @@ class Edge:
         await self.emptied()
 
 
-class Connection(BaseProtocol):
+class Connection(BaseProtocol, asyncio.BufferedProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
-    __slots__ = ("_broken", "_closing", "_content", "_edge", "_idle_since", "_reader", "_requests", "_timer",
-                 "_waiter", "peer")  # fmt: skip
+    __slots__ = ("_broken", "_closing", "_content", "_counted", "_edge", "_idle_since", "_reader",
+                 "_requests", "_taken", "_timer", "_waiter", "peer")  # fmt: skip
 
     def __init__(self, edge: Edge) -> None:
         loop = asyncio.get_running_loop()
@@ -175,6 +184,9 @@ class Connection(BaseProtocol):
         self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         # Of the request being answered.
         self._content: StreamReader | None = None
+        # Who is told of its bytes, and of how many.
+        self._taken: Callable[[int], bool] | None = None
+        self._counted = 0
         self._waiter: asyncio.Future[None] | None = None
         # What ends the connection once the requests before it are answered.
         self._broken: HttpProcessingError | None = None
@@ -185,7 +197,7 @@ class Connection(BaseProtocol):
     @property
     def idle(self) -> bool:
         """Whether it waits for a request, of which no whole head has come."""
-        return self._waiter is not None and not self._waiter.done()
+        return self._waiter is not None and not self._waiter.done() and not self._closing
 
     # What the loop calls.
 
@@ -200,6 +212,15 @@ class Connection(BaseProtocol):
         self._edge.begin(self)
         self._watch()
 
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the loop has none to give
+        """Where to read to."""
+        return self._edge.buffer if self._taken or self._closing else self._edge.buffer[:_UNCOUNTED]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read out of the buffer; what is said behind an end is dropped."""
+        if not self._closing:
+            self.data_received(bytes(self._edge.buffer[:nbytes]))
+
     def data_received(self, data: bytes) -> None:
         """Read on; the requests whose heads are complete wait for their turn."""
         if self._closing or self._broken is not None or self._upgraded:
@@ -211,6 +232,8 @@ class Connection(BaseProtocol):
             self._break(error)
         else:
             self._requests.extend(messages)
+        if self._taken is not None:
+            self._count(self._taken)
         if len(self._requests) >= AHEAD and not self._buffer_paused:
             self._pause_reading_for_buffer()
         if self._requests or self._broken is not None:
@@ -226,6 +249,28 @@ class Connection(BaseProtocol):
         if self._content is not None and not self._content.is_eof():
             self._content.set_exception(ConnectionResetError("the client went away"))
         self._wake()
+
+    def meter(self, taken: Callable[[int], bool]) -> Callable[[], None]:
+        """See `Request.meter`."""
+        cast(StreamReader, self._content).set_read_chunk_size(_COUNTED)
+        self._taken, self._counted = taken, 0
+        self._count(taken)
+        return self._cut
+
+    def _count(self, taken: Callable[[int], bool]) -> None:
+        content = cast(StreamReader, self._content)
+        count, self._counted = content.total_bytes - self._counted, content.total_bytes
+        if not taken(count):
+            self._cut()
+        if content.is_eof():
+            self._taken = None
+
+    def _cut(self) -> None:
+        content, self._closing = cast(StreamReader, self._content), True
+        if not content.is_eof():
+            content.feed_eof()
+        with suppress(ConnectionError, web.RequestPayloadError):
+            content.read_nowait()
 
     def _break(self, error: HttpProcessingError) -> None:
         """Read no further; a body whose framing breaks off ends there."""
@@ -289,24 +334,29 @@ class Connection(BaseProtocol):
             return
         content = self._content = request.content
         reply = await self._edge.answer(request)
-        self._content = None
-        unread = not content.is_eof() or content.exception() is not None
+        self._content = self._taken = None
+        unread = self._closing or not content.is_eof() or content.exception() is not None
         ends = unread or message.should_close or self._edge.draining or self._upgraded
         kept = _KEEP if message.version == HttpVersion10 else b""
         self.write(rendered(reply, _CLOSE if ends else kept, bare=message.method == "HEAD"))
         if unread:
-            await self._linger(content)
+            await self._linger()
         self._closing = self._closing or ends
         if self.writing_paused:
             with suppress(ConnectionError):
                 await self._drain_helper()
 
-    async def _linger(self, content: StreamReader) -> None:
-        """Read and drop the rest of a body, for a while."""
-        with suppress(TimeoutError, ConnectionError, web.RequestPayloadError):
+    async def _linger(self) -> None:
+        """Drop what the sender goes on to say, until it leaves, for a while."""
+        self._closing = True
+        if self.transport is None:
+            return
+        with suppress(OSError):  # it has left already
+            self.transport.write_eof()
+        self._resume_transport_reading()
+        with suppress(TimeoutError):
             async with asyncio.timeout(LINGER):
-                while not content.is_eof():
-                    await content.readany()
+                await self._wait()
 
     def _refuse(self, error: HttpProcessingError) -> None:
         """Answer what is no HTTP, repeating nothing of it, and end."""

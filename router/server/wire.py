@@ -20,7 +20,7 @@ from router.errors import RouterError
 AHEAD = 32
 _LINE = 8190
 _HEADERS = 100
-_READ_AHEAD = 1 << 16
+_READ_AHEAD = 1 << 14
 
 # What a refusal says depends on nothing but its status.
 _ERRORS = {

@@ -11,6 +11,7 @@ from router.server.body import Budget
 from router.server.settings import ServerSettings
 from router.units import Duration, Listen, Size
 from tests.server.edge import BODY, GUARDED, OPEN, error_of, post, serving
+from tests.waiting import until
 
 LOOPBACK = Listen(host="127.0.0.1", port=0)
 SMALL = type(OPEN)(name="small", unsigned=True, max_body=Size(64))
@@ -110,6 +111,40 @@ async def test_a_body_that_has_no_room_is_refused_unread() -> None:
         assert refused.headers["Connection"] == "close"
         assert (await first.reply()).status == 202
         assert len(stage.inbox.events) == 1
+
+
+@pytest.mark.parametrize("size", [61, 40_000, 1 << 20])
+async def test_a_body_that_outgrows_the_room_is_refused_as_it_arrives(size: int) -> None:
+    """Nobody waits for the rest of it, takes it for its end, or keeps what came; its sender hears why."""
+    settings = ServerSettings(listen=LOOPBACK, in_flight=Size(60))
+    async with serving(OPEN, settings=settings) as stage, stage.wire() as wire:
+        await wire.send(post("/hooks/open", b"", {"Transfer-Encoding": "chunked"}))
+        await wire.send(b"1\r\n{\r\n")
+        await until(lambda: "visual_router_body_bytes_in_flight 1.0" in stage.metrics.text().decode())
+        await wire.send(b"%x\r\n%s\r\n" % (size, b"x" * size))
+
+        assert error_of(await wire.reply()) == (503, b'{"error": "try again later"}')
+        assert await wire.closed()
+        assert "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode()
+        assert (await stage.ask(post("/hooks/open"))).status == 202
+
+
+async def test_of_bodies_that_arrive_side_by_side_the_first_goes_on() -> None:
+    """Each of them fits, not both: the one that began later makes room, or neither would ever be complete."""
+    settings = ServerSettings(listen=LOOPBACK, in_flight=Size(60))
+    head = post("/hooks/open", b"", {"Transfer-Encoding": "chunked"})
+    async with serving(OPEN, settings=settings) as stage, stage.wire() as first, stage.wire() as second:
+        await first.send(head + b"14\r\n" + BODY[:20] + b"\r\n")
+        await until(lambda: "visual_router_body_bytes_in_flight 20.0" in stage.metrics.text().decode())
+        await second.send(head + b"1e\r\n" + BODY[:30] + b"\r\n")
+        await until(lambda: "visual_router_body_bytes_in_flight 50.0" in stage.metrics.text().decode())
+        await first.send(b"14\r\n" + BODY[20:] + b"\r\n0\r\n\r\n")
+
+        assert error_of(await second.reply()) == (503, b'{"error": "try again later"}')
+        assert (await first.reply()).status == 202
+        assert await second.closed()
+        assert [event.payload for event in stage.inbox.events] == [BODY]
+        assert "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode()
 
 
 async def test_an_announcement_takes_no_room() -> None:

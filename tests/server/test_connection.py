@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from anyio.lowlevel import checkpoint
 
+from router.server import connection
 from router.server.connection import Request
 from router.server.listener import Listener
 from router.server.wire import AHEAD, Reply, accepted, refusal
@@ -195,6 +196,34 @@ async def test_the_rest_of_a_refused_body_is_read_before_the_end() -> None:
 
         assert (reply.status, reply.headers["Connection"]) == (413, "close")
         assert await wire.closed()
+
+
+async def test_a_refused_client_that_is_not_done_sees_the_end_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It need not send the rest to learn that nothing else comes; what it sends nevertheless is dropped."""
+    monkeypatch.setattr(connection, "LINGER", 600.0)
+    async with hall() as here:
+        async with here.wire() as wire:
+            await wire.send(post("/refused", b"", {"Content-Length": str(8 << 20)}))
+
+            assert (await wire.reply()).status == 413
+            assert await wire.closed()
+            await wire.send(b"x" * (8 << 20))
+            await wire.send(post("/x"))
+        await here.listener.drain(0.0)
+
+        assert here.asked == ["/refused"]
+
+
+async def test_a_refused_client_that_does_not_leave_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever neither listens nor ends takes up a connection for a while only."""
+    monkeypatch.setattr(connection, "LINGER", 0.01)
+    async with hall() as here, here.wire() as wire:
+        await wire.send(post("/refused", b"", {"Content-Length": str(8 << 20)}))
+
+        await until(lambda: bool(here.asked))
+        await here.listener.drain(0.0)
 
 
 async def test_what_a_client_sent_before_it_broke_off_is_answered_first() -> None:
