@@ -213,6 +213,7 @@ def run(config_path: str) -> int:
         return 2
     for warning in config.warnings:
         log.warning("config_warning", problem=str(warning))
+    garbage.give_back()
     try:
         anyio.run(serve, config)
     except KeyboardInterrupt:

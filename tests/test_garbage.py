@@ -1,6 +1,8 @@
 """The collector: what lives long is left alone, and what died is still found."""
 
+import ctypes
 import gc
+import os
 import weakref
 from collections.abc import Iterator
 
@@ -49,3 +51,16 @@ def test_what_died_since_is_found_at_the_next_settling() -> None:
     garbage.settle()
 
     assert seen() is None
+
+
+def test_large_blocks_go_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the C library is told so; another one is left alone."""
+    try:
+        glibc = os.confstr("CS_GNU_LIBC_VERSION") is not None
+    except ValueError:
+        glibc = False
+    assert garbage.give_back() is glibc
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+
+    assert garbage.give_back() is False
