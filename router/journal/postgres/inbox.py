@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from math import inf
 from typing import cast
 
 import msgspec
@@ -10,13 +9,13 @@ import msgspec
 from router.clock import id_text
 from router.delivery import Route, State
 from router.event import Event
+from router.journal.duplicates import digest_of, since
 from router.journal.journal import Receipt
 from router.journal.postgres.quarantine import release
 from router.journal.postgres.store import Side
 from router.journal.postgres.text import stored
 from router.journal.postgres.work import Cursor, Written
 from router.journal.rows import EVENT, event_number, event_row
-from router.journal.sqlite.filing import digest_of
 from router.journal.statements import statements
 from router.journal.tally import Moves, shift
 
@@ -126,11 +125,10 @@ class PostgresInbox(Side):
             raise ValueError(f"'{event.id}' is not an event id")
         store = self._store
         now = store.clock.now()
-        since = -inf if window is None else now - window if window > 0 else inf
         thread = event.thread if routes else None
         owed = [Owed(store.ids.next(), number, route, now, thread) for route in routes]
-        digest = digest_of(event.payload)
-        entry = Entry(event, number, digest, owed, ruleset, now, since, flag_reuse, released)
+        digest, oldest = digest_of(event.payload), since(window, now)
+        entry = Entry(event, number, digest, owed, ruleset, now, oldest, flag_reuse, released)
         return await store.writer.share(self.record_all, entry)
 
     async def remember(self, digest: str, rules: str) -> None:

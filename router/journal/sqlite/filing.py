@@ -3,7 +3,6 @@
 Owns which event is a duplicate. Must not know who waits for it.
 """
 
-import hashlib
 from collections.abc import Collection, Sequence
 from typing import cast
 
@@ -25,7 +24,6 @@ from router.journal.tally import Moves, shift
 _SQL = statements("filing")
 _KNOWN, _SEE = Bulk(_SQL["known"]), Bulk(_SQL["see"])
 _EVENT, _BODY, _DELIVERY = (Bulk(_SQL[f"insert_{what}"]) for what in ("event", "body", "delivery"))
-_DIGEST_BYTES = 16
 # SQLite copies what is bound, and a prepared statement keeps its copies until it runs again: bodies beyond
 # this go one by one, or the statements of all sizes would keep dozens of them.
 _SHARING = 64 << 10
@@ -163,8 +161,3 @@ def insert_deliveries(
         shift(moves, route.sink, None, State.PENDING)
     _DELIVERY.run(cursor, rows)
     return moves
-
-
-def digest_of(body: bytes) -> bytes:
-    """What two equal bodies share."""
-    return hashlib.sha256(body).digest()[:_DIGEST_BYTES]

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from functools import partial
-from math import inf
 from typing import cast
 
 import apsw
 
 from router.delivery import Route
 from router.event import Event
+from router.journal.duplicates import digest_of, since
 from router.journal.journal import Receipt
 from router.journal.rows import event_number
-from router.journal.sqlite.filing import Entry, Filed, Turn, digest_of, file
+from router.journal.sqlite.filing import Entry, Filed, Turn, file
 from router.journal.sqlite.handover import Handover
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side, Store
@@ -52,12 +52,11 @@ class SqliteInbox(Side):
             raise ValueError(f"'{event.id}' is not an event id")
         store = self._store
         now = store.clock.now()
-        since = -inf if window is None else now - window if window > 0 else inf
-        digest = digest_of(event.payload)
+        digest, oldest = digest_of(event.payload), since(window, now)
         owed = [(store.ids.next(), route) for route in routes]
         writer = store.writer
         handover = Handover(store, owed, now)
-        entry = Entry(event, number, digest, owed, handover.slots, ruleset, now, since, flag_reuse, released)
+        entry = Entry(event, number, digest, owed, handover.slots, ruleset, now, oldest, flag_reuse, released)
         turn = Turn(entry)
         done = partial(_end, handover) if handover.slots else None
         store.asked += 1

@@ -13,8 +13,8 @@ import msgspec
 
 from router.clock import id_text
 from router.errors import JournalError, SchemaMismatch
+from router.journal.duplicates import digest_of
 from router.journal.sqlite.faults import described, fault
-from router.journal.sqlite.filing import digest_of
 from router.journal.sqlite.lock import idle
 from router.journal.sqlite.reader import open_reader
 from router.journal.sqlite.schema import version_of
