@@ -7,6 +7,7 @@ of is taken back. Must not know a database: how a batch is committed, and what t
 import asyncio
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -45,9 +46,12 @@ class Item(Generic[C, W]):
 
     What shares its work with others, `shared`, has its own part in `entry`. What is done `beside` all
     transactions has a `result`, anything else is `written`; an `error` instead, if it came to nothing.
+    `quick` work holds nobody up for long.
     """
 
-    __slots__ = ("alone", "beside", "done", "entry", "error", "future", "result", "shared", "work", "written")
+    __slots__ = (
+        "alone", "beside", "done", "entry", "error", "future", "quick", "result", "shared", "work", "written",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Item(Generic[C, W]):
         done: Callable[[W | None], None] | None = None,
         *,
         alone: bool = False,
+        quick: bool = False,
         beside: Callable[[], object] | None = None,
     ) -> None:
         self.work = work
@@ -64,6 +69,7 @@ class Item(Generic[C, W]):
         self.entry = entry
         self.done = done
         self.alone = alone
+        self.quick = quick
         self.beside = beside
         self.future: asyncio.Future[object] | None = None
         self.result: object = None
@@ -96,11 +102,13 @@ class GroupCommit(ABC, Generic[C, W]):
         self._applied = applied
         self._ended = ended
         self._ranks = {shared: rank for rank, shared in enumerate(order)}
-        self._queue: SimpleQueue[Item[C, W] | None] = SimpleQueue()
+        self._waiting: deque[Item[C, W]] = deque()
+        # To the thread; None ends it. Busy: it has a batch, or is about to get one, or the last it ever will.
+        self._queue: SimpleQueue[list[Item[C, W]] | None] = SimpleQueue()
+        self._busy = False
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
-        self._next: Item[C, W] | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
@@ -112,6 +120,7 @@ class GroupCommit(ABC, Generic[C, W]):
         work: Callable[[C], Outcome[T]],
         *,
         alone: bool = False,
+        quick: bool = False,
         done: Callable[[W | None], None] | None = None,
     ) -> T:
         """Run work in the next transaction; returns when it is on disk.
@@ -120,20 +129,24 @@ class GroupCommit(ABC, Generic[C, W]):
 
         A cancelled caller does not stop it: it is committed all the same, and taken back if the work says
         how. Work that runs `alone` shares its transaction with nobody: should it be the one that the disk has
-        no room for, nobody else fails with it.
+        no room for, nobody else fails with it. `quick` work may run in the loop's thread.
 
         Raises:
             JournalUnavailable: nothing was changed; or, of a server, nobody can say: doing it again does no
                 harm.
             JournalBroken: nothing will ever be changed again.
         """
-        return cast(T, await self._ask(Item(cast("Callable[[C], W]", work), done=done, alone=alone)))
+        return cast(
+            T, await self._ask(Item(cast("Callable[[C], W]", work), done=done, alone=alone, quick=quick))
+        )
 
     async def share(
         self,
         work: Callable[[Sequence[E], C], Sequence[Outcome[T]]],
         entry: E,
         done: Callable[[W | None], None] | None = None,
+        *,
+        quick: bool = False,
     ) -> T:
         """Run work in the next transaction, at once for all entries that wait for the same work.
 
@@ -142,11 +155,11 @@ class GroupCommit(ABC, Generic[C, W]):
         """
         # Quoted: to make that type anew for each event costs more than all the rest of this.
         shared = cast("Callable[[Sequence[object], C], Sequence[W]]", work)
-        return cast(T, await self._ask(Item(None, shared, entry, done)))
+        return cast(T, await self._ask(Item(None, shared, entry, done, quick=quick)))
 
     def submit(self, work: Callable[[C], W]) -> None:
         """Run work in the next transaction; nobody learns what became of it."""
-        self._queue.put(Item(work))
+        self._put(Item(work))
 
     async def beside(self, work: Callable[[], T]) -> T:
         """Run work in the thread, between two transactions; everybody waits for it meanwhile.
@@ -164,7 +177,8 @@ class GroupCommit(ABC, Generic[C, W]):
         with suppress(JournalError):
             # Everything before this has been answered then, so whatever had to be taken back is in the queue.
             await self.beside(lambda: None)
-        self._queue.put(None)
+        self._closing = True
+        self._go_on()
         await self._over
         self._thread.join()
 
@@ -175,7 +189,7 @@ class GroupCommit(ABC, Generic[C, W]):
                 item.done(None)
             raise refusal
         future = item.future = self._loop.create_future()
-        self._queue.put(item)
+        self._put(item)
         try:
             return await future
         except asyncio.CancelledError:
@@ -193,12 +207,47 @@ class GroupCommit(ABC, Generic[C, W]):
     @property
     def waiting(self) -> int:
         """How much waits to be gathered."""
-        return self._queue.qsize()
+        return len(self._waiting)
 
     def _reason(self) -> JournalError:
         return JournalBroken(self.broken) if self.broken else JournalUnavailable("the journal is closed")
 
-    # In the writer's thread; the first five are the backend's.
+    def _put(self, item: Item[C, W]) -> None:
+        self._waiting.append(item)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Have a batch gathered in the next turn of the loop, of all that comes in this one."""
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Give the thread what waits; where nothing does, this is the end."""
+        batch = self._gather()
+        try:
+            if batch:
+                self.begin(batch)
+        finally:
+            self._queue.put(batch or None)
+
+    def _gather(self) -> list[Item[C, W]]:
+        """What waits; what is to be alone is."""
+        waiting = self._waiting
+        batch: list[Item[C, W]] = []
+        while waiting and len(batch) < _MOST:
+            if batch and (waiting[0].alone or batch[0].alone):
+                break
+            batch.append(waiting.popleft())
+        return batch
+
+    def begin(self, batch: list[Item[C, W]]) -> None:
+        """Do of this what is done best in the loop's thread, before `commit` does the rest in its own.
+
+        The two never meet: the next batch is begun when the thread is done with the last, `after` included.
+        """
+
+    # In the writer's thread; the first are the backend's.
 
     @abstractmethod
     def commit(self, batch: list[Item[C, W]]) -> None:
@@ -211,6 +260,10 @@ class GroupCommit(ABC, Generic[C, W]):
     def before(self) -> None:
         """What must come before the next transaction."""
 
+    def owes(self) -> bool:
+        """Whether there is anything for `after`."""
+        return False
+
     def after(self) -> None:
         """What can wait until the callers know."""
 
@@ -219,48 +272,35 @@ class GroupCommit(ABC, Generic[C, W]):
         """Close the connection."""
 
     def _run(self) -> None:
-        batch: list[Item[C, W]] = []
+        batch: list[Item[C, W]] | None = []
+        ended = False
         try:
-            while not self._closing:
-                batch = self._gather()
+            while (batch := self._handed()) is not None:
                 self.before()
                 if batch:
                     self._do(batch)
-                    self._post(self._answer, batch)
+                    owes = self.owes()
+                    self._post(self._answer if owes else self._answer_and_go_on, batch)
                     batch = []
-                    self.after()
+                    if owes:
+                        self.after()
+                        self._post(self._answer_and_go_on, batch)
+            ended = True
         finally:
             # A fault of our own passes through, so that its traceback is seen; nobody may wait for it.
-            if self._next is not None:
-                batch.append(self._next)
-            if batch or not self._closing:
+            if not ended:
                 self.broken = "the journal's thread failed; its traceback says where"
             try:
                 self.shut()
             finally:
-                self._post(self._end, batch)
+                self._post(self._end, batch or [])
 
-    def _gather(self) -> list[Item[C, W]]:
-        """What waits, as soon as anything does; what is to be alone is."""
-        if self._next is not None:
-            alone, self._next = self._next, None
-            return [alone]
-        batch: list[Item[C, W]] = []
-        while not self._closing and len(batch) < _MOST and not (batch and self._queue.empty()):
-            try:
-                item = self._queue.get(timeout=self.rest())
-            except Empty:
-                break
-            if item is None:
-                self._closing = True
-            elif item.alone:
-                if not batch:
-                    return [item]
-                self._next = item
-                break
-            else:
-                batch.append(item)
-        return batch
+    def _handed(self) -> list[Item[C, W]] | None:
+        """The next batch, None: there will be none; empty, if there was a rest before it."""
+        try:
+            return self._queue.get(timeout=self.rest())
+        except Empty:
+            return []
 
     def _do(self, batch: list[Item[C, W]]) -> None:
         if self.broken:
@@ -290,6 +330,12 @@ class GroupCommit(ABC, Generic[C, W]):
 
     # In the loop's thread.
 
+    def _answer_and_go_on(self, batch: list[Item[C, W]]) -> None:
+        self._busy = False
+        if self._waiting or self._closing:
+            self._go_on()
+        self._answer(batch)
+
     def _answer(self, batch: list[Item[C, W]]) -> None:
         for item in batch:
             written, future = item.written, item.future
@@ -316,8 +362,12 @@ class GroupCommit(ABC, Generic[C, W]):
 
     def _end(self, unanswered: list[Item[C, W]]) -> None:
         self._over.set_result(None)
-        behind = [self._queue.get() for _ in range(self._queue.qsize())]
-        unanswered += [item for item in behind if item is not None]
+        self._busy = True
+        # What was handed over meanwhile was never begun to be committed.
+        while not self._queue.empty():
+            unanswered += self._queue.get() or []
+        unanswered += self._waiting
+        self._waiting.clear()
         for item in unanswered:
             item.written, item.error = None, self._reason()
         self._answer(unanswered)

@@ -24,7 +24,10 @@ _OVERHEAD = 2048
 
 
 class Recent:
-    """Events recorded a moment ago, so that a claim need not read them; for the writer's thread only."""
+    """Events recorded a moment ago, so that a claim need not read them.
+
+    For the writer's work only; how many they are anybody may ask.
+    """
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._most = most_bytes
@@ -44,6 +47,10 @@ class Recent:
         known = self._events.pop(number, None)
         if known is not None:
             self._bytes -= len(known.payload) + _OVERHEAD
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._events)
 
     def get(self, number: int) -> Event | None:
         """The event, if it is still remembered."""

@@ -34,9 +34,12 @@ class Notebook(GroupCommit[list[str], Said]):
         self.words: list[str] = []
         self.batches: list[int] = []
         self.at_work = threading.Event()
+        self.begun: list[tuple[int, bool]] = []
+        self.clumsy = False
         self._fault = fault
         self._gate = threading.Event()
-        self.open_gate()
+        if fault is None:
+            self.open_gate()
         self.start()
 
     def shut_gate(self) -> None:
@@ -48,6 +51,12 @@ class Notebook(GroupCommit[list[str], Said]):
         """Commit what was held up, and what comes."""
         self._gate.set()
 
+    def begin(self, batch: list[Item[list[str], Said]]) -> None:
+        """Note in which thread it is, and whether the other one is at rest."""
+        self.begun.append((threading.get_ident(), not self.at_work.is_set()))
+        if self.clumsy:
+            raise ZeroDivisionError
+
     def commit(self, batch: list[Item[list[str], Said]]) -> None:
         """Say it all."""
         self.at_work.set()
@@ -56,6 +65,14 @@ class Notebook(GroupCommit[list[str], Said]):
         for items in self.sort(batch):
             run(items, self.words)
 
+    def owes(self) -> bool:
+        """Always."""
+        return True
+
+    def after(self) -> None:
+        """At rest from now on."""
+        self.at_work.clear()
+
     def rest(self) -> float | None:
         """None, if `before` is to fail."""
         return None if self._fault is None else 0.0
@@ -63,6 +80,8 @@ class Notebook(GroupCommit[list[str], Said]):
     def before(self) -> None:
         """Fail, if it is to."""
         if self._fault is not None:
+            self.at_work.set()
+            self._gate.wait()
             raise self._fault
 
     def shut(self) -> None:
@@ -151,6 +170,38 @@ async def test_all_that_waits_is_one_batch_in_its_order() -> None:
     assert [said.result for said in notebook.applied[1:5]] == ["one shared", "two shared", "one", "two"]
 
 
+async def test_what_is_begun_in_the_loop_never_meets_the_thread() -> None:
+    """The thread has done with a batch, and with what it owed after it, before the next one is begun."""
+    notebook = Notebook()
+    notebook.shut_gate()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(notebook.write(say("first")))
+        await until(notebook.at_work.is_set)
+        for turn in range(20):
+            group.create_task(notebook.write(say(str(turn)), alone=turn % 2 == 0))
+        await turns()
+        assert len(notebook.begun) == 1
+        notebook.open_gate()
+    await notebook.close()
+
+    assert set(notebook.begun) == {(threading.get_ident(), True)}
+    assert notebook.words == ["first", *map(str, range(20)), "shut"]
+
+
+async def test_a_fault_in_what_is_begun_in_the_loop_leaves_nobody_waiting() -> None:
+    """It is told, and the thread goes on with the batch."""
+    notebook = Notebook()
+    notebook.clumsy = True
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: told.append(fault["exception"]))
+    async with asyncio.timeout(60):
+        assert await notebook.write(say("word")) == "word"
+    await notebook.close()
+
+    assert [type(fault) for fault in told] == [ZeroDivisionError] * 2
+    assert notebook.words == ["word", "shut"]
+
+
 async def test_after_the_end_nothing_is_taken_on() -> None:
     """Who comes too late is told so, in every way that it asked for."""
     notebook = Notebook()
@@ -193,9 +244,26 @@ async def test_what_waits_to_run_alone_is_told_when_the_thread_fails() -> None:
 async def test_a_thread_that_fails_while_nothing_waits_is_not_called_closed() -> None:
     """Else the process would live on without a journal."""
     notebook = Notebook(fault=ZeroDivisionError())
+    notebook.open_gate()
     async with asyncio.timeout(60):
         await notebook.ended.wait()
 
     with pytest.raises(JournalBroken, match=f"^{FAILED}$"):
         await notebook.write(say("late"))
     await notebook.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_what_is_handed_over_while_the_thread_fails_is_told() -> None:
+    """Nobody looks into its queue any more."""
+    notebook = Notebook(fault=ZeroDivisionError())
+    await until(notebook.at_work.is_set)
+    asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, notebook.open_gate)
+    async with asyncio.timeout(60):
+        with pytest.raises(JournalBroken, match=f"^{FAILED}$"):
+            await notebook.write(say("never"))
+    await notebook.close()
+
+    assert notebook.begun
+
+    assert notebook.words == ["shut"]

@@ -3,6 +3,7 @@
 from tests.mutants.fault import Fault
 
 _GROUP_COMMIT = ("tests/journal/test_group_commit.py",)
+_WRITER = ("tests/journal/sqlite/test_writer.py",)
 _INBOX = ("tests/journal/conformance/test_inbox.py",)
 _QUEUE = ("tests/journal/conformance/test_queue.py",)
 _WAITING = ("tests/journal/conformance/test_waiting.py",)
@@ -15,9 +16,17 @@ _OPENING = ("tests/journal/sqlite/test_opening.py",)
 FAULTS = (
     Fault(
         "acknowledge before the commit", "202 means that it is on disk", "router/journal/group_commit.py",
-        "                    self._do(batch)\n                    self._post(self._answer, batch)\n",
+        "                    self._do(batch)\n",
         "                    self._post(self._answer, batch)\n                    self._do(batch)\n",
         _DURABILITY,
+    ),
+    Fault(
+        "a failed sync in the loop's thread is tried again", "after a failed sync nothing is acknowledged",
+        "router/journal/sqlite/writer.py", "            self._error = error\n", "            pass\n", _WRITER,
+    ),
+    Fault(
+        "rows are written while the thread is at work", "two threads never share a transaction",
+        "router/journal/group_commit.py", "        if not self._busy:\n", "        if True:\n", _GROUP_COMMIT,
     ),
     Fault(
         "synchronous=NORMAL", "202 outlives a power cut", "router/journal/sqlite/opening.py",
@@ -87,8 +96,8 @@ FAULTS = (
     Fault(
         "what nobody may store costs the others", "what is refused is refused alone",
         "router/journal/sqlite/writer.py",
-        "            if not self._all_at_once(batch):\n                self._one_by_one(batch)\n",
-        "            self._all_at_once(batch)\n", _INBOX,
+        "                self._one_by_one(batch)\n", "                self._roll_back(batch, apsw.Error())\n",
+        _INBOX,
     ),
     Fault(
         "a sender that gave up is recorded", "what was refused is not recorded behind its back",

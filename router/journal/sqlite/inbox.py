@@ -18,6 +18,8 @@ from router.journal.sqlite.store import Side, Store
 from router.journal.sqlite.writer import Written
 
 _SQL = statements("inbox")
+# Bodies beyond this take too long to copy for the thread of the loop.
+_SMALL = 16 << 10
 
 
 def _end(handover: Handover, written: Written[object] | None) -> None:
@@ -61,7 +63,7 @@ class SqliteInbox(Side):
         done = partial(_end, handover) if handover.slots else None
         store.asked += 1
         try:
-            return (await writer.share(self._file, turn, done)).receipt
+            return (await writer.share(self._file, turn, done, quick=len(event.payload) <= _SMALL)).receipt
         finally:
             # Given up or answered: behind a disk that hangs nothing may pile up that nobody counts any more.
             turn.entry = None

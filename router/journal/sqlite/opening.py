@@ -24,12 +24,12 @@ from router.journal.sqlite.schema import migrate
 from router.journal.sqlite.statements import migrations, statements
 from router.journal.sqlite.store import Opened, Store
 from router.journal.sqlite.upkeep import SqliteUpkeep
+from router.journal.sqlite.writer import PATIENCE_MS
 
 _SQL = statements("opening")
 # Older ones can corrupt a file in WAL mode when two connections are at work (sqlite.org/wal.html, the bug
 # of the WAL's reset).
 _OLDEST_SQLITE = "3.51.3"
-_PATIENCE_MS = 1000
 _CACHE_KIB = 8192
 _WAL_BYTES = 16 << 20
 # Prepared statements that are kept: each of the larger ones comes in six sizes.
@@ -127,7 +127,7 @@ def _connect(file: Path, vfs: str | None) -> apsw.Connection:
             str(file), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=_STATEMENTS
         )
         stack.callback(connection.close)
-        connection.set_busy_timeout(_PATIENCE_MS)
+        connection.set_busy_timeout(PATIENCE_MS)
         # FULL: a commit is on disk when it returns. No mmap: an I/O error would be a signal, not an answer.
         for name, value in (
             ("journal_mode", "WAL"), ("synchronous", "FULL"), ("mmap_size", 0), ("wal_autocheckpoint", 0),

@@ -32,7 +32,7 @@ _Row = tuple[int, int, str, str, str, float, float, int, int, int, str | None, N
 class Asked(msgspec.Struct, frozen=True):
     """What `claim` was asked for: sinks and their room, sinks that are probed, the time.
 
-    `later` is when anything is due that need not be looked for.
+    `later` is when anything is due that need not be looked for. `quick`: take what is remembered, or nothing.
     """
 
     free: dict[str, int]
@@ -41,9 +41,10 @@ class Asked(msgspec.Struct, frozen=True):
     later: float
     recent: Recent
     suspects: bool
+    quick: bool
 
 
-def _claim(asked: Asked, cursor: apsw.Cursor) -> Written[Batch]:
+def _claim(asked: Asked, cursor: apsw.Cursor) -> Written[Batch | None]:
     """Take what is due."""
     rows: list[_Row] = []
     left: dict[str, float] = {}
@@ -57,7 +58,7 @@ def _claim(asked: Asked, cursor: apsw.Cursor) -> Written[Batch]:
     return _take(asked, rows, left, cursor)
 
 
-def _claim_suspect(asked: Asked, cursor: apsw.Cursor) -> Written[Batch]:
+def _claim_suspect(asked: Asked, cursor: apsw.Cursor) -> Written[Batch | None]:
     """Take the one suspect that has been due for longest."""
     rows: list[_Row] = []
     left: dict[str, float] = {}
@@ -77,7 +78,11 @@ def _order(row: _Row) -> tuple[float, int]:
     return row[5], row[0]
 
 
-def _take(asked: Asked, rows: list[_Row], left: dict[str, float], cursor: apsw.Cursor) -> Written[Batch]:
+def _take(
+    asked: Asked, rows: list[_Row], left: dict[str, float], cursor: apsw.Cursor
+) -> Written[Batch | None]:
+    if asked.quick and any(asked.recent.get(row[1]) is None for row in rows):
+        return Written(None)
     moves: Moves = {}
     claims = []
     _TAKE.run(cursor, [(row[0],) for row in rows])
@@ -163,10 +168,16 @@ class SqliteQueue(Side):
         probed = [sink for sink in probe if free.get(sink, 1) > 0 and pending(sink)]
         if not room and not probed:
             return Batch([], _time(later), [])
-        asked = Asked(room, probed, now, later, store.recent, store.suspects)
-        return await self._taken(asked, partial(_claim_suspect if suspect else _claim, asked))
+        work = _claim_suspect if suspect else _claim
+        asked = Asked(room, probed, now, later, store.recent, store.suspects, quick=False)
+        batch = None
+        if sum(pending(sink) for sink in (*room, *probed)) <= len(store.recent):
+            # Bodies are far off on the disk, and may be large: nothing to be read in the thread of the loop.
+            quick = msgspec.structs.replace(asked, quick=True)
+            batch = await self._taken(quick, partial(work, quick))
+        return batch or cast(Batch, await self._taken(asked, partial(work, asked)))
 
-    async def _taken(self, asked: Asked, work: Work[Batch]) -> Batch:
+    async def _taken(self, asked: Asked, work: Work[Batch | None]) -> Batch | None:
         """Claim; where all that is pending fits, what is recorded from now on is as good as next."""
         store = self._store
         emptied = [sink for sink, room in asked.free.items() if room == store.tally.pending(sink)]
@@ -174,10 +185,10 @@ class SqliteQueue(Side):
             store.agenda.put(sink, inf)
 
         def done(written: Written[object] | None) -> None:
-            for sink in emptied if written is None else ():
+            for sink in emptied if written is None or written.result is None else ():
                 store.agenda.put(sink, LOOK)
 
-        return await store.writer.write(work, done=done)
+        return await store.writer.write(work, done=done, quick=asked.quick)
 
     def offer(self, slots: Slots | None) -> None:
         """See `Queue.offer`."""
@@ -189,7 +200,7 @@ class SqliteQueue(Side):
             if settlement.state is State.IN_FLIGHT:
                 raise ValueError(f"'{settlement.delivery_id}' cannot be settled as in flight")
         now = self._store.clock.now()
-        return await self._store.writer.share(settle, Ended(settlements, now))
+        return await self._store.writer.share(settle, Ended(settlements, now), quick=True)
 
     async def expedite(self, sink: str) -> int:
         """See `Queue.expedite`. In bites, so that a long queue holds up nobody else's commit."""

@@ -1,6 +1,7 @@
 """Writer: how a batch is committed to the file, over the one connection that writes.
 
-Owns what is refused alone, what a failed sync means, and checkpoints. Must not know what the work is.
+Owns in which thread its rows are written, what is refused alone, what a failed sync means, and checkpoints.
+Must not know what the work is.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +18,10 @@ from router.journal.sqlite.faults import ALONE, fault, refusal
 
 # Pages in the WAL after which it is copied into the main file: 16 MiB.
 _CHECKPOINT = 4096
+# Milliseconds to wait for another process that writes to the file: nobody should.
+PATIENCE_MS = 1000
+# Seconds.
+_LONG, _AWAY = 0.05, 10.0
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -56,6 +61,10 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         super().__init__(applied, ended)
         self.connection = connection
         self._cursor = connection.cursor()
+        # What `begin` came to: True, the rows are written; False, something was refused; None, nothing.
+        self._begun: bool | None = None
+        self._error: apsw.Error | None = None
+        self._away_until = 0.0
         self._pages = 0
         self._made_room = False
         self._copy_at = _CHECKPOINT
@@ -63,15 +72,45 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         connection.set_wal_hook(self._count_pages)
         self.start()
 
+    def begin(self, batch: list[_Item]) -> None:
+        """Run what is quick here, and leave the commit, which waits for the disk, to the thread.
+
+        There each statement would have to get the interpreter back from the busy thread of the loop, which
+        costs more than the statement. Not where the disk turned out to be slow to read from: `_LONG` seconds
+        are too much of everybody's time, and for the next `_AWAY` the thread does it all.
+        """
+        now = self._loop.time()
+        if self.broken or now < self._away_until or not all(item.quick for item in batch):
+            return
+        try:
+            self.connection.set_busy_timeout(0)
+            self._begun = self._run_all(batch)
+        except apsw.BusyError:
+            pass  # the thread has the patience
+        except apsw.Error as error:
+            self._error = error
+        finally:
+            self.connection.set_busy_timeout(PATIENCE_MS)
+        if self._loop.time() - now > _LONG:
+            self._away_until = now + _AWAY
+
     def commit(self, batch: list[_Item]) -> None:
         """See `GroupCommit.commit`."""
         try:
-            if not self._all_at_once(batch):
+            if self._error is not None:
+                raise self._error
+            if self._begun is None:
+                self._begun = self._run_all(batch)
+            if self._begun:
+                self._cursor.execute("COMMIT")
+            else:
                 self._one_by_one(batch)
         except apsw.Error as error:
             self._roll_back(batch, error)
+        finally:
+            self._begun = self._error = None
 
-    def _all_at_once(self, batch: list[_Item]) -> bool:
+    def _run_all(self, batch: list[_Item]) -> bool:
         """The usual way, without the price of savepoints; False: something was refused, nothing changed."""
         cursor = self._cursor
         cursor.execute("BEGIN IMMEDIATE")
@@ -81,7 +120,6 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         except ALONE:
             cursor.execute("ROLLBACK")
             return False
-        cursor.execute("COMMIT")
         return True
 
     def _one_by_one(self, batch: list[_Item]) -> None:
@@ -131,14 +169,17 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         self._made_room = False
         return apsw.SQLITE_OK
 
-    def after(self) -> None:
-        """Copy a log that grew long into the main file."""
+    def owes(self) -> bool:
+        """Whether the log has grown long."""
         if self._pages < _CHECKPOINT:
             self._copy_at = _CHECKPOINT
-        elif self._pages >= self._copy_at and not self.broken:
-            self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
-            # A reader, a backup for example, may keep the log from starting over: not again each commit.
-            self._copy_at = self._pages + _CHECKPOINT // 4
+        return self._pages >= self._copy_at and not self.broken
+
+    def after(self) -> None:
+        """Copy the log into the main file."""
+        self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        # A reader, a backup for example, may keep the log from starting over: not again each commit.
+        self._copy_at = self._pages + _CHECKPOINT // 4
 
     def _copy(self, mode: int) -> bool:
         try:

@@ -296,3 +296,18 @@ def test_a_url_without_a_file_is_refused(time: Time, url: str) -> None:
     assert str(caught.value) == (
         "journal.url names no file; write sqlite:var/journal.db or sqlite:/var/lib/journal.db"
     )
+
+
+async def test_what_was_recorded_before_a_start_is_claimed_beside_what_came_after(
+    path: Path, time: Time
+) -> None:
+    """The one is read from the file, the other is remembered; neither has to wait."""
+    async with open_sqlite(path, time.clock()) as journal:
+        before = await recorded(journal, time, "slack", payload=b'{"before": 1}')
+    async with open_sqlite(path, time.clock()) as journal:
+        after = await recorded(journal, time, "slack", payload=b'{"after": 1}')
+        await recorded(journal, time, "hook")
+
+        claims = (await journal.claim({"slack": 5})).claims
+
+    assert [claim.event for claim in claims] == [before, after]
