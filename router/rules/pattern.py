@@ -203,7 +203,8 @@ def _word(field: str, text: str, words: Collection[str]) -> Exact:
     """One of a closed list of words."""
     if text in words:
         return Exact(text)
-    hint = meant(text.lower(), words, f"write one of {', '.join(words)}")
+    own = "; a provider's own word goes under provider_status" if field == "status" else ""
+    hint = meant(text.lower(), words, f"write one of {', '.join(words)}{own}")
     raise ValueError(f"'{text}' is not a {field}; {hint}")
 
 
@@ -247,7 +248,7 @@ def _range(text: str) -> Range | None:
         raise ValueError(f"'{text}' is not a range; write 10.., ..5 or 1..9")
     low, high = (None if end is None else Decimal(end) for end in found.groups())
     if low is not None and high is not None and low > high:
-        raise ValueError(f"'{text}' is a range without numbers; did you mean '{found[2]}..{found[1]}'?")
+        raise ValueError(f"'{text}' is an empty range; did you mean '{found[2]}..{found[1]}'?")
     return Range(low, high)
 
 

@@ -126,6 +126,7 @@ def test_a_pattern_matches_nothing_else(field: str, written: list[str | None], v
 
 
 STATUS_WORDS = "running, passed, pending, accepted, denied, broken, failed, cancelled, unknown"
+OWN_WORD = "a provider's own word goes under provider_status"
 
 
 @pytest.mark.parametrize(
@@ -158,8 +159,8 @@ STATUS_WORDS = "running, passed, pending, accepted, denied, broken, failed, canc
             "'re:(?=x)' is not a usable regular expression: it looks ahead or behind, which cannot run in "
             "linear time; correct it or write a glob",
         ),
-        ("changes", "9..1", "'9..1' is a range without numbers; did you mean '1..9'?"),
-        ("build", "!9..1.5", "'9..1.5' is a range without numbers; did you mean '1.5..9'?"),
+        ("changes", "9..1", "'9..1' is an empty range; did you mean '1..9'?"),
+        ("build", "!9..1.5", "'9..1.5' is an empty range; did you mean '1.5..9'?"),
         ("changes", "..", "'..' is not a range; write 10.., ..5 or 1..9"),
         ("payload.a", "..", "'..' is not a range; write 10.., ..5 or 1..9"),
         ("pull_request", "1...5", "'1...5' is not a range; write 10.., ..5 or 1..9"),
@@ -169,7 +170,8 @@ STATUS_WORDS = "running, passed, pending, accepted, denied, broken, failed, canc
         ("pull_request", "!#5", "'#5' is not a whole number; write 50, or a range: 50.., ..5 or 1..9"),
         ("status", "pendng", "'pendng' is not a status; did you mean 'pending'?"),
         ("status", "!Denied", "'Denied' is not a status; did you mean 'denied'?"),
-        ("status", "*", f"'*' is not a status; write one of {STATUS_WORDS}"),
+        ("status", "*", f"'*' is not a status; write one of {STATUS_WORDS}; {OWN_WORD}"),
+        ("status", "approved", f"'approved' is not a status; write one of {STATUS_WORDS}; {OWN_WORD}"),
         ("kind", "re:b.*", f"'re:b.*' is not a kind; write one of {', '.join(KINDS)}"),
         ("kind", None, "'null' says nothing: 'kind' is never absent; leave it out"),
         ("provider", "!null", "'!null' says nothing: 'provider' is never absent; leave it out"),
