@@ -196,9 +196,11 @@ async def serve(config: Config) -> None:
                 await app.until_stopped(signals)
                 # A second signal means now; but a late SIGHUP means nothing any more.
                 signals.deafen()
+                # One time for all of it: attempts go on while requests are waited for.
+                end = anyio.current_time() + config.server.grace
                 await server.drain()
                 await app.quarantine.drain()
-                await app.dispatcher.stop(config.server.grace)
+                await app.dispatcher.stop(max(0.0, end - anyio.current_time()))
             loops.cancel_scope.cancel()
     log.info("stopped")
 
