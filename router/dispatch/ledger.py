@@ -105,8 +105,13 @@ class Ledger:
         """Make what was learnt about a sink outlive the process, and let other routers know."""
         # An operator may have ended it meanwhile; then there is nothing to remember, or to forget.
         mark = outlet.mark(at)
-        if not mark.empty:
-            await _written("mark", lambda: self._journal.mark(mark))
+        if mark.empty:
+            return
+        await _written("mark", lambda: self._journal.mark(mark))
+        now = outlet.mark(at)
+        if now != mark:
+            # Ended while it was being written: behind that, the old pause must not stand for ever.
+            await _written("mark", lambda: self._journal.mark(now))
 
     async def _expedite(self, sink: str) -> None:
         """Make all due that waited for an open sink."""

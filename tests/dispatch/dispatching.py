@@ -141,6 +141,7 @@ class Flaky:
         self.failures: dict[str, int] = {}
         self.held: dict[str, asyncio.Event] = {}
         self.let_go = False
+        self.marked = 0
 
     def __getattr__(self, name: str) -> object:
         """Everything else is the journal's."""
@@ -180,9 +181,12 @@ class Flaky:
         return await self.journal.settle(*args)
 
     async def mark(self, *args: object) -> object:
-        """Mark, or fail."""
+        """Mark, or fail; the answer waits while it is held back."""
         await self.fail("mark")
-        return await self.journal.mark(*args)
+        await self.journal.mark(*args)
+        self.marked += 1
+        if "mark" in self.held:
+            await self.held["mark"].wait()
 
 
 async def crash_with(path: Path, clock: Clock, *events: str, times: int) -> None:

@@ -14,6 +14,7 @@ from router.journal.journal import DeliveryQuery, SinkMark
 from router.journal.sqlite import open_sqlite
 from router.units import Duration, Rate
 from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Posts, crash_with, out
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -73,6 +74,28 @@ async def test_no_late_answer_ends_an_operators_pause(bench: Bench, status: int)
     (mark,) = await bench.journal.marks()
 
     assert (mark.paused, mark.by_operator) == ("maintenance", True)
+
+
+async def test_an_answer_beside_a_resume_does_not_bring_the_pause_back(bench: Bench) -> None:
+    """The sink asks for silence while the resume is being written: after a restart it is still resumed."""
+    flaky = bench.flaky()
+    await bench.use(out())
+    line = bench.lines["out"]
+    line.open.clear()
+    await bench.record("out")
+    async with bench.running(), asyncio.TaskGroup() as tasks:
+        await line.asked(1)
+        await bench.dispatcher.pause("out", "maintenance")
+        flaky.held["mark"] = asyncio.Event()
+        resuming = tasks.create_task(bench.dispatcher.resume("out"))
+        await until(lambda: flaky.marked == 2)
+        line.status = 429
+        line.open.set()
+        await until(lambda: flaky.marked == 3)
+        assert not resuming.done()
+        flaky.held["mark"].set()
+
+    assert [mark.paused for mark in await bench.journal.marks() if mark.paused] == []
 
 
 async def test_a_hold_after_a_pause_leaves_the_pause_on_disk(bench: Bench) -> None:
