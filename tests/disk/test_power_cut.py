@@ -36,11 +36,11 @@ NORMAL = ("journal/sqlite/opening.py", '("synchronous", "FULL")', '("synchronous
 # The wait stands for a disk slower than memory.
 EARLY = (
     "journal/sqlite/writer.py",
-    '        cursor.execute("COMMIT")\n        return True',
-    "        import threading\n"
-    "        self._post(self._answer, batch[:])\n        batch.clear()\n"
-    "        threading.Event().wait(0.005)\n"
-    '        cursor.execute("COMMIT")\n        return True',
+    '                self._cursor.execute("COMMIT")\n',
+    "                import threading\n"
+    "                self._post(self._answer, batch[:])\n                batch.clear()\n"
+    "                threading.Event().wait(0.005)\n"
+    '                self._cursor.execute("COMMIT")\n',
 )
 
 

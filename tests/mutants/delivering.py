@@ -103,7 +103,11 @@ FAULTS = (
     ),
     Fault(
         "a pause is not written down", "a pause outlives the process", "router/dispatch/ledger.py",
-        "        if not mark.empty:\n", "        if False:\n", _DISPATCH,
+        "        if mark.empty:\n", "        if True:\n", _DISPATCH,
+    ),
+    Fault(
+        "a pause that was ended meanwhile is written down", "what an operator ended stays ended",
+        "router/dispatch/ledger.py", "        if now != mark:\n", "        if False:\n", _DISPATCH,
     ),
     Fault(
         "a stop leaves a claim in flight", "a stop leaves nothing in limbo", "router/dispatch/dispatcher.py",

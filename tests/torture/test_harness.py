@@ -12,13 +12,12 @@ from tests.torture.supervisor import ROOT
 # Acknowledged while the commit is still under way, on a disk that takes its time.
 _ACK_BEFORE_COMMIT = (
     "journal/sqlite/writer.py",
-    '        cursor.execute("COMMIT")\n        return True\n',
-    "        import time\n"
-    "        self._post(self._answer, list(batch))\n"
-    "        time.sleep(0.05)\n"
-    '        cursor.execute("COMMIT")\n'
-    "        batch.clear()\n"
-    "        return True\n",
+    '                self._cursor.execute("COMMIT")\n',
+    "                import time\n"
+    "                self._post(self._answer, list(batch))\n"
+    "                time.sleep(0.05)\n"
+    '                self._cursor.execute("COMMIT")\n'
+    "                batch.clear()\n",
 )
 _NAIVE_DRAIN = ("app.py", "await server.drain()", "server.drain")
 _NO_RECOVERY = (
