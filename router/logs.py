@@ -10,6 +10,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import re
 import sys
 import threading
@@ -58,7 +59,7 @@ def configure(*, json: bool | None = None, verbose: bool = False, stream: TextIO
     """
     out = sys.stderr if stream is None else stream
     machine = not read_by_a_person(out) if json is None else json
-    render = _as_json if machine else _console(colors=out.isatty())
+    render = _as_json if machine else _console(colors=out.isatty() and not os.environ.get("NO_COLOR"))
     lines = _Lines(out)
     atexit.register(lines.flush)
     structlog.configure(

@@ -161,13 +161,27 @@ def has_password(url: str) -> bool:
 
 def check_url(text: str) -> None:
     """Raise `ValueError` unless the text is an http(s) URL with a host; the text is not repeated."""
+    flaw = _flaw(text)
+    if flaw is not None:
+        raise ValueError(f"{flaw}; write https://host/path")
+
+
+def _flaw(text: str) -> str | None:
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        return "the URL has a space or another character that no URL has"
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return "not an http:// or https:// URL"
+    if parts.scheme not in ("http", "https"):
+        return "not an http:// or https:// URL"
+    if not parts.hostname:
+        return "the URL names no host"
+    try:
+        usable = parts.port != 0
     except ValueError:
         usable = False
-    if not usable or not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
-        raise ValueError("not an http:// or https:// URL; write https://host/path")
+    return None if usable else "the URL's port is no number from 1 to 65535"
 
 
 def masked(url: str) -> str:

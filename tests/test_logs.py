@@ -255,6 +255,20 @@ def test_a_terminal_gets_readable_lines() -> None:
         assert letter.isprintable() or letter in "\n\x1b" or letter not in text
 
 
+@pytest.mark.parametrize(("variable", "coloured"), [("", True), ("1", False)])
+def test_who_wants_no_colour_gets_none(
+    variable: str, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every other command has it: https://no-color.org."""
+    monkeypatch.setenv("NO_COLOR", variable)
+    stream = Terminal()
+    logs.configure(stream=stream)
+
+    structlog.get_logger().info("started")
+
+    assert ("\x1b[" in stream.getvalue()) is coloured
+
+
 def test_a_traceback_on_a_terminal_stands_below_its_line() -> None:
     """Indented, each line escaped by itself."""
     stream = io.StringIO()

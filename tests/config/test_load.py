@@ -147,7 +147,9 @@ rules: [{{name: all, when: {{status: broken}}, to: [hook, chat]}}]
 def test_a_secret_that_should_be_a_url_is_checked_and_not_repeated(value: str, path: Path) -> None:
     """For a URL of one's own and for Slack's."""
     text = WHOLE.replace('"https://ci.example.com/in"', "env:HOOK")
-    flaw = "holds no URL that can be used: not an http:// or https:// URL; write https://host/path"
+    space = "the URL has a space or another character that no URL has"
+    reason = space if " " in value else "not an http:// or https:// URL"
+    flaw = f"holds no URL that can be used: {reason}; write https://host/path"
 
     assert told(path, text, ENVIRONMENT | {"HOOK": value, "SLACK": value}) == [
         f"8:28: env:SLACK {flaw}",
