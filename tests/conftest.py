@@ -1,13 +1,29 @@
 """Fixtures that the whole suite shares."""
 
 import os
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from itertools import islice
+from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
-from hypothesis import HealthCheck, settings
+from coverage import Coverage
+from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+import router
 
 NOBODY = 65534
+HERE = Path(__file__).parent
+# What runs here is judged by what it does; which of its lines run is for the tests of the parts to show.
+TRIALS = {"bench", "disk", "fleet", "hostile", "mutants", "process", "test_house_rules.py", "torture"}
+# But for these: that the program starts, reloads and ends is nowhere else to be seen.
+MEASURED = {"test_begin.py", "test_crash.py", "test_reload.py", "test_sockets.py", "test_stop.py"}
+# By this, coverage finds its way into child processes.
+CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
 # How long an example takes says something about the machine, nothing about a promise.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,6 +56,51 @@ def _limit(item: pytest.Item) -> float:
     """The time limit that a test has of its own, else 0."""
     mark = item.get_closest_marker("timeout")
     return float(mark.args[0]) if mark is not None else 0.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Of all that is loaded now only the package is measured: its modules, before whoever needs them."""
+    if Coverage.current() is None:
+        return (yield)
+    for module in walk_packages(router.__path__, "router."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    with _unmeasured():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Trials run at full speed: measured, they take twice as long."""
+    if Coverage.current() is None or not _is_trial(item):
+        return (yield)
+    with _unmeasured():
+        return (yield)
+
+
+@contextmanager
+def _unmeasured() -> Iterator[None]:
+    """What runs here, in threads and child processes too, runs without coverage's tracer."""
+    tracer, of_threads, child = sys.gettrace(), threading.gettrace(), os.environ.pop(CHILDREN, None)
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        yield
+    finally:
+        threading.settrace(of_threads)
+        sys.settrace(tracer)
+        if child is not None:
+            os.environ[CHILDREN] = child
+
+
+def _is_trial(item: pytest.Item) -> bool:
+    """Whether others run the same lines: trials, properties of many examples, what is marked `unmeasured`."""
+    return (
+        (item.path.relative_to(HERE).parts[0] in TRIALS and item.path.name not in MEASURED)
+        or is_hypothesis_test(getattr(item, "function", None))
+        or item.get_closest_marker("unmeasured") is not None
+    )
 
 
 @pytest.fixture

@@ -292,6 +292,7 @@ BOMBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("bomb", "said"), [bomb[1:] for bomb in BOMBS], ids=[bomb[0] for bomb in BOMBS])
 def test_a_bomb_is_refused_before_it_is_built(bomb: bytes, said: str) -> None:
     """By size, depth and number of values, at the place where it goes over."""

@@ -362,6 +362,7 @@ def many_rules(count: int) -> str:
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 
 
+@pytest.mark.unmeasured
 def test_two_thousand_rules_load(path: Path) -> None:
     """In about half a second of processor time; the limit above is for a machine under load."""
     text = many_rules(2_000)
@@ -371,6 +372,7 @@ def test_two_thousand_rules_load(path: Path) -> None:
     assert config.warnings == []
 
 
+@pytest.mark.unmeasured
 def test_patterns_that_are_all_wrong_are_told_in_bounded_time(path: Path) -> None:
     """No guess is made for what would not be shown."""
     text = "sources: {web: {type: chromatic, unsigned: true}}\nsinks: {out: {type: log}}\nrules:\n"
@@ -381,6 +383,7 @@ def test_patterns_that_are_all_wrong_are_told_in_bounded_time(path: Path) -> Non
     assert problems[-1].endswith("there are more problems than can be shown; fix these first")
 
 
+@pytest.mark.unmeasured
 def test_a_file_that_is_wrong_everywhere_is_told_in_bounded_time(path: Path) -> None:
     """Ten thousand unknown sinks: a thousand lines and the word that there are more."""
     rules = "".join(f"  - {{name: r{number}, to: sink{number}}}\n" for number in range(10_000))

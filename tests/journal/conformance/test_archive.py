@@ -255,6 +255,7 @@ async def test_a_long_queue_is_moved_to_its_last_delivery(journal: Journal, time
     assert journal.counts() == {("slack", State.PENDING): 1200}
 
 
+@pytest.mark.unmeasured
 async def test_a_text_search_reaches_the_oldest_event(journal: Journal, time: Time) -> None:
     """However many events it has to read."""
     await _record_many(journal, time, 5100)

@@ -264,6 +264,7 @@ class Deliveries(RuleBasedStateMachine):
         assert Counter((o.sink, o.state) for o in self.model.values()) == self.journal.counts()
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
 def test_deliveries_only_ever_follow_the_arrows(backend: str) -> None:
     """Whatever happens in whatever order, the journal and the table of states agree."""
