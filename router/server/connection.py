@@ -17,18 +17,11 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
 
-from router.server.wire import AHEAD, CONTINUE, Reply, parser, refusal, rendered
+from router.server.edge import LINGER, READ, Edge
+from router.server.wire import AHEAD, CLOSE, CONTINUE, KEEP, Reply, parser, refusal, rendered
 
-# After a refusal that came before the whole body: seconds in which the rest is read and dropped, because a
-# closed socket with unread bytes resets the connection and the answer with it.
-LINGER = 2.0
-# Bytes of one read: before anybody counts them, and of a body that is being read or dropped. All connections
-# that have something to say are read in one turn of the loop, for which everybody else waits.
+# Bytes of one read before anybody counts them; of a body that is being read or dropped it is `READ`.
 _UNCOUNTED = 16 << 10
-_COUNTED = 64 << 10
-
-_CLOSE = b"Connection: close\r\n"
-_KEEP = b"Connection: keep-alive\r\n"
 
 
 class Request:
@@ -75,111 +68,20 @@ class Request:
 
 
 Answer = Callable[[Request], Awaitable[Reply]]
-# Told of an answer that was given here: its status, the socket's peer name, and the error if there was one.
-Failed = Callable[[int, object, BaseException | None], None]
-
-
-class Edge:
-    """All connections: which are open, and which have a request being answered.
-
-    `answer` answers a request. `failed` is told of a request that was answered without it: because it was no
-    HTTP (400), because there are `most` connections already (503), or because `answer` raised (500). A
-    connection that sends no whole head of a request for `idle` seconds is closed. Each lives in a task of
-    `tasks`.
-    """
-
-    def __init__(
-        self, answer: Answer, failed: Failed, most: int, idle: float, tasks: asyncio.TaskGroup
-    ) -> None:
-        self.answer = answer
-        self.failed = failed
-        self.most = most
-        self.idle = idle
-        self.draining = False
-        self._over = False
-        self.open: set[Connection] = set()
-        self.buffer = memoryview(bytearray(_COUNTED))
-        # Turned away, but still to hear so.
-        self._leaving: dict[Connection, tuple[asyncio.WriteTransport, asyncio.TimerHandle]] = {}
-        self._tasks: dict[Connection, asyncio.Task[None]] = {}
-        self._group = tasks
-        self._empty = asyncio.Event()
-        self._empty.set()
-
-    def __call__(self) -> "Connection":
-        """The protocol of one more connection."""
-        return Connection(self)
-
-    def has_room(self) -> bool:
-        """Whether one more connection is not too many."""
-        return not self._over and len(self.open) < self.most
-
-    def turn_away(self, connection: "Connection", transport: asyncio.WriteTransport) -> None:
-        """Say 503 and let it be heard: what the sender goes on to say is dropped, for `LINGER` seconds.
-
-        Those who linger are bounded too; beyond that they may see a reset.
-        """
-        self.failed(503, connection.peer, None)
-        transport.write(rendered(refusal(503, retry_after=1), _CLOSE))
-        if self._over or len(self._leaving) * 2 >= self.most:
-            transport.close()
-            return
-        transport.write_eof()
-        timer = asyncio.get_running_loop().call_later(LINGER, transport.abort)
-        self._leaving[connection] = transport, timer
-
-    def forget(self, connection: "Connection") -> None:
-        """A connection is lost."""
-        self.open.discard(connection)
-        if connection in self._leaving:
-            self._leaving.pop(connection)[1].cancel()
-
-    def begin(self, connection: "Connection") -> None:
-        """Take a connection up."""
-        self._empty.clear()
-        self.open.add(connection)
-        task = self._tasks[connection] = self._group.create_task(connection.serve())
-        task.add_done_callback(lambda _: self._ended(connection))
-
-    def _ended(self, connection: "Connection") -> None:
-        del self._tasks[connection]
-        if not self._tasks:
-            self._empty.set()
-
-    async def emptied(self) -> None:
-        """Return once no connection is open and no request is being answered."""
-        await self._empty.wait()
-
-    def close_idle(self) -> None:
-        """Close the connections that wait for a request."""
-        for connection in [each for each in self.open if each.idle]:
-            connection.close()
-
-    async def shutdown(self, patience: float) -> None:
-        """Close idle connections, give the others `patience` seconds for their answer, then cut them."""
-        self.draining = self._over = True
-        self.close_idle()
-        for transport, _ in list(self._leaving.values()):
-            transport.abort()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self.emptied()
-        for task in list(self._tasks.values()):
-            task.cancel()
-        await self.emptied()
 
 
 class Connection(BaseProtocol, asyncio.BufferedProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
-    __slots__ = ("_broken", "_closing", "_content", "_counted", "_edge", "_idle_since", "_reader",
+    __slots__ = ("_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_idle_since", "_reader",
                  "_requests", "_taken", "_timer", "_waiter", "peer")  # fmt: skip
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, answer: Answer) -> None:
         loop = asyncio.get_running_loop()
         self._reader = parser(self, loop)
         super().__init__(loop, self._reader)
         self._edge = edge
+        self._answer = answer
         self.peer: object = None
         self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         # Of the request being answered.
@@ -252,7 +154,7 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
 
     def meter(self, taken: Callable[[int], bool]) -> Callable[[], None]:
         """See `Request.meter`."""
-        cast(StreamReader, self._content).set_read_chunk_size(_COUNTED)
+        cast(StreamReader, self._content).set_read_chunk_size(READ)
         self._taken, self._counted = taken, 0
         self._count(taken)
         return self._cut
@@ -333,12 +235,12 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
             self._refuse(BadStatusLine())
             return
         content = self._content = request.content
-        reply = await self._edge.answer(request)
+        reply = await self._answer(request)
         self._content = self._taken = None
         unread = self._closing or not content.is_eof() or content.exception() is not None
         ends = unread or message.should_close or self._edge.draining or self._upgraded
-        kept = _KEEP if message.version == HttpVersion10 else b""
-        self.write(rendered(reply, _CLOSE if ends else kept, bare=message.method == "HEAD"))
+        kept = KEEP if message.version == HttpVersion10 else b""
+        self.write(rendered(reply, CLOSE if ends else kept, bare=message.method == "HEAD"))
         if unread:
             await self._linger()
         self._closing = self._closing or ends
@@ -361,13 +263,13 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
     def _refuse(self, error: HttpProcessingError) -> None:
         """Answer what is no HTTP, repeating nothing of it, and end."""
         self._edge.failed(400, self.peer, error)
-        self.write(rendered(refusal(400), _CLOSE))
+        self.write(rendered(refusal(400), CLOSE))
         self._closing = True
 
     def crashed(self, error: Exception) -> None:
         """A bug answers 500 and ends its connection, nobody else's."""
         self._edge.failed(500, self.peer, error)
-        self.write(rendered(refusal(500), _CLOSE))
+        self.write(rendered(refusal(500), CLOSE))
 
     def write(self, data: bytes) -> None:
         """Send bytes, if anybody is there."""

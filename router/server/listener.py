@@ -8,14 +8,16 @@ import errno
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from router.errors import RouterError
-from router.server.connection import Answer, Edge, Failed
+from router.server.connection import Answer, Connection
+from router.server.edge import Edge, Failed
 from router.server.wire import require_c_parser
 from router.units import LONGEST_SOCKET_PATH, Listen
 
@@ -58,12 +60,13 @@ class Listener:
         bound = list(sockets) or bind(listen)
         paths = [] if sockets or listen.path is None else [Path(listen.path)]
         async with asyncio.TaskGroup() as tasks:
-            edge = self._edge = Edge(self._answer, self._failed, self._most or _most(), self._idle, tasks)
+            edge = self._edge = Edge(self._failed, self._most or _most(), self._idle, tasks)
+            accept = partial(Connection, edge, self._answer)
             loop = asyncio.get_running_loop()
             try:
                 self.addresses = tuple(shown(each) for each in bound)
                 for each in bound:
-                    self._servers.append(await _serve(loop, edge, each))
+                    self._servers.append(await _serve(loop, accept, each))
                 yield
             finally:
                 for server in self._servers:
@@ -192,13 +195,15 @@ def _answers(path: Path) -> bool:
         return probe.connect_ex(str(path)) != errno.ECONNREFUSED
 
 
-async def _serve(loop: asyncio.AbstractEventLoop, edge: Edge, sock: socket.socket) -> asyncio.Server:
+async def _serve(
+    loop: asyncio.AbstractEventLoop, accept: Callable[[], Connection], sock: socket.socket
+) -> asyncio.Server:
     if sock.family == socket.AF_UNIX:
-        return await loop.create_unix_server(edge, sock=sock, backlog=_BACKLOG)
+        return await loop.create_unix_server(accept, sock=sock, backlog=_BACKLOG)
     # Accepted connections inherit both.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
-    return await loop.create_server(edge, sock=sock, backlog=_BACKLOG)
+    return await loop.create_server(accept, sock=sock, backlog=_BACKLOG)
 
 
 def _most() -> int:

@@ -43,6 +43,8 @@ _STARTS = {
     for status in (202, *_ERRORS)
 }
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE = b"Connection: close\r\n"
+KEEP = b"Connection: keep-alive\r\n"
 
 
 class Reply(msgspec.Struct, frozen=True):

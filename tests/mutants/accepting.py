@@ -128,7 +128,7 @@ FAULTS = (
     ),
     Fault(
         "connections have no bound", "one more than there is room for hears 503",
-        "router/server/connection.py",
+        "router/server/edge.py",
         "return not self._over and len(self.open) < self.most", "return not self._over", _LISTENER,
     ),
     Fault(

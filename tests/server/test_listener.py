@@ -10,7 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from router.errors import RouterError
-from router.server import connection
+from router.server import edge
 from router.server.connection import Request
 from router.server.listener import Listener, bind, shown
 from router.server.settings import ServerSettings
@@ -213,7 +213,7 @@ async def lost(wire: Wire) -> None:
 
 async def test_who_is_turned_away_may_finish_before_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its 503 is there after it sent everything: no reset takes the answer away; beyond a bound it may."""
-    monkeypatch.setattr(connection, "LINGER", 600.0)
+    monkeypatch.setattr(edge, "LINGER", 600.0)
     request = post("/x", b"x" * (4 << 20))
     listener = Listener(not_found, nothing, most=2)
     async with listener.listening(LOOPBACK), AsyncExitStack() as stack:
@@ -227,7 +227,7 @@ async def test_who_is_turned_away_may_finish_before_it_reads(monkeypatch: pytest
 
 async def test_who_is_turned_away_beyond_all_bounds_is_answered_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who linger are bounded themselves; who reads at once hears its 503 all the same."""
-    monkeypatch.setattr(connection, "LINGER", 600.0)
+    monkeypatch.setattr(edge, "LINGER", 600.0)
     listener = Listener(not_found, nothing, most=2)
     async with listener.listening(LOOPBACK), AsyncExitStack() as stack:
         wires = []
