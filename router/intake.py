@@ -35,6 +35,9 @@ from router.sources.source import Source
 # Half of what the most patient provider waits (Happo: 20 s); later, nobody hears the answer.
 COMMIT_LIMIT = 10.0
 _REMEMBERED = 10.0
+# What the rules decode of a body is many times its size: of larger ones it is not kept while the journal
+# commits, or in every slot of a sink that hangs. Who needs it again decodes it again.
+_LARGE = 16 << 10
 _LABELS = 16
 _LABEL_NAME = 64
 _LABEL_VALUE = 256
@@ -180,6 +183,8 @@ class Intake:
             decoded, id=id_text("evt", self._ids.next()), labels=labels | decoded.labels
         )
         routes = matcher.match(event)
+        if len(event.payload) > _LARGE:
+            event = msgspec.structs.replace(event)
         receipt = await self._record(event, routes, source, matcher.digest, released)
         self._metrics.event(source.name, event.kind, event.status, duplicate=receipt.duplicate)
         self._log.info(

@@ -24,6 +24,7 @@ from router.rules.rule import Rule
 from router.sources.percy import Percy
 from router.sources.source import Source
 from router.units import Duration, Rate
+from tests.rules.making import rule
 from tests.server.edge import BODY, EVERYTHING, OPEN, SIGNED, Memory, Time
 
 NOWHERE = CIMultiDict[str]()
@@ -70,6 +71,19 @@ async def test_an_event_is_recorded_with_what_is_owed_for_it() -> None:
     assert event.received_at == desk.time.wall
     assert desk.inbox.calls == [([Route("everything", "log")], 300.0, Matcher((), "old").digest, False)]
     assert desk.inbox.rulesets == {Matcher((), "old").digest: "old"}
+
+
+@pytest.mark.parametrize(("size", "kept"), [(1000, True), (100_000, False)])
+async def test_what_the_rules_decode_of_a_large_body_is_not_kept(size: int, kept: bool) -> None:
+    """It would be there, uncounted, for as long as the disk or a sink takes."""
+    desk = Desk()
+    await desk.use(OPEN, rules=(rule("deep", {"payload.a": "b"}, to=("log",)),))
+
+    await desk.post(OPEN, b'{"a": "b", "rest": "%b"}' % (b"x" * size))
+
+    (event,) = desk.inbox.events
+    assert desk.inbox.calls[0][0] == [Route("deep", "log")]
+    assert ("document" in vars(event)) is kept
 
 
 async def test_an_event_is_counted_under_words_of_ours_alone() -> None:

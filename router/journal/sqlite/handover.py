@@ -7,8 +7,6 @@ event is stored.
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import msgspec
-
 from router.clock import id_text
 from router.delivery import Claim, Delivery, Route, State
 from router.event import Event
@@ -16,10 +14,6 @@ from router.journal.journal import Slot
 from router.journal.rows import DELIVERY
 from router.journal.sqlite.moves import give_back
 from router.journal.sqlite.store import Store
-
-# An event may carry what the rules decoded of its body, many times its size: bodies beyond this are decoded
-# again by who needs that, rather than kept decoded in every slot of a sink that hangs.
-_SMALL = 16 << 10
 
 
 class Handover:
@@ -72,6 +66,4 @@ class Handover:
             created_at=self._now,
             claim=1,
         )
-        if len(event.payload) > _SMALL:
-            event = msgspec.structs.replace(event)
         return Claim(delivery=delivery, event=event)
