@@ -7,18 +7,18 @@ know what is asked or answered.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import cast
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError
+from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
 
 from router.server.edge import LINGER, READ, Edge
-from router.server.wire import AHEAD, CLOSE, CONTINUE, KEEP, Reply, parser, refusal, rendered
+from router.server.wire import AHEAD, CLOSE, CONTINUE, HEAD_BYTES, KEEP, Reply, parser, refusal, rendered
 
 # Bytes of one read before anybody counts them; of a body that is being read or dropped it is `READ`.
 _UNCOUNTED = 16 << 10
@@ -73,8 +73,9 @@ Answer = Callable[[Request], Awaitable[Reply]]
 class Connection(BaseProtocol, asyncio.BufferedProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
-    __slots__ = ("_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_idle_since", "_reader",
-                 "_requests", "_taken", "_timer", "_waiter", "peer")  # fmt: skip
+    __slots__ = ("_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_fruitless",
+                 "_idle_since", "_reader", "_requests", "_seen", "_taken", "_timer", "_waiter",
+                 "peer")  # fmt: skip
 
     def __init__(self, edge: Edge, answer: Answer) -> None:
         loop = asyncio.get_running_loop()
@@ -89,6 +90,8 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         # Who is told of its bytes, and of how many.
         self._taken: Callable[[int], bool] | None = None
         self._counted = 0
+        # Bytes read since a head was complete or a body was seen to grow, and its size then.
+        self._fruitless = self._seen = 0
         self._waiter: asyncio.Future[None] | None = None
         # What ends the connection once the requests before it are answered.
         self._broken: HttpProcessingError | None = None
@@ -128,12 +131,17 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         if self._closing or self._broken is not None or self._upgraded:
             # Behind an upgrade comes no HTTP, behind broken HTTP nothing that could be understood.
             return
+        self._fruitless += len(data)
         try:
             messages, self._upgraded, _ = self._reader.feed_data(data)
         except HttpProcessingError as error:
             self._break(error)
         else:
-            self._requests.extend(messages)
+            if self._fruitless > HEAD_BYTES and self._excessive(messages):
+                self._break(BadHttpMessage("a head is too large"))
+            elif messages:
+                self._requests.extend(messages)
+                self._fruitless = self._seen = 0
         if self._taken is not None:
             self._count(self._taken)
         if len(self._requests) >= AHEAD and not self._buffer_paused:
@@ -174,10 +182,28 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         with suppress(ConnectionError, web.RequestPayloadError):
             content.read_nowait()
 
+    def _excessive(self, messages: Sequence[tuple[RawRequestMessage, StreamReader]]) -> bool:
+        """Whether a head, or what frames a body (chunk sizes, trailers), is larger than anybody needs.
+
+        Looked at when so much was read that there may be one; of a body that grew it is looked for again.
+        """
+        if messages:
+            return any(_size(message) > HEAD_BYTES for message, _ in messages)
+        content = self._arriving()
+        before, self._seen = self._seen, 0 if content is None else content.total_bytes
+        if self._seen <= before:
+            return True
+        self._fruitless = 0
+        return False
+
+    def _arriving(self) -> StreamReader | None:
+        """The body that was read last, if its request is not yet answered."""
+        return self._requests[-1][1] if self._requests else self._content
+
     def _break(self, error: HttpProcessingError) -> None:
         """Read no further; a body whose framing breaks off ends there."""
         self._broken = error
-        waiting = self._requests[-1][1] if self._requests else self._content
+        waiting = self._arriving()
         if waiting is not None and not waiting.is_eof():
             waiting.set_exception(web.RequestPayloadError())
             waiting.feed_eof()
@@ -282,6 +308,11 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         if self.transport is not None:
             self.transport.close()
         self._wake()
+
+
+def _size(message: RawRequestMessage) -> int:
+    """The bytes of a head, without what stands between them."""
+    return len(message.path) + sum(len(name) + len(value) for name, value in message.raw_headers)
 
 
 class _Crash:

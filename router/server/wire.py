@@ -18,6 +18,9 @@ from router.errors import RouterError
 
 # Requests sent ahead on one connection that are read before the first of them is answered.
 AHEAD = 32
+# Of a head as a whole, and of what frames a body beyond the body itself. The parser has limits for each line
+# and for their number only, which come to 800 kB.
+HEAD_BYTES = 32 << 10
 _LINE = 8190
 _HEADERS = 100
 _READ_AHEAD = 1 << 14

@@ -93,7 +93,7 @@ FAULTS = (
     ),
     Fault(
         "a body is read without limit", "a body has a largest size", "router/server/body.py",
-        "    if len(chunk) > limit:\n        raise TooLarge\n", "", _BODY,
+        "        if self._taken + count > self._most:\n", "        if False:\n", _BODY,
     ),
     Fault(
         "an announced body is read whatever its size", "what is too large is refused unread",
@@ -120,6 +120,20 @@ FAULTS = (
     Fault(
         "a head's lines have no limit", "memory is bounded", "router/server/wire.py",
         "_LINE = 8190\n", "_LINE = 1 << 30\n", _CONNECTION,
+    ),
+    Fault(
+        "a head as a whole has no limit", "memory is bounded", "router/server/connection.py",
+        "            if self._fruitless > HEAD_BYTES and self._excessive(messages):\n",
+        "            if False:\n", _CONNECTION,
+    ),
+    Fault(
+        "a head that is whole may be of any size", "memory is bounded", "router/server/connection.py",
+        "any(_size(message) > HEAD_BYTES for message, _ in messages)", "False", _CONNECTION,
+    ),
+    Fault(
+        "a long body is taken for a head", "a body may be as large as its source allows",
+        "router/server/connection.py",
+        "        if self._seen <= before:\n", "        if True:\n", _CONNECTION,
     ),
     Fault(
         "requests sent ahead are read without limit", "memory is bounded", "router/server/connection.py",
@@ -155,7 +169,7 @@ FAULTS = (
     ),
     Fault(
         "a refused body is cut off", "the refusal is heard", "router/server/connection.py",
-        "        if unread:\n            await self._linger(content)\n", "", (*_CONNECTION, *_BODY),
+        "        if unread:\n            await self._linger()\n", "", (*_CONNECTION, *_BODY),
     ),
     Fault(
         "a drain hangs up on idle connections at once", "a restart resets nobody",

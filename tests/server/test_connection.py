@@ -16,6 +16,7 @@ from tests.server.edge import BODY, OPEN, Wire, post, serving
 from tests.waiting import turns, until
 
 LOOPBACK = Listen(host="127.0.0.1", port=0)
+LINE = b"X: " + b"x" * 8000 + b"\r\n"
 
 
 class Hall:
@@ -185,6 +186,55 @@ async def test_a_client_that_takes_no_answer_is_asked_nothing_more() -> None:
 
         assert before < 8
         assert [len(reply.body) for reply in replies] == [4 << 20] * 8
+
+
+async def test_a_head_has_a_limit_before_it_is_whole() -> None:
+    """Its lines may each be within theirs: a few hundred such heads would be all the memory there is."""
+    async with hall() as here, here.wire() as wire:
+        await wire.send(post("/x"))
+        assert (await wire.reply()).status == 202
+        await wire.send(b"POST /y HTTP/1.1\r\nHost: x\r\n" + LINE * 4 + LINE[:1000])
+
+        assert (await wire.reply()).status == 400
+        assert await wire.closed()
+        assert here.asked == ["/x"]
+        assert [status for status, _ in here.failures] == [400]
+
+
+async def test_large_heads_may_follow_one_another() -> None:
+    """The limit holds for each, not for what a connection says in all."""
+    heads = {f"X-{number}": "x" * 8000 for number in range(3)}
+    async with hall() as here, here.wire() as wire:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(wire.send(post("/x", BODY, heads) * 20))
+            replies = [await wire.reply() for _ in range(20)]
+
+        assert {reply.body for reply in replies} == {b"%d" % len(BODY)}
+
+
+CHUNKED = post("/x", b"", {"Transfer-Encoding": "chunked"})
+LONG_BODIES = {
+    "announced": (post("/x", b"x" * 300_000), b"300000"),
+    "in small chunks": (CHUNKED + b"4\r\nabcd\r\n" * 20_000 + b"0\r\n\r\n", b"80000"),
+    "in single bytes": (CHUNKED + b"1\r\na\r\n" * 20_000 + b"0\r\n\r\n", b"20000"),
+}
+
+
+@pytest.mark.parametrize("step", [777, 1 << 20])
+async def test_long_bodies_may_follow_one_another(step: int) -> None:
+    """Bodies are no framing, however often they come on one connection and however they are cut."""
+    data = b"".join(request for request, _ in LONG_BODIES.values()) * 2
+    async with hall() as here, here.wire() as wire:
+        async with asyncio.TaskGroup() as tasks:
+
+            async def send() -> None:
+                for at in range(0, len(data), step):
+                    await wire.send(data[at : at + step])
+
+            tasks.create_task(send())
+            bodies = [(await wire.reply()).body for _ in range(6)]
+
+        assert bodies == [length for _, length in LONG_BODIES.values()] * 2
 
 
 async def test_the_rest_of_a_refused_body_is_read_before_the_end() -> None:

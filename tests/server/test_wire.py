@@ -16,6 +16,7 @@ LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
 END = b"\r\n"
+LONG = b"X: " + b"a" * 8000 + b"\r\n"
 
 HOSTILE = {
     "two lengths": HEAD + HOST + LENGTH + b"Content-Length: 1\r\n" + END + BODY,
@@ -43,6 +44,7 @@ HOSTILE = {
     "a header of 9 kB": HEAD + HOST + b"X: " + b"a" * 9000 + b"\r\n" + LENGTH + END + BODY,
     "a URL of 9 kB": HEAD.replace(b"open", b"open?" + b"a" * 9000) + HOST + LENGTH + END + BODY,
     "10,000 trailers": HEAD + HOST + CHUNKED + END + CHUNKS[:-2] + b"A: b\r\n" * 10_000 + END,
+    "a head of 33 kB": HEAD + HOST + LONG * 4 + b"Y: " + b"a" * 900 + b"\r\n" + LENGTH + END + BODY,
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/9.9": HEAD.replace(b"1.1", b"9.9") + HOST + LENGTH + END + BODY,
@@ -91,6 +93,19 @@ async def test_chunks_that_break_off_in_the_middle_are_a_400() -> None:
 
         assert (reply.status, reply.headers["Connection"]) == (400, "close")
         assert [line["event"] for line in logs] == ["body_undecodable"]
+        assert stage.inbox.calls == []
+
+
+async def test_what_frames_a_body_has_a_limit_too() -> None:
+    """Trailers are kept as headers are: they end before there is an end to them."""
+    async with serving(OPEN) as stage, stage.wire() as wire:
+        await wire.send(HEAD + HOST + CHUNKED + b"Expect: 100-continue\r\n" + END)
+        assert (await wire.reply()).status == 100
+
+        await wire.send(CHUNKS[:-2] + LONG * 20)
+
+        assert (await wire.reply()).status == 400
+        assert await wire.closed()
         assert stage.inbox.calls == []
 
 
