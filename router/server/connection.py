@@ -271,8 +271,19 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
             await self._linger()
         self._closing = self._closing or ends
         if self.writing_paused:
-            with suppress(ConnectionError):
+            await self._drain()
+
+    async def _drain(self) -> None:
+        """Wait until the answers leave; a client that takes them in drips keeps nothing here for long."""
+        try:
+            async with asyncio.timeout(self._edge.idle):
                 await self._drain_helper()
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            self._closing = True
+            if self.transport is not None:
+                self.transport.abort()
 
     async def _linger(self) -> None:
         """Drop what the sender goes on to say, until it leaves, for a while."""
@@ -303,10 +314,13 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
             self.transport.write(data)
 
     def close(self) -> None:
-        """End the connection once what was written is sent."""
+        """End the connection once what was written is sent, or after `idle` seconds."""
         self._closing = True
         if self.transport is not None:
             self.transport.close()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(self._edge.idle, self.transport.abort)
         self._wake()
 
 

@@ -47,7 +47,8 @@ class Edge:
 
     `failed` is told of a request that nobody was asked about: because it was no HTTP (400), because there are
     `most` connections already (503), or because answering it raised (500). A connection that sends no whole
-    head of a request for `idle` seconds is closed. Each lives in a task of `tasks`.
+    head of a request for `idle` seconds, or does not take its answers in that time, is closed. Each lives in
+    a task of `tasks`.
     """
 
     def __init__(self, failed: Failed, most: int, idle: float, tasks: asyncio.TaskGroup) -> None:

@@ -25,7 +25,8 @@ _BACKLOG = 4096
 _MODE = 0o660
 # Milliseconds after which the kernel drops a connection whose peer does not take what was sent to it.
 _UNACKNOWLEDGED = 30_000
-# An idle connection, and one whose request line and headers do not arrive, is closed after this many seconds.
+# An idle connection, one whose request line and headers do not arrive, and one that does not take its answers
+# is closed after this many seconds.
 IDLE = 10.0
 # Seconds given to idle connections at the end: a request may be on the wire already.
 PATIENCE = 3.0
@@ -37,7 +38,7 @@ class Listener:
     """One HTTP server's sockets and connections.
 
     At most `most` connections at once, else half of what descriptors allow; one that sends no whole head of a
-    request for `idle` seconds is closed.
+    request for `idle` seconds, or does not take its answers in that time, is closed.
     """
 
     def __init__(self, answer: Answer, failed: Failed, most: int | None = None, idle: float = IDLE) -> None:

@@ -118,6 +118,18 @@ FAULTS = (
         "        if self.idle and now >= self._idle_since + limit:\n", "        if False:\n", _LISTENER,
     ),
     Fault(
+        "answers may leave in drips for ever", "nobody keeps a place for ever",
+        "router/server/connection.py",
+        "            async with asyncio.timeout(self._edge.idle):\n",
+        "            async with asyncio.timeout(None):\n", _CONNECTION,
+    ),
+    Fault(
+        "a last answer may leave in drips for ever", "nobody keeps a place for ever",
+        "router/server/connection.py",
+        "            self._timer = self._loop.call_later(self._edge.idle, self.transport.abort)\n", "",
+        _CONNECTION,
+    ),
+    Fault(
         "a head's lines have no limit", "memory is bounded", "router/server/wire.py",
         "_LINE = 8190\n", "_LINE = 1 << 30\n", _CONNECTION,
     ),

@@ -1,15 +1,18 @@
 """One connection: its requests, its answers, its end, whatever the other side does."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from anyio.lowlevel import checkpoint
 
 from router.server import connection
-from router.server.connection import Request
-from router.server.listener import Listener
+from router.server.connection import Connection, Request
+from router.server.edge import Edge
+from router.server.listener import Listener, bind
 from router.server.wire import AHEAD, Reply, accepted, refusal
 from router.units import Listen
 from tests.server.edge import BODY, OPEN, Wire, post, serving
@@ -38,6 +41,8 @@ class Hall:
                 raise KeyError("a bug")
             case "/large":
                 return accepted(b"x" * (4 << 20))
+            case "/small":
+                return accepted(b"x" * 60_000)
             case "/refused":
                 return refusal(413)
         return accepted(b"%d" % len(await request.content.read()))
@@ -186,6 +191,56 @@ async def test_a_client_that_takes_no_answer_is_asked_nothing_more() -> None:
 
         assert before < 8
         assert [len(reply.body) for reply in replies] == [4 << 20] * 8
+
+
+@asynccontextmanager
+async def edge_of(here: Hall, sock: socket.socket) -> AsyncIterator[Edge]:
+    """An edge on a socket, whose patience a test may change at any time."""
+    async with asyncio.TaskGroup() as tasks:
+        edge = Edge(here.failed, 10, 60.0, tasks)
+        accept = partial(Connection, edge, here.answer)
+        async with await asyncio.get_running_loop().create_server(accept, sock=sock):
+            yield edge
+            await edge.shutdown(0.0)
+
+
+@asynccontextmanager
+async def deaf(sock: socket.socket, data: bytes) -> AsyncIterator[None]:
+    """A client of a listening socket that says something and reads nothing."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, sock.getsockname())
+        await loop.sock_sendall(client, data)
+        yield
+
+
+async def test_a_client_that_takes_its_answers_in_drips_is_cut_off() -> None:
+    """What it is owed keeps its place and what it sent ahead: nobody may keep those for ever."""
+    here, (sock,) = Hall(), bind(LOOPBACK)
+    here.gate.clear()
+    async with edge_of(here, sock) as edge, deaf(sock, post("/large") * 8):
+        await until(lambda: bool(here.asked))
+        edge.idle = 0.01
+        here.gate.set()
+        await edge.emptied()
+        await until(lambda: not edge.open)
+
+        assert len(here.asked) < 8
+
+
+async def test_a_client_that_takes_its_last_answer_in_drips_is_cut_off() -> None:
+    """Also one so small that nobody waited for it to leave."""
+    here, (sock,) = Hall(), bind(LOOPBACK)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 12)
+    here.gate.clear()
+    async with edge_of(here, sock) as edge, deaf(sock, post("/small", headers={"Connection": "close"})):
+        await until(lambda: bool(here.asked))
+        edge.idle = 0.01
+        here.gate.set()
+        await edge.emptied()
+        await until(lambda: not edge.open)
 
 
 async def test_a_head_has_a_limit_before_it_is_whole() -> None:
