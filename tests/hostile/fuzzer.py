@@ -102,7 +102,9 @@ class Fuzzer:
             self._judge(numbered, answer, strictly=True)
         left = batch[len(answers) :]
         if not left:
-            self._judge_probe(answers[len(batch) :], batch)
+            # Who is refused before the whole body came has the connection closed behind the answer.
+            if len(answers) > len(batch) or not answers[-1].closes:
+                self._judge_probe(answers[len(batch) :], batch)
         elif not answers or not answers[-1].closes:
             self.complaints.append(f"no answer to {self._names(left)}")
         else:
