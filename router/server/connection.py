@@ -281,9 +281,7 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         except ConnectionError:
             pass
         except TimeoutError:
-            self._closing = True
-            if self.transport is not None:
-                self.transport.abort()
+            self.cut()
 
     async def _linger(self) -> None:
         """Drop what the sender goes on to say, until it leaves, for a while."""
@@ -322,6 +320,12 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
                 self._timer.cancel()
             self._timer = self._loop.call_later(self._edge.idle, self.transport.abort)
         self._wake()
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self._closing = True
+        if self.transport is not None:
+            self.transport.abort()
 
 
 def _size(message: RawRequestMessage) -> int:

@@ -37,6 +37,10 @@ class Connected(Protocol):
         """End it once what was written is sent."""
         ...
 
+    def cut(self) -> None:
+        """End it at once."""
+        ...
+
 
 # Told of an answer that was given here: its status, the socket's peer name, and the error if there was one.
 Failed = Callable[[int, object, BaseException | None], None]
@@ -120,6 +124,8 @@ class Edge:
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self.emptied()
+        for connection in list(self.open):
+            connection.cut()
         for task in list(self._tasks.values()):
             task.cancel()
         await self.emptied()

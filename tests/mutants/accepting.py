@@ -184,6 +184,10 @@ FAULTS = (
         "        if unread:\n            await self._linger()\n", "", (*_CONNECTION, *_BODY),
     ),
     Fault(
+        "who hangs at the end is left to hang", "the end is the end for both sides", "router/server/edge.py",
+        "            connection.cut()\n", "            pass\n", _CONNECTION,
+    ),
+    Fault(
         "a drain hangs up on idle connections at once", "a restart resets nobody",
         "router/server/listener.py",
         "        with anyio.move_on_after(patience):\n", "        with anyio.move_on_after(0):\n", _LISTENER,

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import pytest
@@ -16,7 +16,7 @@ from router.server.listener import Listener, bind
 from router.server.wire import AHEAD, Reply, accepted, refusal
 from router.units import Listen
 from tests.server.edge import BODY, OPEN, Wire, post, serving
-from tests.waiting import turns, until
+from tests.waiting import LIMIT, turns, until
 
 LOOPBACK = Listen(host="127.0.0.1", port=0)
 LINE = b"X: " + b"x" * 8000 + b"\r\n"
@@ -384,9 +384,13 @@ async def test_an_upgrade_is_the_last_request() -> None:
 
 
 async def test_a_listener_that_ends_cuts_what_hangs() -> None:
-    """An answer that never comes does not hold up the end."""
-    async with hall() as here, here.wire() as wire:
-        here.gate.clear()
-        await wire.send(post("/x"))
-        await until(lambda: bool(here.asked))
-    assert await wire.closed()
+    """An answer that never comes does not hold up the end, nor does its client wait on."""
+    async with AsyncExitStack() as stack:
+        async with hall() as here:
+            wire = await stack.enter_async_context(here.wire())
+            here.gate.clear()
+            await wire.send(post("/x"))
+            await until(lambda: bool(here.asked))
+
+        async with asyncio.timeout(LIMIT):
+            assert await wire.closed()
