@@ -73,7 +73,7 @@ Answer = Callable[[Request], Awaitable[Reply]]
 class Connection(BaseProtocol, asyncio.BufferedProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
-    __slots__ = ("_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_fruitless",
+    __slots__ = ("_ahead", "_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_fruitless",
                  "_idle_since", "_reader", "_requests", "_seen", "_taken", "_timer", "_waiter",
                  "peer")  # fmt: skip
 
@@ -92,6 +92,8 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         self._counted = 0
         # Bytes read since a head was complete or a body was seen to grow, and its size then.
         self._fruitless = self._seen = 0
+        # Bytes read since no request waited.
+        self._ahead = 0
         self._waiter: asyncio.Future[None] | None = None
         # What ends the connection once the requests before it are answered.
         self._broken: HttpProcessingError | None = None
@@ -140,12 +142,13 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
             if self._fruitless > HEAD_BYTES and self._excessive(messages):
                 self._break(BadHttpMessage("a head is too large"))
             elif messages:
+                self._ahead = self._ahead + self._fruitless if self._requests else self._fruitless
                 self._requests.extend(messages)
                 self._fruitless = self._seen = 0
+                if (len(self._requests) >= AHEAD or self._ahead > READ) and not self._buffer_paused:
+                    self._pause_reading_for_buffer()
         if self._taken is not None:
             self._count(self._taken)
-        if len(self._requests) >= AHEAD and not self._buffer_paused:
-            self._pause_reading_for_buffer()
         if self._requests or self._broken is not None:
             self._wake()
 
@@ -248,7 +251,7 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         """The next request; its place is free for one more."""
         found = self._requests.popleft()
         self._reader.message_consumed()
-        if self._buffer_paused and len(self._requests) <= AHEAD // 2:
+        if self._buffer_paused and len(self._requests) <= (AHEAD // 2 if self._ahead <= READ else 0):
             # What was read already comes first.
             self._buffer_paused = False
             self.data_received(b"")

@@ -149,8 +149,18 @@ FAULTS = (
     ),
     Fault(
         "requests sent ahead are read without limit", "memory is bounded", "router/server/connection.py",
-        "        if len(self._requests) >= AHEAD and not self._buffer_paused:\n            self._pause",
-        "        if False:\n            self._pause", _CONNECTION,
+        "if (len(self._requests) >= AHEAD or self._ahead > READ) and not self._buffer_paused:\n",
+        "if False:\n", _CONNECTION,
+    ),
+    Fault(
+        "few but large requests are read ahead without limit", "memory is bounded",
+        "router/server/connection.py",
+        "if (len(self._requests) >= AHEAD or self._ahead > READ) and", "if len(self._requests) >= AHEAD and",
+        _CONNECTION,
+    ),
+    Fault(
+        "requests beyond a pause are never read", "every request is answered", "router/server/connection.py",
+        "                self._resume_reading_for_buffer()\n", "                pass\n", _CONNECTION,
     ),
     Fault(
         "connections have no bound", "one more than there is room for hears 503",

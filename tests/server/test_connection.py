@@ -2,72 +2,19 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from contextlib import AsyncExitStack
 
 import pytest
 from anyio.lowlevel import checkpoint
 
 from router.server import connection
-from router.server.connection import Connection, Request
-from router.server.edge import Edge
-from router.server.listener import Listener, bind
-from router.server.wire import AHEAD, Reply, accepted, refusal
-from router.units import Listen
+from router.server.listener import bind
+from router.server.wire import AHEAD
 from tests.server.edge import BODY, OPEN, Wire, post, serving
+from tests.server.hall import LOOPBACK, Hall, deaf, edge_of, hall
 from tests.waiting import LIMIT, turns, until
 
-LOOPBACK = Listen(host="127.0.0.1", port=0)
 LINE = b"X: " + b"x" * 8000 + b"\r\n"
-
-
-class Hall:
-    """A listener whose answers a test decides on, and what it reported."""
-
-    def __init__(self) -> None:
-        self.listener = Listener(self.answer, self.failed, idle=60.0)
-        self.asked: list[str] = []
-        self.failures: list[tuple[int, type[BaseException] | None]] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def answer(self, request: Request) -> Reply:
-        """Answer as the path says, once the gate is open."""
-        self.asked.append(request.path)
-        await self.gate.wait()
-        match request.path:
-            case "/bug":
-                raise KeyError("a bug")
-            case "/large":
-                return accepted(b"x" * (4 << 20))
-            case "/small":
-                return accepted(b"x" * 60_000)
-            case "/refused":
-                return refusal(413)
-        return accepted(b"%d" % len(await request.content.read()))
-
-    def failed(self, status: int, _peer: object, error: BaseException | None) -> None:
-        """Keep what was reported."""
-        self.failures.append((status, None if error is None else type(error)))
-
-    @asynccontextmanager
-    async def wire(self) -> AsyncIterator[Wire]:
-        """A connection to it."""
-        host, _, port = self.listener.addresses[0].removeprefix("http://").rpartition(":")
-        wire = Wire(*await asyncio.open_connection(host, int(port)))
-        try:
-            yield wire
-        finally:
-            wire.close()
-
-
-@asynccontextmanager
-async def hall() -> AsyncIterator[Hall]:
-    """A hall that is open."""
-    found = Hall()
-    async with found.listener.listening(LOOPBACK):
-        yield found
 
 
 async def test_a_bug_answers_500_and_ends_its_connection_alone() -> None:
@@ -159,6 +106,31 @@ async def test_what_is_read_ahead_has_a_bound() -> None:
         assert {reply.body for reply in replies} == {b"50000"}
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [post("/x", BODY, {f"X-{number}": "x" * 8000 for number in range(3)}), post("/x", b"x" * 24_000)],
+    ids=["heads", "bodies"],
+)
+async def test_what_is_read_ahead_has_a_bound_in_bytes_too(request_: bytes) -> None:
+    """Few, but large: a few hundred connections may do so at once."""
+    here, (sock,) = Hall(), bind(LOOPBACK)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+    here.gate.clear()
+    async with edge_of(here, sock), asyncio.TaskGroup() as tasks:
+        wire = Wire(*await asyncio.open_connection(*sock.getsockname()))
+        wire.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 12)
+        wire.writer.transport.set_write_buffer_limits(0)
+        sending = tasks.create_task(wire.send(request_ * (AHEAD - 2)))
+        await until(lambda: bool(here.asked))
+        await turns(2000)
+        assert not sending.done()
+        here.gate.set()
+        replies = [await wire.reply() for _ in range(AHEAD - 2)]
+        wire.close()
+
+        assert {reply.status for reply in replies} == {202}
+
+
 async def test_requests_beyond_what_is_read_ahead_are_answered_too() -> None:
     """In order, however they are cut into segments."""
     count = AHEAD * 3 + 1
@@ -191,29 +163,6 @@ async def test_a_client_that_takes_no_answer_is_asked_nothing_more() -> None:
 
         assert before < 8
         assert [len(reply.body) for reply in replies] == [4 << 20] * 8
-
-
-@asynccontextmanager
-async def edge_of(here: Hall, sock: socket.socket) -> AsyncIterator[Edge]:
-    """An edge on a socket, whose patience a test may change at any time."""
-    async with asyncio.TaskGroup() as tasks:
-        edge = Edge(here.failed, 10, 60.0, tasks)
-        accept = partial(Connection, edge, here.answer)
-        async with await asyncio.get_running_loop().create_server(accept, sock=sock):
-            yield edge
-            await edge.shutdown(0.0)
-
-
-@asynccontextmanager
-async def deaf(sock: socket.socket, data: bytes) -> AsyncIterator[None]:
-    """A client of a listening socket that says something and reads nothing."""
-    with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
-        client.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(client, sock.getsockname())
-        await loop.sock_sendall(client, data)
-        yield
 
 
 async def test_a_client_that_takes_its_answers_in_drips_is_cut_off() -> None:
