@@ -179,6 +179,20 @@ async def test_a_client_that_takes_its_answers_in_drips_is_cut_off() -> None:
         assert len(here.asked) < 8
 
 
+async def test_a_client_that_leaves_before_its_answers_frees_its_place() -> None:
+    """At once: nobody waits for what can no longer be taken."""
+    here, (sock,) = Hall(), bind(LOOPBACK)
+    async with edge_of(here, sock) as edge:
+        async with deaf(sock, post("/large") * 8):
+            await until(lambda: bool(here.asked))
+            await turns(200)
+        async with asyncio.timeout(LIMIT / 2):
+            await edge.emptied()
+
+        assert len(here.asked) < 8
+        assert here.failures == []
+
+
 async def test_a_client_that_takes_its_last_answer_in_drips_is_cut_off() -> None:
     """Also one so small that nobody waited for it to leave."""
     here, (sock,) = Hall(), bind(LOOPBACK)
