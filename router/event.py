@@ -83,14 +83,14 @@ def decode_object(body: bytes) -> dict[str, Any]:
         ValueError: it is no such object (NaN and a byte order mark included), or too much of one; the message
             names no content.
     """
+    brackets = body.count(b"{") + body.count(b"[")
     if len(body) <= _SMALL:
-        return _decoded(body)
+        return _decoded(body, brackets)
     # Counted before anything is made of it: a body may weigh fifty times its size, and hold everybody up.
-    brackets, commas = body.count(b"{") + body.count(b"["), body.count(b",")
-    if brackets > _CONTAINERS or commas > _COMMAS:
+    if brackets > _CONTAINERS or body.count(b",") > _COMMAS:
         raise ValueError(f"more than {_CONTAINERS} lists and objects, or {_COMMAS} values")
     with _uncollected():
-        return _decoded(body)
+        return _decoded(body, brackets)
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _decoded(body: bytes) -> dict[str, Any]:
+def _decoded(body: bytes, brackets: int) -> dict[str, Any]:
     try:
         document = _decode(body)
     except RecursionError:
@@ -115,7 +115,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004  # the sender's fault, not the caller's
     # Counting is far cheaper than walking, and most bodies have fewer brackets than levels are allowed.
-    if body.count(b"{") + body.count(b"[") > _DEPTH and _is_too_deep(document):
+    if brackets > _DEPTH and _is_too_deep(document):
         raise ValueError(_TOO_DEEP)
     return document
 
