@@ -19,7 +19,7 @@ from router.server.connection import Request
 # Bodies of which each takes the loop for milliseconds (verifying, decoding, digesting), and how much of them
 # may have one turn of it.
 _LARGE = 64 << 10
-_A_TURN = 2 << 20
+_A_TURN = 1 << 20
 
 
 def no_room() -> Unavailable:

@@ -74,8 +74,8 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
     __slots__ = ("_ahead", "_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_fruitless",
-                 "_idle_since", "_reader", "_requests", "_seen", "_taken", "_timer", "_waiter",
-                 "peer")  # fmt: skip
+                 "_held", "_idle_since", "_place", "_reader", "_requests", "_seen", "_taken", "_timer",
+                 "_waiter", "peer")  # fmt: skip
 
     def __init__(self, edge: Edge, answer: Answer) -> None:
         loop = asyncio.get_running_loop()
@@ -87,9 +87,9 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         # Of the request being answered.
         self._content: StreamReader | None = None
-        # Who is told of its bytes, and of how many.
+        # Who is told of its bytes, and of how many; its place among those that arrive.
         self._taken: Callable[[int], bool] | None = None
-        self._counted = 0
+        self._counted = self._place = 0
         # Bytes read since a head was complete or a body was seen to grow, and its size then.
         self._fruitless = self._seen = 0
         # Bytes read since no request waited.
@@ -98,6 +98,7 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         # What ends the connection once the requests before it are answered.
         self._broken: HttpProcessingError | None = None
         self._closing = False
+        self._held = False
         self._idle_since = loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -125,6 +126,8 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read out of the buffer; what is said behind an end is dropped."""
+        if self._taken or self._closing:
+            self._edge.rotation.has_read(self, None if self._closing else self._place)
         if not self._closing:
             self.data_received(bytes(self._edge.buffer[:nbytes]))
 
@@ -152,6 +155,22 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         if self._requests or self._broken is not None:
             self._wake()
 
+    def hold(self) -> None:
+        """See `Reader.hold`."""
+        self._held = True
+        self._pause_transport_reading()
+
+    def release(self) -> None:
+        """See `Reader.release`."""
+        self._held = False
+        if self._closing or not (self._reading_paused or self._buffer_paused):
+            self._resume_transport_reading()
+
+    def _resume_transport_reading(self) -> None:
+        # What else it was paused for may end before its turn comes.
+        if not self._held:
+            super()._resume_transport_reading()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Nobody is there any more: an answer under way is finished for nobody."""
         super().connection_lost(exc)
@@ -166,7 +185,7 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
     def meter(self, taken: Callable[[int], bool]) -> Callable[[], None]:
         """See `Request.meter`."""
         cast(StreamReader, self._content).set_read_chunk_size(READ)
-        self._taken, self._counted = taken, 0
+        self._taken, self._counted, self._place = taken, 0, self._edge.rotation.number()
         self._count(taken)
         return self._cut
 

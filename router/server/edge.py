@@ -1,7 +1,7 @@
 """Edge: all connections of one listener: who gets in, who is turned away, and how all of them end.
 
-Owns the bound on their number, their tasks, and the buffer that they read into. Must not know what a
-connection says or hears.
+Owns the bound on their number, their tasks, the buffer that they read into and the order in which they do.
+Must not know what a connection says or hears.
 """
 
 import asyncio
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from router.server.rotation import Rotation
 from router.server.wire import CLOSE, refusal, rendered
 
 # After a refusal that came before the whole body: seconds in which the rest is read and dropped, because a
 # closed socket with unread bytes resets the connection and the answer with it.
 LINGER = 2.0
-# Bytes of one read at most. All connections that have something to say are read in one turn of the loop, for
-# which everybody else waits.
+# Bytes of one read at most.
 READ = 64 << 10
 
 
@@ -63,6 +63,7 @@ class Edge:
         self._over = False
         self.open: set[Connected] = set()
         self.buffer = memoryview(bytearray(READ))
+        self.rotation = Rotation()
         # Turned away, but still to hear so.
         self._leaving: dict[Connected, tuple[asyncio.WriteTransport, asyncio.TimerHandle]] = {}
         self._tasks: dict[Connected, asyncio.Task[None]] = {}

@@ -5,6 +5,7 @@ from tests.mutants.fault import Fault
 _SIGNATURES = ("tests/sources/test_signature.py", "tests/sources/test_contract.py")
 _SERVER = ("tests/server/test_server.py",)
 _BODY = ("tests/server/test_body.py",)
+_ROTATION = ("tests/server/test_rotation.py",)
 _LISTENER = ("tests/server/test_listener.py",)
 _CONNECTION = ("tests/server/test_connection.py", "tests/server/test_wire.py")
 _DOOR = ("tests/admin/test_door.py",)
@@ -188,6 +189,18 @@ FAULTS = (
         "who is accepted as the end begins is forgotten", "a restart resets nobody",
         "router/server/listener.py", "        for _ in range(_ROUNDS):\n", "        for _ in range(0):\n",
         _LISTENER,
+    ),
+    Fault(
+        "all that have much to say are read at once", "nobody waits long beside a flood",
+        "router/server/rotation.py", "        if self._read > _A_TURN:\n", "        if False:\n", _ROTATION,
+    ),
+    Fault(
+        "who began last reads first", "of a flood some come to their end", "router/server/rotation.py",
+        "heapq.heappop(self._keeping)[-1]", "self._keeping.pop()[-1]", _ROTATION,
+    ),
+    Fault(
+        "flow control ends a hold", "nobody waits long beside a flood", "router/server/connection.py",
+        "        if not self._held:\n", "        if True:\n", _ROTATION,
     ),
     Fault(
         "a refused body is cut off", "the refusal is heard", "router/server/connection.py",
