@@ -20,6 +20,8 @@ from router.server.connection import Request
 # may have one turn of it.
 _LARGE = 64 << 10
 _A_TURN = 1 << 20
+# So much of a body must have come before there is room kept for the rest: headers cost a stranger nothing.
+_EARNEST = 64 << 10
 
 
 def no_room() -> Unavailable:
@@ -28,12 +30,16 @@ def no_room() -> Unavailable:
 
 
 class Budget:
-    """The bytes of all bodies in flight: what was read and is not yet answered."""
+    """The bytes of all bodies in flight: what was read and is not yet answered.
+
+    And the rest of those that arrive, as soon as much of one has come: else all begin, few have room to their
+    end, and the others learn of it late.
+    """
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
         self._limit = limit
         self._metrics = metrics
-        self._used = 0
+        self._used = self._kept = 0
         # Whose bodies are not complete, in the order in which they began.
         self._arriving: dict[Share, Callable[[], None]] = {}
         self._judged = 0
@@ -58,26 +64,40 @@ class Budget:
         Raises:
             Unavailable: the limit would be passed.
         """
-        if self._used + count > self._limit:
+        if not self._has_room(count):
             raise no_room()
 
-    def share(self, most: int) -> "Share":
+    def _has_room(self, count: int) -> bool:
+        return self._used + self._kept + count <= self._limit
+
+    def share(self, most: int, announced: int) -> "Share":
         """One request's share, empty so far, of so many bytes at most."""
-        return Share(self, most)
+        return Share(self, most, announced)
 
     def take(self, share: "Share", count: int) -> bool:
         """Count bytes in, if there is room, or if a body that began later can make room.
 
         Else those that arrive side by side would fill it with their beginnings, and none would be complete.
         """
-        while self._used + count > self._limit:
-            last = next(reversed(self._arriving), None)
+        spent = min(count, share.kept)
+        while not self._has_room(count - spent):
+            last = next((each for each in reversed(self._arriving) if not each.kept), None)
             if last is None or last is share:
                 return False
             self._arriving.pop(last)()
             last.drop()
+        share.kept -= spent
+        self._kept -= spent
         self._used += count
         self._metrics.body_bytes(self._used)
+        return True
+
+    def keep(self, share: "Share", count: int) -> bool:
+        """Keep room for what is still to come, if there is any."""
+        if not self._has_room(count):
+            return False
+        share.kept += count
+        self._kept += count
         return True
 
     @contextmanager
@@ -89,9 +109,10 @@ class Budget:
         finally:
             self._arriving.pop(share, None)
 
-    def give(self, count: int) -> None:
-        """Count bytes out."""
+    def give(self, count: int, kept: int) -> None:
+        """Count bytes out, and those that were expected."""
         self._used -= count
+        self._kept -= kept
         self._metrics.body_bytes(self._used)
 
 
@@ -99,12 +120,15 @@ class Share:
     """What one request takes of the budget; given back at the end of its `with`.
 
     Bytes count when they arrive, not when a header announces them: else a stranger fills the budget with
-    headers. An announcement is only asked whether there would be room.
+    headers. An announcement is only asked whether there would be room. `kept` is the room for what is still
+    to come of a body of which much has come.
     """
 
-    def __init__(self, budget: Budget, most: int) -> None:
+    def __init__(self, budget: Budget, most: int, announced: int) -> None:
+        self.kept = 0
         self._budget = budget
         self._most = most
+        self._announced = announced
         self._taken = 0
         self._refusal: Callable[[], IntakeError] | None = None
 
@@ -117,7 +141,10 @@ class Share:
         if self._taken + count > self._most:
             self._refusal = TooLarge
         elif self._budget.take(self, count):
+            earnest = self._taken < _EARNEST <= self._taken + count
             self._taken += count
+            if earnest and not self._budget.keep(self, max(0, self._announced - self._taken)):
+                self._refusal = no_room
         else:
             self._refusal = no_room
         return self._refusal is None
@@ -129,8 +156,11 @@ class Share:
     def drop(self) -> None:
         """Give all back: somebody else gets the room."""
         self._refusal = no_room
-        self._budget.give(self._taken)
-        self._taken = 0
+        self._give()
+
+    def _give(self) -> None:
+        self._budget.give(self._taken, self.kept)
+        self._taken = self.kept = 0
 
     def check(self) -> None:
         """Raise `TooLarge` or `Unavailable` if something could not be taken."""
@@ -144,7 +174,7 @@ class Share:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._taken:
-            self._budget.give(self._taken)
+            self._give()
 
 
 async def read(request: Request, share: Share, seconds: float) -> bytes:

@@ -198,11 +198,8 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
             self._taken = None
 
     def _cut(self) -> None:
-        content, self._closing = cast(StreamReader, self._content), True
-        if not content.is_eof():
-            content.feed_eof()
-        with suppress(ConnectionError, web.RequestPayloadError):
-            content.read_nowait()
+        self._closing = True
+        _drop(cast(StreamReader, self._content))
 
     def _excessive(self, messages: Sequence[tuple[RawRequestMessage, StreamReader]]) -> bool:
         """Whether a head, or what frames a body (chunk sizes, trailers), is larger than anybody needs.
@@ -290,6 +287,7 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         kept = KEEP if message.version == HttpVersion10 else b""
         self.write(rendered(reply, CLOSE if ends else kept, bare=message.method == "HEAD"))
         if unread:
+            _drop(content)
             await self._linger()
         self._closing = self._closing or ends
         if self.writing_paused:
@@ -348,6 +346,14 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
         self._closing = True
         if self.transport is not None:
             self.transport.abort()
+
+
+def _drop(content: StreamReader) -> None:
+    """End a body, and forget what came of it."""
+    if not content.is_eof():
+        content.feed_eof()
+    with suppress(ConnectionError, web.RequestPayloadError):
+        content.read_nowait()
 
 
 def _size(message: RawRequestMessage) -> int:

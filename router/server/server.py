@@ -125,7 +125,7 @@ class Server:
         if source.token is not None and not same(token or _password(request), source.token.reveal()):
             raise BadToken
         self._budget.expect(request.announced)
-        with self._budget.share(source.max_body) as share:
+        with self._budget.share(source.max_body, request.announced) as share:
             body = await read(request, share, self._settings.body_timeout)
             asked = request.query
             query = dict(parse_qsl(asked)) if asked else {}

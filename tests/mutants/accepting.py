@@ -107,11 +107,11 @@ FAULTS = (
     ),
     Fault(
         "bodies in flight have no bound", "memory is bounded", "router/server/body.py",
-        "        if self._used + count > self._limit:\n", "        if False:\n", _BODY,
+        "        return self._used + self._kept + count <= self._limit\n", "        return True\n", _BODY,
     ),
     Fault(
         "a body's room is never given back", "memory is for those who are there", "router/server/body.py",
-        "            self._budget.give(self._taken)\n", "            pass\n", _BODY,
+        "            self._give()\n", "            pass\n", _BODY,
     ),
     Fault(
         "a head without an end is waited for", "a connection that never asks is closed",
@@ -189,6 +189,14 @@ FAULTS = (
         "who is accepted as the end begins is forgotten", "a restart resets nobody",
         "router/server/listener.py", "        for _ in range(_ROUNDS):\n", "        for _ in range(0):\n",
         _LISTENER,
+    ),
+    Fault(
+        "no room is kept for what is still to come", "who has no room hears it early",
+        "router/server/body.py", "        self._kept += count\n", "", _BODY,
+    ),
+    Fault(
+        "room that was kept is never given back", "a refusal is for now", "router/server/body.py",
+        "        self._kept -= kept\n", "", _BODY,
     ),
     Fault(
         "all that have much to say are read at once", "nobody waits long beside a flood",

@@ -147,6 +147,40 @@ async def test_of_bodies_that_arrive_side_by_side_the_first_goes_on() -> None:
         assert "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode()
 
 
+async def test_of_large_bodies_that_arrive_side_by_side_the_last_is_refused_early() -> None:
+    """What is still to come of the first has its room: nobody sends most of a body for nothing."""
+    settings = ServerSettings(listen=LOOPBACK, in_flight=Size(300_000))
+    body = b'{"a": "%b"}' % (b"x" * 199_991)
+    announced = {"Content-Length": "200000"}
+    async with serving(OPEN, settings=settings) as stage, stage.wire() as first, stage.wire() as second:
+        await second.send(post("/hooks/open", body[:10], announced))
+        await until(lambda: "visual_router_body_bytes_in_flight 10.0" in stage.metrics.text().decode())
+        await first.send(post("/hooks/open", body[:70_000], announced))
+        await until(lambda: "visual_router_body_bytes_in_flight 70010.0" in stage.metrics.text().decode())
+        await second.send(body[10:70_000])
+
+        assert error_of(await second.reply()) == (503, b'{"error": "try again later"}')
+        assert error_of(await stage.ask(post("/hooks/open", body))) == (503, b'{"error": "try again later"}')
+
+        await first.send(body[70_000:])
+        assert (await first.reply()).status == 202
+        assert (await stage.ask(post("/hooks/open", body))).status == 202
+        assert "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode()
+
+
+async def test_who_leaves_gives_back_what_was_kept_for_it() -> None:
+    """Else a few beginnings would take all the room for good."""
+    settings = ServerSettings(listen=LOOPBACK, in_flight=Size(300_000))
+    body = b'{"a": "%b"}' % (b"x" * 199_991)
+    async with serving(OPEN, settings=settings) as stage:
+        async with stage.wire() as wire:
+            await wire.send(post("/hooks/open", body[:70_000], {"Content-Length": "200000"}))
+            await until(lambda: "visual_router_body_bytes_in_flight 70000.0" in stage.metrics.text().decode())
+        await until(lambda: "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode())
+
+        assert (await stage.ask(post("/hooks/open", body))).status == 202
+
+
 async def test_an_announcement_takes_no_room() -> None:
     """Else whoever sends headers only would keep everybody else out."""
     settings = ServerSettings(listen=LOOPBACK, in_flight=Size(60))
