@@ -25,6 +25,9 @@ MEASURED = {"test_begin.py", "test_crash.py", "test_reload.py", "test_sockets.py
 # By this, coverage finds its way into child processes.
 CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
+# The processes that tests start have what an installation has, and no more: see `lean/`.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE / "lean"), os.environ.get("PYTHONPATH")]))
+
 # How long an example takes says something about the machine, nothing about a promise.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")

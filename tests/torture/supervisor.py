@@ -121,7 +121,8 @@ class Router:
         self._notify.bind(str(folder / "notify.sock"))
         self._env = environment() | {"NOTIFY_SOCKET": str(folder / "notify.sock"), "WHSEC": SINK_SECRET}
         self._env |= {provider.upper(): secret for provider, secret in SECRETS.items()}
-        self._env["PYTHONPATH"] = f"{package or ROOT}{os.pathsep}{ROOT}"
+        inherited = filter(None, [os.environ.get("PYTHONPATH")])
+        self._env["PYTHONPATH"] = os.pathsep.join([str(package or ROOT), str(ROOT), *inherited])
 
     @property
     def port(self) -> int:
