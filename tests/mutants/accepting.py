@@ -212,7 +212,8 @@ FAULTS = (
     ),
     Fault(
         "a refused body is cut off", "the refusal is heard", "router/server/connection.py",
-        "        if unread:\n            await self._linger()\n", "", (*_CONNECTION, *_BODY),
+        "            _drop(content)\n            await self._linger()\n", "            _drop(content)\n",
+        (*_CONNECTION, *_BODY),
     ),
     Fault(
         "who hangs at the end is left to hang", "the end is the end for both sides", "router/server/edge.py",
