@@ -1,28 +1,14 @@
 """Dispatcher: claims within limits, attempts, settles; over a real journal, with a clock at hand."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from router.clock import Clock
 from router.delivery import State
 from router.dispatch.gate import FAILURES_TO_OPEN, PROBE_EVERY
 from router.errors import Unknown
 from router.journal.journal import DeliveryQuery
-from router.journal.sqlite import open_sqlite
 from router.retry import RetryPolicy
 from router.units import Duration, Rate
 from tests.dispatch.dispatching import Bench, out
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """A bench whose clock stands still unless told."""
-    time = [1_800_000_000.0]
-    clock = Clock(lambda: time[0], lambda: time[0])
-    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
-        yield Bench(journal, clock, time)
 
 
 async def test_an_event_reaches_its_sink_with_the_rules_text(bench: Bench) -> None:

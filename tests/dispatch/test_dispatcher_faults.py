@@ -1,9 +1,7 @@
 """Dispatcher: crashes, suspects, and a journal that cannot write."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 from structlog.testing import capture_logs
 
 from router.clock import Clock
@@ -13,15 +11,6 @@ from router.journal.journal import DeliveryQuery
 from router.journal.sqlite import open_sqlite
 from router.metrics import Metrics
 from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Flaky, Posts, crash_with, out
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """A bench whose clock stands still unless told."""
-    time = [1_800_000_000.0]
-    clock = Clock(lambda: time[0], lambda: time[0])
-    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
-        yield Bench(journal, clock, time)
 
 
 async def test_what_was_delivered_but_not_recorded_is_not_sent_again(bench: Bench) -> None:

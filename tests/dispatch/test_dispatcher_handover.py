@@ -1,7 +1,6 @@
 """Dispatcher: deliveries that are handed over as they are recorded, and slots set aside for them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,6 @@ from router.journal.sqlite import open_sqlite
 from router.metrics import Metrics
 from router.units import Rate
 from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Flaky, crash_with, out
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """A bench whose clock stands still unless told."""
-    time = [1_800_000_000.0]
-    clock = Clock(lambda: time[0], lambda: time[0])
-    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
-        yield Bench(journal, clock, time)
 
 
 class Watched(Flaky):

@@ -1,7 +1,6 @@
 """Dispatcher: a stop, a reload or an operator in the middle of a claim or an attempt."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,6 @@ from router.journal.sqlite import open_sqlite
 from router.units import Duration, Rate
 from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Posts, crash_with, out
 from tests.waiting import until
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """A bench whose clock stands still unless told."""
-    time = [1_800_000_000.0]
-    clock = Clock(lambda: time[0], lambda: time[0])
-    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
-        yield Bench(journal, clock, time)
 
 
 async def test_a_sink_that_leaves_while_a_claim_is_committed_costs_nothing(bench: Bench) -> None:
