@@ -36,7 +36,7 @@ class Rotation:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._numbers = count(1)
-        self._keeping: list[tuple[int, int, Reader]] = []
+        self._keeping: list[tuple[int, Reader]] = []
         self._dropping: deque[Reader] = deque()
         self._read = 0
         self._scheduled = False
@@ -48,7 +48,7 @@ class Rotation:
     def has_read(self, reader: Reader, place: int | None) -> None:
         """Somebody read much: if enough others did in this turn, it is held until its next.
 
-        `place` is its number, None if what it reads is dropped.
+        `place` is its number, which nobody else has; None if what it reads is dropped.
         """
         self._read += 1
         if self._read > _A_TURN:
@@ -56,7 +56,7 @@ class Rotation:
             if place is None:
                 self._dropping.append(reader)
             else:
-                heapq.heappush(self._keeping, (place, next(self._numbers), reader))
+                heapq.heappush(self._keeping, (place, reader))
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._turn)

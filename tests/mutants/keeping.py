@@ -22,7 +22,8 @@ FAULTS = (
     ),
     Fault(
         "a failed sync in the loop's thread is tried again", "after a failed sync nothing is acknowledged",
-        "router/journal/sqlite/writer.py", "            self._error = error\n", "            pass\n", _WRITER,
+        "router/journal/sqlite/writer.py",
+        "                self._error = error\n", "                pass\n", _WRITER,
     ),
     Fault(
         "rows are written while the thread is at work", "two threads never share a transaction",

@@ -85,10 +85,10 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         try:
             self.connection.set_busy_timeout(0)
             self._begun = self._run_all(batch)
-        except apsw.BusyError:
-            pass  # the thread has the patience
         except apsw.Error as error:
-            self._error = error
+            # Another process that writes is waited for by the thread, which has the patience.
+            if self.connection.in_transaction or not isinstance(error, apsw.BusyError):
+                self._error = error
         finally:
             self.connection.set_busy_timeout(PATIENCE_MS)
         if self._loop.time() - now > _LONG:
