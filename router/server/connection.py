@@ -252,7 +252,7 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
                     message, content = self._next()
                     await self._respond(Request(message, content, self), message)
                 elif self._broken is not None:
-                    self._refuse(self._broken)
+                    await self._refuse(self._broken)
                 else:
                     await self._wait()
         self.close()
@@ -277,7 +277,7 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
 
     async def _respond(self, request: Request, message: RawRequestMessage) -> None:
         if message.version not in (HttpVersion10, HttpVersion11):
-            self._refuse(BadStatusLine())
+            await self._refuse(BadStatusLine())
             return
         content = self._content = request.content
         reply = await self._answer(request)
@@ -315,11 +315,11 @@ class Connection(BaseProtocol, asyncio.BufferedProtocol):
             async with asyncio.timeout(LINGER):
                 await self._wait()
 
-    def _refuse(self, error: HttpProcessingError) -> None:
+    async def _refuse(self, error: HttpProcessingError) -> None:
         """Answer what is no HTTP, repeating nothing of it, and end."""
         self._edge.failed(400, self.peer, error)
         self.write(rendered(refusal(400), CLOSE))
-        self._closing = True
+        await self._linger()
 
     def crashed(self, error: Exception) -> None:
         """A bug answers 500 and ends its connection, nobody else's."""

@@ -269,6 +269,17 @@ async def test_the_rest_of_a_refused_body_is_read_before_the_end() -> None:
         assert await wire.closed()
 
 
+@pytest.mark.parametrize("junk", [b"junk\r\n\r\n", post("/x").replace(b"HTTP/1.1", b"HTTP/9.9")])
+async def test_what_is_said_behind_broken_http_is_read_before_the_end(junk: bytes) -> None:
+    """Whoever sends on sees the 400, not a reset."""
+    async with hall() as here, here.wire() as wire:
+        await wire.send(junk + bytes(8 << 20))
+        reply = await wire.reply()
+
+        assert (reply.status, reply.headers["Connection"]) == (400, "close")
+        assert await wire.closed()
+
+
 async def test_a_refused_client_that_is_not_done_sees_the_end_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
