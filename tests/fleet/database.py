@@ -38,6 +38,9 @@ _STANDBYS = "SELECT sync_state FROM pg_stat_replication"
 _RECEIVER = "SELECT pid FROM pg_stat_wal_receiver"
 _LIMIT = 60.0
 _LEFT_OVER = "SELECT name FROM router"
+_PRESENT = "SELECT split_part(name, ':', 2)::int FROM router"
+# Whoever stopped in order with something in flight is there, without a lease, until another has seen it.
+_LEASED = f"{_PRESENT} WHERE lease_until > '-infinity'"
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,12 @@ def watch(url: str) -> None:
     """Remember who vanishes from now on; the journal's tables must be there."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_WATCH)
+
+
+def present(url: str, *, leased: bool = False) -> set[int]:
+    """The processes that are in the table of routers; or those of them whose leases were not given up."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return {process for (process,) in connection.execute(_LEASED if leased else _PRESENT)}
 
 
 def books(url: str) -> Books:

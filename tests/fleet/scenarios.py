@@ -73,7 +73,7 @@ def restarts(plan: Plan, tell: Progress) -> Report:
         while stage.goes_on(report.rounds):
             member = stage.members[report.rounds % len(stage.members)]
             stage.run_for(dice.uniform(0.1, 0.5))
-            member.router.stop()
+            stage.stop(member)
             member.start()
             report.fault("router restarted")
             report.rounds += 1
@@ -127,11 +127,17 @@ def pooled(plan: Plan, tell: Progress) -> Report:
                 member.router.kill()
                 report.fault("router killed")
             else:
-                member.router.stop()
+                stage.stop(member)
                 report.fault("router restarted")
             member.start()
             report.rounds += 1
             tell(f"{report.rounds} rounds through a pooler")
+        # One more, of which no open delivery tells that it is gone.
+        stage.drain()
+        idle = dice.choice(stage.members)
+        idle.router.kill()
+        report.fault("idle router killed")
+        idle.start()
         stage.judge(report, Bounds(connections_break=True))
     return report
 

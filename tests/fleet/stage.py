@@ -3,17 +3,17 @@
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.fleet.database import books, watch
+from tests.fleet.database import books, present, watch
 from tests.torture import scenarios
 from tests.torture.asking import drained
-from tests.torture.oracle import CONCURRENCY, Bounds, judge, read_arrived, read_posted
+from tests.torture.oracle import CONCURRENCY, Bounds, State, judge, read_arrived, read_posted
 from tests.torture.report import table
 from tests.torture.supervisor import START_LIMIT, Companion, Router
 
@@ -85,6 +85,7 @@ class Stage:
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-")))
         self._posted, self._arrived = self.folder / "posted.jsonl", self.folder / "arrived.jsonl"
         self._stack = stack
+        self._findings: list[str] = []
         orders = {"seed": plan.seed, "journal": str(self._arrived), "script": SCRIPT}
         self.sinks = self._companion("sinks", orders, talks=True)
         generations = count(1)
@@ -151,16 +152,37 @@ class Stage:
                 raise TimeoutError("the fleet did not come to rest")
             self.run_for(0.1)
 
-    def judge(self, report: Report, bounds: Bounds) -> None:
-        """Stop sending, drain, stop, and have the oracle decide; fills the report."""
-        assert self.sender is not None
-        self.sender.end()
-        self.sinks.order("calm")
+    def stop(self, member: Member) -> None:
+        """Stop one in order: its lease must have ended with it, whether or not others have its work yet."""
+        member.router.stop()
+        if member.router.pid in present(self.url, leased=True):
+            self._findings.append(f"router {member.router.pid} stopped in order, but its lease goes on")
+
+    def drain(self) -> State:
+        """Stop sending, and wait until nothing is open anywhere; what the first router then says."""
+        if self.sender is not None:
+            self.sender.end()
+            self.sender = None
+            self.sinks.order("calm")
         self.settled()
+        return drained([member.router for member in self.members], self.plan.patience)
+
+    def _taken_over(self) -> None:
+        """Wait for the leases of those that were killed; whoever is there after that should not be.
+
+        One that had nothing in flight is not missed by anybody who waits for deliveries.
+        """
+        living = {member.router.pid for member in self.members}
+        with suppress(TimeoutError):
+            self.until(lambda: present(self.url) <= living)
+
+    def judge(self, report: Report, bounds: Bounds) -> None:
+        """Drain, stop, and have the oracle decide; fills the report."""
+        state = self.drain()
         routers = [member.router for member in self.members]
-        state = drained(routers, self.plan.patience)
-        for router in routers:
-            router.stop()
+        self._taken_over()
+        for member in self.members:
+            self.stop(member)
         self.sinks.end()
         posted, arrived = read_posted(self._posted), read_arrived(self._arrived)
         closed = books(self.url)
@@ -168,7 +190,7 @@ class Stage:
         leases = {runs[pid]: times for pid, times in closed.leases.items()}
         bounds = replace(bounds, leases=leases, duplicates_per_end=CONCURRENCY)
         verdict = judge(self.plan.seed, posted, arrived, state, bounds)
-        for finding in closed.findings:
+        for finding in self._findings + closed.findings:
             verdict.found("integrity", finding)
         for router in routers:
             for line in router.stray:
