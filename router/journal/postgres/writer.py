@@ -5,7 +5,7 @@ Owns what is refused alone or done again, and reconnecting. Must not know what t
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import cast
 
 import psycopg
@@ -212,11 +212,20 @@ class Writer(GroupCommit[Cursor, Written[object]]):
         self._post(self._answer, [item])
 
     def shut(self) -> None:
-        """Give the place up, and close the connection."""
-        if self._connection is not None:
-            with suppress(psycopg.Error), self._connection.cursor() as cursor:
+        """Give the place up, in another session if this one turns out to be broken; close the connection."""
+        connection, self._connection = self._connection, None
+        # Who knows that the server is away does not wait for it: the lease ends by itself.
+        if connection is not None and not self._leave(connection):
+            with suppress(psycopg.Error):
+                self._leave(self._connect())
+
+    def _leave(self, connection: Connection) -> bool:
+        try:
+            with closing(connection), connection.cursor() as cursor:
                 self._berth.leave(cursor)
-            self._connection.close()
+        except psycopg.Error as error:
+            return not is_over(error)
+        return True
 
 
 def _sum(batch: Sequence[_Item]) -> Moves:

@@ -1,6 +1,7 @@
 """The server goes away and comes back: nothing is lost, nothing hangs, nobody has to do anything."""
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import Iterator
@@ -137,6 +138,27 @@ async def test_a_lost_session_is_replaced(database: str) -> None:
         await answered(lambda: _answers(journal), bool)
 
         assert len(await journal.events(EventQuery())) == 1
+
+
+async def test_whoever_stops_with_a_broken_session_leaves_at_once_all_the_same(database: str) -> None:
+    """Nobody had noticed yet that the server ended it; others need not wait for the end of the lease."""
+    async with a_router(database, _CALM) as journal:
+        await recorded(journal, Time(), "slack")
+        await claimed(journal, "slack")
+        rows(database, _CUT)
+
+    assert rows(database, "SELECT lease_until FROM router") == [(-math.inf,)]
+
+
+async def test_whoever_stops_while_the_server_is_away_just_stops(server: Server) -> None:
+    """Noticed or not: its place is given up when its lease ends."""
+    async with a_router(server.url, _CALM) as unaware, a_router(server.url, _CALM) as aware:
+        await unaware.ping()
+        server.stop(signal.SIGQUIT)
+        await answered(lambda: _answers(aware), lambda good: not good)
+
+    server.start()
+    assert rows(server.url, "SELECT count(*) FROM router WHERE lease_until > 0") == [(2,)]
 
 
 _CUT = """
