@@ -229,6 +229,23 @@ async def test_a_reset_is_a_failure(
     assert peer.connections == 1
 
 
+async def test_a_reset_behind_a_whole_answer_takes_nothing_from_it(
+    transports: Lanes, listening: Listening, post: Post
+) -> None:
+    """Whoever answered 200 has acted: to send it again would be a duplicate."""
+
+    async def answer_and_reset(talk: Talk) -> None:
+        await talk.hear()
+        await talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        talk.reset()
+
+    peer = await listening(Peer(answer_and_reset))
+    lane = transports.lane(SINK)
+
+    assert [(await lane.send(post(peer.url()))).status for _ in range(20)] == [200] * 20
+    assert len(peer.requests) == 20
+
+
 async def say_nothing(talk: Talk) -> None:
     """Take whatever comes."""
     talk.dawdle()
