@@ -70,7 +70,7 @@ class Request:
 Answer = Callable[[Request], Awaitable[Reply]]
 
 
-class Connection(BaseProtocol, asyncio.BufferedProtocol):
+class Connection(BaseProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
     __slots__ = ("_ahead", "_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_fruitless",

@@ -9,15 +9,16 @@ import os
 import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from functools import partial
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import anyio
 
 from router.errors import RouterError
 from router.server.connection import Answer, Connection
 from router.server.edge import Edge, Failed
+from router.server.face import Face
 from router.server.wire import require_c_parser
 from router.units import LONGEST_SOCKET_PATH, Listen
 
@@ -47,6 +48,8 @@ class Listener:
         self._most = most
         self._idle = idle
         self._edge: Edge | None = None
+        self._bound: list[socket.socket] = []
+        self._handed_in = False
         self._servers: list[asyncio.Server] = []
         self.addresses: tuple[str, ...] = ()
 
@@ -58,16 +61,15 @@ class Listener:
             RouterError: the address cannot be bound.
         """
         require_c_parser()
-        bound = list(sockets) or bind(listen)
+        bound = self._bound = list(sockets) or bind(listen)
+        self._handed_in = bool(sockets)
         paths = [] if sockets or listen.path is None else [Path(listen.path)]
         async with asyncio.TaskGroup() as tasks:
             edge = self._edge = Edge(self._failed, self._most or _most(), self._idle, tasks)
-            accept = partial(Connection, edge, self._answer)
-            loop = asyncio.get_running_loop()
             try:
                 self.addresses = tuple(shown(each) for each in bound)
                 for each in bound:
-                    self._servers.append(await _serve(loop, accept, each))
+                    self._servers.append(await _serve(self._accept, each))
                 yield
             finally:
                 for server in self._servers:
@@ -84,24 +86,35 @@ class Listener:
         bodies and commits; bound it from outside to be shorter. Sockets that were handed in stay open in the
         kernel: who connects now waits in their backlog for the next process.
         """
-        loop = asyncio.get_running_loop()
-        for server in self._servers:
-            # Closing at once would drop a connection that was accepted in the same round of the loop.
-            if not all(loop.remove_reader(each.fileno()) for each in server.sockets):
-                server.close()
         if self._edge is None:
             return
         self._edge.draining = True
-        # Who was accepted in this very round is a connection some rounds later; before that nobody counts it.
-        for _ in range(_ROUNDS):
-            await asyncio.sleep(0)
-        # Else the kernel would take who connects from now on, to wait for an answer until the process ends.
-        for server in self._servers:
-            server.close()
+        await self._close()
         with anyio.move_on_after(patience):
             await self._edge.emptied()
         self._edge.close_idle()
         await self._edge.emptied()
+
+    async def _close(self) -> None:
+        """Accept nobody any more, but whoever stands in a queue that no next process will answer."""
+        loop = asyncio.get_running_loop()
+        bound, self._bound = self._bound, []
+        for each in bound:
+            # Closed at once, asyncio would drop who was accepted in this very round; uvloop drops nobody, and
+            # has no reader here.
+            loop.remove_reader(each)
+        await _some_rounds()
+        queue = [] if self._handed_in else [one for each in bound for one in _waiting(each)]
+        # Else the kernel would take who connects from now on, to wait for an answer until the process ends.
+        for server in self._servers:
+            server.close()
+        for one in queue:
+            with suppress(OSError):  # it has left already
+                await loop.connect_accepted_socket(self._accept, one)
+        await _some_rounds()
+
+    def _accept(self) -> Face:
+        return Face(Connection(cast(Edge, self._edge), self._answer))
 
 
 def bind(listen: Listen) -> list[socket.socket]:
@@ -196,15 +209,28 @@ def _answers(path: Path) -> bool:
         return probe.connect_ex(str(path)) != errno.ECONNREFUSED
 
 
-async def _serve(
-    loop: asyncio.AbstractEventLoop, accept: Callable[[], Connection], sock: socket.socket
-) -> asyncio.Server:
-    if sock.family == socket.AF_UNIX:
-        return await loop.create_unix_server(accept, sock=sock, backlog=_BACKLOG)
-    # Accepted connections inherit both.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
-    return await loop.create_server(accept, sock=sock, backlog=_BACKLOG)
+async def _serve(accept: Callable[[], Face], sock: socket.socket) -> asyncio.Server:
+    if sock.family != socket.AF_UNIX:
+        # Accepted connections inherit both.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
+    # Not a unix server: from Python 3.13 on, that removes the path, also of a socket that is a supervisor's.
+    return await asyncio.get_running_loop().create_server(accept, sock=sock, backlog=_BACKLOG)
+
+
+def _waiting(listening: socket.socket) -> list[socket.socket]:
+    """The connections that the kernel has and nobody accepted."""
+    found: list[socket.socket] = []
+    with suppress(OSError):  # there is none left, or no descriptor for it
+        while len(found) < _BACKLOG:
+            found.append(listening.accept()[0])
+    return found
+
+
+async def _some_rounds() -> None:
+    """Whoever was accepted until now is a connection, and counted, afterwards."""
+    for _ in range(_ROUNDS):
+        await asyncio.sleep(0)
 
 
 def _most() -> int:

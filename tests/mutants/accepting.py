@@ -187,7 +187,7 @@ FAULTS = (
     ),
     Fault(
         "who is accepted as the end begins is forgotten", "a restart resets nobody",
-        "router/server/listener.py", "        for _ in range(_ROUNDS):\n", "        for _ in range(0):\n",
+        "router/server/listener.py", "    for _ in range(_ROUNDS):\n", "    for _ in range(0):\n",
         _LISTENER,
     ),
     Fault(
@@ -226,9 +226,18 @@ FAULTS = (
     ),
     Fault(
         "a drain closes its sockets", "a restart refuses nobody", "router/server/listener.py",
-        "            if not all(loop.remove_reader(each.fileno()) for each in server.sockets):\n",
-        "            if True:\n",
-        _LISTENER,
+        "            loop.remove_reader(each)\n        await _some_rounds()\n",
+        "            loop.remove_reader(each)\n", _LISTENER,
+    ),
+    Fault(
+        "a drain resets who was not accepted yet", "a restart resets nobody", "router/server/listener.py",
+        "        queue = [] if self._handed_in else [one for each in bound for one in _waiting(each)]\n",
+        "        queue = list[socket.socket]()\n", _LISTENER,
+    ),
+    Fault(
+        "a loop hands over what it likes", "one reader does not stop the loop", "router/server/listener.py",
+        "        return Face(Connection(cast(Edge, self._edge), self._answer))\n",
+        "        return Connection(cast(Edge, self._edge), self._answer)\n", _CONNECTION,
     ),
     Fault(
         "an admin without its token is let in", "an admin's token opens its door", "router/admin/admin.py",

@@ -4,10 +4,10 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 from router.server.connection import Connection, Request
 from router.server.edge import Edge
+from router.server.face import Face
 from router.server.listener import Listener
 from router.server.wire import Reply, accepted, refusal
 from router.units import Listen
@@ -23,6 +23,7 @@ class Hall:
         self.listener = Listener(self.answer, self.failed, idle=60.0)
         self.asked: list[str] = []
         self.failures: list[tuple[int, type[BaseException] | None]] = []
+        self.counts: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -37,6 +38,8 @@ class Hall:
                 return accepted(b"x" * (4 << 20))
             case "/small":
                 return accepted(b"x" * 60_000)
+            case "/metered":
+                request.meter(self._taken)
             case "/refused":
                 return refusal(413)
         return accepted(b"%d" % len(await request.content.read()))
@@ -44,6 +47,10 @@ class Hall:
     def failed(self, status: int, _peer: object, error: BaseException | None) -> None:
         """Keep what was reported."""
         self.failures.append((status, None if error is None else type(error)))
+
+    def _taken(self, count: int) -> bool:
+        self.counts.append(count)
+        return True
 
     @asynccontextmanager
     async def wire(self) -> AsyncIterator[Wire]:
@@ -69,8 +76,8 @@ async def edge_of(here: Hall, sock: socket.socket) -> AsyncIterator[Edge]:
     """An edge on a socket, whose patience a test may change at any time."""
     async with asyncio.TaskGroup() as tasks:
         edge = Edge(here.failed, 10, 60.0, tasks)
-        accept = partial(Connection, edge, here.answer)
-        async with await asyncio.get_running_loop().create_server(accept, sock=sock):
+        loop = asyncio.get_running_loop()
+        async with await loop.create_server(lambda: Face(Connection(edge, here.answer)), sock=sock):
             yield edge
             await edge.shutdown(0.0)
 

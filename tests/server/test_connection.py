@@ -8,6 +8,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from router.server import connection
+from router.server.edge import READ
 from router.server.listener import bind
 from router.server.wire import AHEAD
 from tests.server.edge import BODY, OPEN, Wire, post, serving
@@ -42,6 +43,21 @@ async def test_every_answer_says_when() -> None:
 
         assert list(reply.headers) == ["Server", "Content-Type", "Content-Length", "Date"]
         assert reply.headers["Date"].endswith(" GMT")
+
+
+async def test_what_is_read_at_once_has_a_bound() -> None:
+    """However much has come, and whatever a loop would read by itself."""
+    async with hall() as here, here.wire() as wire:
+        here.gate.clear()
+        wire.writer.write(post("/metered", b"x" * (1 << 20)))
+        await until(lambda: here.asked == ["/metered"])
+        # Until nothing more goes out: nobody takes it yet.
+        await turns(200)
+        here.gate.set()
+
+        assert (await wire.reply()).status == 202
+    assert sum(here.counts) == 1 << 20
+    assert max(here.counts) <= READ
 
 
 @pytest.mark.parametrize(

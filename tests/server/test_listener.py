@@ -361,6 +361,22 @@ async def test_who_connects_just_as_the_end_begins_is_answered(turns: int) -> No
             wire.close()
 
 
+async def test_who_was_not_accepted_yet_when_the_end_began_is_answered() -> None:
+    """Its connection stands and its request is sent: to close the socket would reset it."""
+    async with serving(OPEN) as stage, AsyncExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", stage.port))) for _ in range(40)
+        ]
+        for client in clients:
+            client.sendall(post("/hooks/open"))
+        await stage.server.drain()
+
+        for client in clients:
+            wire = Wire(*await asyncio.open_connection(sock=client.dup()))
+            assert (await wire.reply()).status == 202
+            wire.close()
+
+
 async def test_several_sockets_are_one_server() -> None:
     """Handed in or bound: each is answered, each is shown."""
     sockets = [bind(LOOPBACK)[0], bind(LOOPBACK)[0]]

@@ -1,7 +1,6 @@
 """Fixtures of the transport's tests: an open transport, servers that end with the test, a canary."""
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -9,17 +8,13 @@ import pytest
 
 from router.sinks.sink import Request
 from router.transport.transport import Lanes
+from tests.loops import factories
 from tests.transport.servers import Peer
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every test runs on the event loops that a daemon may run on: the second one is optional."""
-    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    if importlib.util.find_spec("uvloop") is not None:
-        import uvloop
-
-        factories["uvloop"] = uvloop.new_event_loop
-    return factories
+    """Every test runs on the event loops that a daemon may run on."""
+    return factories()
 
 
 @pytest.fixture
