@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from router.delivery import State
@@ -16,7 +17,7 @@ from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.schema import migrate
 from router.journal.sqlite.statements import migrations
 from router.secret import Secret
-from tests.journal.backends import Time, recorded
+from tests.journal.backends import Time, attempt_of, recorded, settlement
 from tests.journal.sqlite.disk import Disk, failing, no_trouble
 
 
@@ -311,3 +312,20 @@ async def test_what_was_recorded_before_a_start_is_claimed_beside_what_came_afte
         claims = (await journal.claim({"slack": 5})).claims
 
     assert [claim.event for claim in claims] == [before, after]
+
+
+async def test_a_start_reads_no_event_and_no_attempt(path: Path, time: Time, disk: Disk) -> None:
+    """It is ready as soon as the deliveries are counted, however much is stored."""
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        for _ in range(100):
+            await recorded(journal, time, "slack", payload=b"{}" + b" " * 20_000)
+        for claim in (await journal.claim({"slack": 50})).claims:
+            attempt = msgspec.structs.replace(attempt_of(claim), excerpt="x" * 2_000)
+            await journal.settle([settlement(claim, State.DELIVERED, attempt=attempt)])
+    reads: list[str] = []
+    disk.trouble = lambda operation, _: reads.append(operation) if operation == "read" else None
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        assert journal.counts() == {("slack", State.DELIVERED): 50, ("slack", State.PENDING): 50}
+
+    # Each event has five pages of its own, and each excerpt half a page.
+    assert len(reads) < 50
