@@ -23,6 +23,7 @@ from router.journal.tally import shift
 
 _SQL = statements("postgres", "presence")
 _BURY = statements("postgres", "moves")["bury"]
+_LOCK = statements("postgres", "schema")["lock"]
 _POISON = "in flight alone at 3 crashes"
 # Seconds that the clocks of a router and of the database may be apart before the router's is set.
 _APART = 0.25
@@ -104,6 +105,8 @@ class Presence:
         Raises:
             JournalUnavailable: 256 routers are at work.
         """
+        # Two that come at once would choose the same place.
+        cursor.execute(_LOCK)
         self.number = cast(int, cursor.execute(_SQL["number"]).fetchall()[0][0])
         found = cursor.execute(
             _SQL["appear"],

@@ -192,6 +192,47 @@ async def test_a_router_whose_place_was_taken_waits_for_another(database: str) -
     assert rows(database, "SELECT count(*) FROM router") == [(255,)]
 
 
+# Whoever takes a place has chosen it, and waits.
+_MEET = """
+BEGIN;
+CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
+DELETE FROM router;
+INSERT INTO router (node, name, version, configuration, started, seen, lease_until)
+SELECT n, 'x', '1', '', 0, 0, 'infinity' FROM generate_series(0, 255) AS n WHERE n <> 77;
+CREATE TRIGGER meet BEFORE INSERT ON router FOR EACH ROW EXECUTE FUNCTION meet();
+COMMIT
+"""
+
+
+async def test_two_routers_that_come_back_at_once_do_not_take_the_same_place(database: str) -> None:
+    """Both found their leases over, and one place free: one has it, the other waits for another."""
+    timing = replace(QUICK, poll=600.0)
+
+    async def said(journal: Journal) -> str:
+        try:
+            await journal.ping()
+        except JournalUnavailable as error:
+            return str(error)
+        return ""
+
+    async with a_router(database, timing) as one, a_router(database, timing) as other:
+        with psycopg.connect(database) as meeting:
+            meeting.execute("SELECT pg_advisory_xact_lock(1)")
+            rows(database, _MEET)
+            await until(lambda: rows(database, _WAITING) == [(2,)])
+            meeting.commit()
+
+        async with asyncio.timeout(60):
+            while sorted([await said(one), await said(other)]) != [
+                "", "256 routers are at work on this journal already",
+            ]:  # fmt: skip
+                await one.wait(0.05)
+
+        assert (one.broken, other.broken) == (None, None)
+    assert rows(database, "SELECT count(*) FROM router") == [(255,)]
+
+
 @pytest.mark.parametrize(
     "text", ["", "plain", "\x00", "a\x00b\x00", "\U0010ffff", "\U0010ffff0\x00\U0010ffff1"]
 )
