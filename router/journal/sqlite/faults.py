@@ -22,6 +22,12 @@ _SCARCE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
 )
 
+_ELSEWHERE = "name another file in journal.url"
+_FIXES: dict[int | None, str] = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), f"let this user write there, or {_ELSEWHERE}"),
+}
+
 # What one piece of work can be refused for without harm to the others in its transaction.
 ALONE = (
     JournalError, ValueError, TypeError, OverflowError,
@@ -42,13 +48,17 @@ def fault(error: apsw.Error, what: str = "be written") -> JournalError:
     return JournalBroken(f"the journal cannot {what}: {detail}")
 
 
-def os_fault(error: OSError, what: str) -> JournalError:
+def os_fault(error: OSError, what: str, fix: str | None = None) -> JournalError:
     """The journal's error for the operating system's: `JournalUnavailable` only for what can heal by itself.
 
     A wrong path or missing rights cannot: who starts the program must see at once that it did not start.
+    `fix` is what to do where the error itself does not say it.
     """
-    kind = JournalUnavailable if error.errno in _SCARCE else JournalError
-    return kind(f"cannot {what}: {error.strerror}")
+    scarce = error.errno in _SCARCE
+    kind = JournalUnavailable if scarce else JournalError
+    usual = "raise the limit of this process" if scarce else _ELSEWHERE
+    reason = (error.strerror or type(error).__name__).lower()
+    return kind(f"cannot {what}: {reason}; {fix or _FIXES.get(error.errno, usual)}")
 
 
 def described(error: apsw.Error) -> str:

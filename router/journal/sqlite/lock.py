@@ -89,7 +89,8 @@ def idle(journal: Path) -> Iterator[bool]:
         yield False
         return
     except OSError as error:
-        raise os_fault(error, f"open '{journal}.lock'") from None
+        fix = "let this user read it, or look at a backup"
+        raise os_fault(error, f"open '{journal}.lock'", fix) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

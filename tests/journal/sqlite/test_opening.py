@@ -1,5 +1,6 @@
 """Opening a journal: who may, which files are taken, how an older schema becomes the newest."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from router.errors import JournalBroken, JournalError, JournalLocked, JournalUna
 from router.journal import open_journal
 from router.journal.journal import EventQuery, JournalSettings
 from router.journal.sqlite import open_sqlite
+from router.journal.sqlite.faults import os_fault
 from router.journal.sqlite.schema import migrate
 from router.journal.sqlite.statements import migrations
 from router.secret import Secret
@@ -203,7 +205,7 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, time: Time)
     error = await _refusal(tmp_path / "var" / "deep" / "journal.db", time)
 
     assert not isinstance(error, JournalUnavailable)
-    assert str(error) == f"cannot make '{tmp_path}/var/deep': File exists"
+    assert str(error) == f"cannot make '{tmp_path}/var/deep': file exists; name another file in journal.url"
 
 
 async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, time: Time) -> None:
@@ -211,10 +213,30 @@ async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, time: Time)
     (tmp_path / "a.db").mkdir()
     (tmp_path / "b.db.lock").mkdir()
 
-    assert str(await _refusal(tmp_path / "a.db", time)) == f"cannot open '{tmp_path}/a.db': Is a directory"
-    assert (
-        str(await _refusal(tmp_path / "b.db", time)) == f"cannot open '{tmp_path}/b.db.lock': Is a directory"
-    )
+    for name, file in (("a.db", "a.db"), ("b.db", "b.db.lock")):
+        assert str(await _refusal(tmp_path / name, time)) == (
+            f"cannot open '{tmp_path}/{file}': is a directory; name another file in journal.url"
+        )
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "told"),
+    [
+        (errno.ENOSPC, JournalUnavailable, "no space left on device; make room"),
+        (errno.EMFILE, JournalUnavailable, "too many open files; raise the limit of this process"),
+        (errno.EROFS, JournalError, "read-only file system; name another file in journal.url"),
+        (
+            errno.EACCES,
+            JournalError,
+            "permission denied; let this user write there, or name another file in journal.url",
+        ),
+    ],
+)
+def test_an_error_of_the_system_says_what_to_do(code: int, kind: type[JournalError], told: str) -> None:
+    """Only what can heal by itself is waited for."""
+    error = os_fault(OSError(code, os.strerror(code)), "open 'journal.db'")
+
+    assert (type(error), str(error)) == (kind, f"cannot open 'journal.db': {told}")
 
 
 async def test_where_somebody_is_patient_the_journal_waits_for_its_opening(
