@@ -279,6 +279,28 @@ async def test_changes_are_posted(door: Door) -> None:
     assert (await door.headers("/api/v1/reload"))["Allow"] == "POST"
 
 
+def kept(desk: Desk) -> dict[str, list[object]]:
+    """All that the journal holds, but for the sign of life that looking at its readiness leaves."""
+    connection = apsw.Connection(str(desk.folder / "journal.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'pulse'")
+    names = [str(name) for (name,) in tables.fetchall()]
+    found = {name: list(connection.execute(f'SELECT * FROM "{name}"').fetchall()) for name in names}
+    connection.close()
+    return found
+
+
+async def test_a_question_changes_nothing(desk: Desk, door: Door) -> None:
+    """Neither to the journal nor to a sink, whoever is made to ask it."""
+    event = await desk.event()
+    before, sinks = kept(desk), desk.dispatcher.sinks()
+    for method in ("GET", "HEAD"):
+        for _, path in [*PATHS, ("GET", "/healthz"), ("GET", "/readyz")]:
+            await door.headers(path.replace("evt_0000000000001", event), method)
+
+    assert any(before.values())
+    assert (kept(desk), desk.dispatcher.sinks()) == (before, sinks)
+
+
 async def test_an_unknown_path_is_told_as_json(door: Door) -> None:
     """With where to look."""
     document = {"error": "no such path '/nothing'", "fix": "calls are under /api/v1/"}
