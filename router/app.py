@@ -13,7 +13,7 @@ from contextlib import suppress
 import anyio
 import structlog
 
-from router import __version__, garbage, logs, systemd
+from router import __version__, garbage, logs, loop, systemd
 from router.admin.admin import Admin, Reload
 from router.calling import called
 from router.clock import Clock
@@ -140,7 +140,7 @@ class App:
         """The listeners are up: tell the log, the supervisor, and a person what to try."""
         person = logs.read_by_a_person()
         told = {} if person or systemd.supervised() else first_steps(self.config, called())
-        log.info("listening", version=__version__, public=public, admin=admin, **told)
+        log.info("listening", version=__version__, loop=loop.running(), public=public, admin=admin, **told)
         if person:
             # Standard output belongs to the `log` sink.
             print(welcome(self.config, public, admin, called()), file=sys.stderr)  # noqa: T201  # for a person
@@ -180,8 +180,8 @@ async def serve(config: Config) -> None:
         ):
             app = App(config, journal, transports, clock)
             begun = await app.begin()
-            for loop in (app.dispatcher.run, app.retention.run, app.heartbeat.run, app.quarantine.run):
-                loops.start_soon(named, loop)
+            for each in (app.dispatcher.run, app.retention.run, app.heartbeat.run, app.quarantine.run):
+                loops.start_soon(named, each)
             server = Server(app.intake, config.server, app.metrics)
             admin = Admin(journal, app.dispatcher, app.metrics, app, clock)
             async with (
@@ -217,7 +217,7 @@ def run(config_path: str) -> int:
         log.warning("config_warning", problem=str(warning))
     garbage.give_back()
     try:
-        anyio.run(serve, config)
+        anyio.run(serve, config, backend_options={"loop_factory": loop.chosen()})
     except KeyboardInterrupt:
         return 130
     except (RouterError, OSError, ExceptionGroup) as error:

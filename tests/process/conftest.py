@@ -3,6 +3,7 @@
 `HARDENED=1` runs each under what the unit forbids: executable memory, and system calls that it does not list.
 """
 
+import importlib.util
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,12 +14,24 @@ from tests.hardening import hardened
 from tests.journal.postgres.server import close_databases
 from tests.process.harness import Daemon, Destination, listening
 
+PLAIN = Path(__file__).parents[1] / "plain"
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _servers() -> Iterator[None]:
     """What tests started ends with them."""
     yield
     close_databases()
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What daemons run on: each in turn. Without this, on uvloop, where it is installed."""
+    if request.param == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        pytest.skip("needs uvloop, the extra `fast`")
+    if request.param == "asyncio":
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLAIN), os.environ["PYTHONPATH"]]))
+    return str(request.param)
 
 
 @pytest.fixture

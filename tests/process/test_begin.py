@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 import aiohttp
+import pytest
 
 from tests.process.harness import Daemon, Destination, happo_headers, post
 from tests.waiting import answered
@@ -24,6 +25,7 @@ async def readiness(daemon: Daemon) -> int:
         return answer.status
 
 
+@pytest.mark.usefixtures("loop")
 async def test_without_room_for_the_journal_a_known_hook_is_put_off_and_an_unknown_one_refused(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import anyio
+import pytest
 
 from tests.process.harness import Daemon, Destination, happo_headers, post
 from tests.waiting import answered
@@ -88,6 +89,7 @@ async def test_a_second_daemon_on_the_same_journal_is_refused(
     assert await first.stop() == 0
 
 
+@pytest.mark.usefixtures("loop")
 async def test_stopping_gives_unfinished_deliveries_back_uncounted(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:

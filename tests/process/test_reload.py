@@ -4,6 +4,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.process.harness import Daemon, Destination, post
 
 BUILD = b'{"event": "build", "build": {"number": %d, "branch": "main", "status": "PENDING"}}'
@@ -58,6 +60,7 @@ async def test_a_good_file_takes_effect_at_once(
     assert await router.stop() == 0
 
 
+@pytest.mark.usefixtures("loop")
 async def test_sighup_reloads_too(
     daemon: Callable[..., Daemon], destination: Destination, tmp_path: Path
 ) -> None:

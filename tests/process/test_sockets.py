@@ -12,6 +12,8 @@ import pytest
 from tests.process.harness import Daemon, post
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("loop")
+
 CONFIG = """
 sources:
   web: {type: chromatic, unsigned: true}
@@ -35,6 +37,11 @@ os.execv(sys.executable, [sys.executable, "-m", "router", "run", "--config", sys
 """
 
 
+def importing(router: Daemon) -> dict[str, str]:
+    """The daemon's own environment, in which it finds the package from any folder."""
+    return {**router.env, "PYTHONPATH": os.pathsep.join([router.env["PYTHONPATH"], *sys.path])}
+
+
 async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[..., Daemon]) -> None:
     """Whoever connects while nobody listens waits in the backlog, and is answered by the next process."""
     router = daemon(CONFIG)
@@ -52,7 +59,7 @@ async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[...
                     [sys.executable, "-c", ACTIVATE, *map(str, fds), str(router.config)],
                     pass_fds=fds,
                     cwd=router.folder,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                    env=importing(router),
                     stdout=out,
                     stderr=err,
                 )
@@ -74,7 +81,7 @@ def activated(router: Daemon) -> None:
         router.process = subprocess.Popen(
             [str(ACTIVATOR), "--fdname=public:admin", *listen, "-E", "PYTHONPATH", "-E", "PATH", *run],
             cwd=router.folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env=importing(router),
             stdout=out,
             stderr=err,
         )

@@ -10,9 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import anyio
+import pytest
 
 from tests.process.harness import Daemon, Destination, post
 from tests.waiting import until
+
+pytestmark = pytest.mark.usefixtures("loop")
 
 BUILD = b'{"event": "build", "build": {"number": %d, "branch": "main", "status": "PENDING", "x": "%s"}}'
 
