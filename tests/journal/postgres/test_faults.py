@@ -255,30 +255,6 @@ async def test_what_is_looked_for_goes_the_way_of_what_is_stored(journal: Journa
     assert await journal.events(EventQuery(text="0")) == []
 
 
-async def test_too_much_that_waits_is_refused(journal: Journal, database: str) -> None:
-    """Behind a server that does not answer memory has a bound; what waited is answered in the end."""
-    refused: list[str] = []
-
-    async def nothing() -> None:
-        try:
-            await journal.settle([])
-        except JournalUnavailable as error:
-            refused.append(str(error))
-
-    await journal.ping()
-    with psycopg.connect(database) as other:
-        other.execute("LOCK TABLE pulse")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(held_up(journal))
-            await until(lambda: rows(database, _WAITING) == [(1,)])
-            for _ in range(16_400):
-                group.create_task(nothing())
-            await turns()
-            other.commit()
-
-    assert set(refused) == {"the journal's server does not answer, and too much waits for it already"}
-
-
 async def test_a_value_that_sqlite_does_not_take_ends_the_backup(
     journal: Journal, database: str, tmp_path: Path
 ) -> None:
