@@ -14,7 +14,7 @@ from router.event import Event
 from router.journal.journal import Journal, JournalOpener
 from router.journal.postgres import Timing, open_postgres
 from router.journal.sqlite import open_sqlite
-from tests.journal.postgres.server import databases
+from tests.journal.postgres.server import CUT, databases
 
 START = 1_800_000_000.0
 
@@ -48,7 +48,7 @@ def database_of(folder: Path) -> str:
     """The URL of a folder's database, which is made if it is not there."""
     note = folder / "database"
     if not note.exists():
-        note.write_text(databases().create())
+        note.write_text(databases().borrow())
     return note.read_text()
 
 
@@ -73,16 +73,12 @@ async def _copied(place: "Place", journal: Journal, number: int) -> "Place":
 
 
 _SILENCE = "UPDATE router SET lease_until = 0"
-_CUT = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
 
 
 async def _silenced(place: "Place", journal: Journal, number: int) -> "Place":
     """The same database, when the lease of the router has ended and its sessions are gone."""
     with psycopg.connect(database_of(place.folder), autocommit=True) as connection:
-        connection.execute(_CUT)
+        connection.execute(CUT)
         connection.execute(_SILENCE)
     return place
 
@@ -112,7 +108,7 @@ class Place:
     def leave(self) -> None:
         """Nobody opens it again."""
         if (self.folder / "database").exists():
-            databases().drop(database_of(self.folder))
+            databases().give_back(database_of(self.folder))
 
 
 def an_event(journal: Journal, time: Time, **fields: object) -> Event:

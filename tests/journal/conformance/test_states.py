@@ -81,6 +81,7 @@ class Deliveries(RuleBasedStateMachine):
         """The last process ends."""
         self.run(self.stack.aclose())
         self.runner.close()
+        self.place.leave()
         self.folder.cleanup()
 
     def deliveries(self) -> list[Delivery]:
