@@ -28,7 +28,7 @@ CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
 # The processes that tests start have what an installation has, and no more: see `lean/`.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE / "lean"), os.environ.get("PYTHONPATH")]))
-# Nobody here speaks to a host of the outside world; each start would read its hundred and fifty authorities, for
+# Nobody here speaks to a host of the outside world; each start would read its hundred and fifty authorities,
 # a sixth of its time. What is to be trusted is made by the test that says so.
 os.environ["SSL_CERT_FILE"] = os.environ["SSL_CERT_DIR"] = os.devnull
 
