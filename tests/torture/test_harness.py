@@ -1,7 +1,9 @@
 """The harness can fail: copies of the package, each with one deliberate fault that the oracle must name."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,10 @@ _BODY_ENCODED_AGAIN = (
     '"payload": msgspec.json.decode(event.payload)',
 )
 
+# A connection is reset when its next request is under way at the end: where requests follow each other
+# at once, that is so at nearly every end, else at one of ten.
+_AIMED: dict[str, dict[str, Any]] = {"reset": {"rounds": 3, "pace": 600.0, "connections": 32}}
+
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
@@ -48,7 +54,8 @@ def test_a_deliberate_fault_is_found(
 ) -> None:
     """The oracle names it."""
     path, right, wrong = fault
-    shutil.copytree(ROOT / "router", tmp_path / "router", ignore=shutil.ignore_patterns("__pycache__"))
+    # With what is compiled already: only the file with the fault is not what it was compiled from.
+    shutil.copytree(ROOT / "router", tmp_path / "router")
     text = (tmp_path / "router" / path).read_text("utf-8")
     assert right in text, f"the fault no longer fits {path}"
     (tmp_path / "router" / path).write_text(text.replace(right, wrong), "utf-8")
@@ -56,6 +63,7 @@ def test_a_deliberate_fault_is_found(
     # A fault shows when a crash, or the end of a connection, hits the right moment: soon, not always.
     for seed in range(1, 26):
         plan = Plan(rounds=5, seconds=ENOUGH, seed=seed, package=tmp_path, patience=3)
+        plan = replace(plan, **_AIMED.get(shown, {}))
         report = SCENARIOS[scenario](plan, lambda _: None)
         if shown in report.violations:
             return
