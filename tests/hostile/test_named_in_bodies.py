@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -124,8 +125,8 @@ async def test_nothing_that_a_body_names_is_opened_or_asked(
     await until(lambda: len(daemon.output.splitlines()) == wanted)
     assert await daemon.stop() == 0
     assert daemon.process is not None
-    last = f"{daemon.process.pid} +++ exited with 0 +++"
-    await until(lambda: last in trace.read_text("utf-8", "replace"))
+    last = re.compile(rf"^{daemon.process.pid} +\+\+\+ exited with 0 \+\+\+$", re.MULTILINE)
+    await until(lambda: last.search(trace.read_text("utf-8", "replace")) is not None)
     said = trace.read_text("utf-8", "replace")
 
     assert statuses == [status for _, status in asked]
