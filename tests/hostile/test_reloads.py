@@ -37,7 +37,7 @@ def checked(path: Path) -> list[str]:
     return []
 
 
-@pytest.mark.timeout(level(60, 300))
+@pytest.mark.timeout(level(120, 300))
 async def test_reloads_under_load_refuse_no_event_and_agree_with_check(target: Callable[..., Target]) -> None:
     """A broken file leaves what is in force there, and is told as `check` tells it; a good one takes over."""
     daemon = await target(CONFIG.format(number=0)).start()
