@@ -199,7 +199,10 @@ class Connection(BaseProtocol):
 
     def _cut(self) -> None:
         self._closing = True
-        _drop(cast(StreamReader, self._content))
+        content = cast(StreamReader, self._content)
+        # Whoever is just reading it takes the rest: taken away here, it would be missing there.
+        if not content.is_eof():
+            content.feed_eof()
 
     def _excessive(self, messages: Sequence[tuple[RawRequestMessage, StreamReader]]) -> bool:
         """Whether a head, or what frames a body (chunk sizes, trailers), is larger than anybody needs.
