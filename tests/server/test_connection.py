@@ -8,7 +8,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from router.server import connection
+from router.server.connection import Connection
 from router.server.edge import READ
+from router.server.face import Face
 from router.server.listener import bind
 from router.server.wire import AHEAD
 from tests.server.edge import BODY, OPEN, Wire, post, serving
@@ -272,6 +274,32 @@ async def test_long_bodies_may_follow_one_another(step: int) -> None:
             bodies = [(await wire.reply()).body for _ in range(6)]
 
         assert bodies == [length for _, length in LONG_BODIES.values()] * 2
+
+
+async def test_a_body_that_is_cut_while_it_is_read_leaves_its_reader_what_came() -> None:
+    """To read makes room for what the parser held back, and the cut falls into that."""
+    here, (sock,), (near, far) = Hall(), bind(LOOPBACK), socket.socketpair()
+    here.limit = 560_000
+    loop = asyncio.get_running_loop()
+    far.setblocking(False)
+    with far:
+        async with edge_of(here, sock) as edge:
+            face = Face(Connection(edge, here.answer))
+            await loop.connect_accepted_socket(lambda: face, near)
+
+            def say(data: bytes) -> None:
+                face.get_buffer(-1)[: len(data)] = data
+                face.buffer_updated(len(data))
+
+            say(post("/metered", b"", {"Transfer-Encoding": "chunked"}))
+            await until(lambda: bool(here.counts))
+            # At once, so that nobody reads between: more than is buffered, of which some is held back.
+            for _ in range(9):
+                say(b"1f40\r\n%b\r\n" % (b"x" * 8000) * 8)
+
+            assert (await loop.sock_recv(far, 100)).startswith(b"HTTP/1.1 202")
+    assert sum(here.counts) > here.limit
+    assert here.failures == []
 
 
 async def test_the_rest_of_a_refused_body_is_read_before_the_end() -> None:
