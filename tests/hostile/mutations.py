@@ -19,6 +19,10 @@ PROVIDERS = ("chromatic", "percy", "happo")
 BODIES = {
     name: [path.read_bytes() for path in sorted((PAYLOADS / name).glob("*.json"))] for name in PROVIDERS
 }
+SHORT = {
+    name: [json.dumps(json.loads(body), separators=(",", ":")).encode() for body in bodies]
+    for name, bodies in BODIES.items()
+}
 SIGNATURE = {"chromatic": "X-Webhook-Signature", "percy": "X-Percy-Digest", "happo": "X-Happo-Signature"}
 ANYTHING = frozenset({202, 400, 401, 404, 405, 408, 413, 415, 429, 503})
 NEVER_ACCEPTED = ANYTHING - {202}
@@ -73,9 +77,8 @@ def signed(provider: str, body: bytes) -> Fields:
 def _picked(chance: Chance) -> tuple[str, bytes]:
     """A provider and one of its documented bodies, as short as JSON allows."""
     provider = chance.choice(PROVIDERS)
-    document = json.loads(chance.choice(BODIES[provider]))
-    document["fuzz"] = chance.getrandbits(60)
-    return provider, json.dumps(document, separators=(",", ":")).encode()
+    # The document is an object with something in it; one more member at its end makes it another one.
+    return provider, chance.choice(SHORT[provider])[:-1] + b',"fuzz":%d}' % chance.getrandbits(60)
 
 
 def _honest(chance: Chance) -> Case:
@@ -288,7 +291,7 @@ def _chunked(chance: Chance, body: bytes) -> bytes:
 def _framing_damaged(chance: Chance, whole: bytes) -> bytes:
     """A splinter of HTTP at the border of a line, or anywhere."""
     if chance.random() < 0.6:
-        borders = [at for at in range(len(whole)) if whole[at : at + 1] == b"\n"]
+        borders = [at for at, byte in enumerate(whole) if byte == _NEWLINE]
         at = chance.choice(borders) + 1 if borders else 0
     else:
         at = chance.randrange(len(whole) + 1)
@@ -331,6 +334,7 @@ def _noise(chance: Chance, count: int) -> bytes:
     return bytes(chance.choice(_NOISE) for _ in range(count))
 
 
+_NEWLINE = 0x0A
 _NOISE = bytes([*range(0x21, 0x7F), *range(0x80, 0x100)])
 
 
