@@ -41,6 +41,7 @@ class Hall:
                 return accepted(b"x" * 60_000)
             case "/metered":
                 request.meter(self._taken)
+                return accepted(b"%d" % sum([len(piece) async for piece in request.content.iter_any()]))
             case "/refused":
                 return refusal(413)
         return accepted(b"%d" % len(await request.content.read()))
