@@ -7,7 +7,7 @@ _SERVER = ("tests/server/test_server.py",)
 _BODY = ("tests/server/test_body.py",)
 _ROTATION = ("tests/server/test_rotation.py",)
 _LISTENER = ("tests/server/test_listener.py",)
-_CONNECTION = ("tests/server/test_connection.py", "tests/server/test_wire.py")
+_CONNECTION = ("tests/server/test_connection.py", "tests/server/test_reading.py", "tests/server/test_wire.py")
 _DOOR = ("tests/admin/test_door.py",)
 
 FAULTS = (
