@@ -66,7 +66,7 @@ def _limit(item: pytest.Item) -> float:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Of all that is loaded now only the package is measured: its modules, before whoever needs them."""
     if Coverage.current() is None:
         with _kept():
@@ -74,6 +74,10 @@ def pytest_collection() -> Generator[None, object, object]:
     for module in walk_packages(router.__path__, "router."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
+    if session.config.getoption("numprocesses", None):
+        # This process hands tests out and runs none: there is nothing more to measure in it.
+        sys.settrace(None)
+        return (yield)
     with _unmeasured(), _kept():
         return (yield)
 
