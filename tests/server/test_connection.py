@@ -1,13 +1,20 @@
 """One connection: its requests, its answers, its end, whatever the other side does."""
 
 import asyncio
+import gc
 import socket
+import weakref
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
 from router.server import connection
+from router.server.connection import Connection, Request
+from router.server.edge import Edge
+from router.server.face import Face
 from router.server.listener import bind
+from router.server.wire import Reply
 from tests.server.edge import BODY, OPEN, post, serving
 from tests.server.hall import LOOPBACK, Hall, deaf, edge_of, hall
 from tests.waiting import LIMIT, turns, until
@@ -248,3 +255,61 @@ async def test_a_listener_that_ends_cuts_what_hangs() -> None:
 
         async with asyncio.timeout(LIMIT):
             assert await wire.closed()
+
+
+LIVES = {
+    "kept": post("/x"),
+    "closed": post("/x", headers={"Connection": "close"}),
+    "refused": post("/refused", b"x" * 100_000, {"Content-Length": "1000000"}),
+    "broken": b"junk\r\n\r\n",
+    "never complete": b"POST /x HTTP/1.1\r\n",
+    "upgraded": post("/x", headers={"Connection": "Upgrade", "Upgrade": "h2c"}),
+}
+
+
+@pytest.mark.parametrize("said", LIVES.values(), ids=LIVES)
+async def test_a_connection_that_ended_needs_no_search_for_cycles(said: bytes) -> None:
+    """Under a flood of short connections the dead ones would be most of the memory."""
+    here, (sock,), (near, far) = Hall(), bind(LOOPBACK), socket.socketpair()
+    loop = asyncio.get_running_loop()
+    gc.disable()
+    try:
+        async with edge_of(here, sock) as edge:
+            alive = await taken_up(edge, here, near)
+            with far:
+                far.setblocking(False)
+                await loop.sock_sendall(far, said)
+                if said is not LIVES["never complete"]:
+                    await loop.sock_recv(far, 1000)
+            await until(lambda: not edge.open)
+            await until(lambda: alive() is None)
+    finally:
+        gc.enable()
+
+
+async def taken_up(edge: Edge, here: Hall, sock: socket.socket) -> Callable[[], object]:
+    """Have a connection that nobody here holds: what it answers with is gone when it is."""
+
+    async def answer(request: Request) -> Reply:
+        return await here.answer(request)
+
+    def accept() -> Face:
+        return Face(Connection(edge, answer))
+
+    await asyncio.get_running_loop().connect_accepted_socket(accept, sock)
+    return weakref.ref(answer)
+
+
+async def test_a_client_that_left_in_its_body_leaves_no_cycle_either() -> None:
+    """The error that says so knows who was reading, and what was read knows the error."""
+    async with serving(OPEN) as stage:
+        gc.disable()
+        try:
+            async with stage.wire() as wire:
+                await wire.send(post("/hooks/open", b"{", {"Content-Length": "1000"}))
+                await until(lambda: any(type(each) is Request for each in gc.get_objects()))
+            await until(lambda: stage.counted("open", 499) == 1)
+            await turns()
+            assert not [each for each in gc.get_objects() if type(each) in (Connection, Request)]
+        finally:
+            gc.enable()
