@@ -181,7 +181,7 @@ class Connection(BaseProtocol):
         if self._content is not None and not self._content.is_eof():
             self._content.set_exception(ConnectionResetError("the client went away"))
         self._wake()
-        # These hold this connection, and would keep it until somebody looks for cycles: in a flood, thousands.
+        # These hold the connection, which would last until somebody looks for cycles: in a flood, thousands.
         self._requests.clear()
         self._broken = self._parser = None
         del self._reader
