@@ -359,8 +359,11 @@ def _drop(content: StreamReader) -> None:
     """End a body, and forget what came of it."""
     if not content.is_eof():
         content.feed_eof()
-    with suppress(ConnectionError, web.RequestPayloadError):
+    try:
         content.read_nowait()
+    except (ConnectionError, web.RequestPayloadError) as error:
+        # The body keeps it, and by its traceback itself.
+        error.__traceback__ = None
 
 
 def _size(message: RawRequestMessage) -> int:

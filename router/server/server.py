@@ -95,9 +95,8 @@ class Server:
             self._refused(request, name, error)
             reply = refusal(error.status, error.retry_after)
             status = reply.status
-        except ConnectionError as error:
-            # Nobody is there to read an answer. The body keeps its error, and by its traceback itself.
-            error.__traceback__ = None
+        except ConnectionError:
+            # Nobody is there to read an answer.
             reply, status = refusal(400), _GONE
         self._metrics.request(name, status, self._now() - began)
         return reply
