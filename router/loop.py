@@ -32,7 +32,8 @@ def chosen() -> Callable[[], asyncio.AbstractEventLoop] | None:
         reason = f"uvloop '{version}' closes descriptors that are not its own; install {_OLDEST} or newer"
         log.warning("uvloop_unused", reason=reason)
         return None
-    return uvloop.new_event_loop
+    make: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return make
 
 
 def running() -> str:

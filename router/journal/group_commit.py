@@ -17,6 +17,9 @@ from typing import Generic, Protocol, TypeVar, cast
 from router.errors import JournalBroken, JournalError, JournalUnavailable
 
 _MOST = 256
+# A commit costs what a dozen events cost: turns of the loop that one waits while each brings more, and how
+# many pieces of work are worth one without waiting.
+_TURNS, _ENOUGH = 4, 64
 
 C = TypeVar("C")
 E = TypeVar("E")
@@ -217,13 +220,20 @@ class GroupCommit(ABC, Generic[C, W]):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Have a batch gathered in the next turn of the loop, of all that comes in this one."""
+        """Have a batch gathered in one of the next turns of the loop, of all that comes until then."""
         if not self._busy:
             self._busy = True
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._hand_over, 0, _TURNS)
 
-    def _hand_over(self) -> None:
-        """Give the thread what waits; where nothing does, this is the end."""
+    def _hand_over(self, before: int, turns: int) -> None:
+        """Give the thread what waits, once a turn brings nothing more; where nothing does, this is the end.
+
+        `before` is how much waited a turn ago, `turns` how many more may go by.
+        """
+        waiting = len(self._waiting)
+        if before < waiting < _ENOUGH and turns:
+            self._loop.call_soon(self._hand_over, waiting, turns - 1)
+            return
         batch = self._gather()
         try:
             if batch:

@@ -110,6 +110,32 @@ def fail(_: list[str]) -> Said:
     raise ZeroDivisionError
 
 
+@pytest.mark.parametrize(("pieces", "first"), [(1, 1), (3, 3), (40, 5)])
+async def test_a_commit_waits_for_what_the_next_turns_bring(pieces: int, first: int) -> None:
+    """A few turns of the loop at most, and none in which nothing came."""
+    notebook = Notebook()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(pieces):
+            tasks.create_task(notebook.write(say(str(number))))
+            await turns(1)
+
+    assert notebook.batches[0] == first
+    await notebook.close()
+
+
+async def test_a_commit_that_has_enough_does_not_wait() -> None:
+    """What comes a turn later is the next one's."""
+    notebook = Notebook()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(64):
+            tasks.create_task(notebook.write(say(str(number))))
+        await turns(1)
+        tasks.create_task(notebook.write(say("late")))
+
+    assert notebook.batches == [64, 1]
+    await notebook.close()
+
+
 async def test_what_a_caller_cancelled_during_the_commit_asked_for_is_taken_back() -> None:
     """It is committed all the same, and nobody ever learns of it."""
     notebook = Notebook()

@@ -3,7 +3,6 @@
 `HARDENED=1` runs each under what the unit forbids: executable memory, and system calls that it does not list.
 """
 
-import importlib.util
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,9 +11,8 @@ import pytest
 
 from tests.hardening import hardened
 from tests.journal.postgres.server import close_databases
+from tests.loops import BESIDE, has_uvloop
 from tests.process.harness import Daemon, Destination, listening
-
-PLAIN = Path(__file__).parents[1] / "plain"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,11 +24,11 @@ def _servers() -> Iterator[None]:
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What daemons run on: each in turn. Without this, on uvloop, where it is installed."""
-    if request.param == "uvloop" and importlib.util.find_spec("uvloop") is None:
-        pytest.skip("needs uvloop, the extra `fast`")
-    if request.param == "asyncio":
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLAIN), os.environ["PYTHONPATH"]]))
+    """What daemons run on: each in turn. Without this, on what an installation without extras has."""
+    if request.param == "uvloop":
+        if not has_uvloop():
+            pytest.skip("needs uvloop, the extra `fast`")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(BESIDE), os.environ["PYTHONPATH"]]))
     return str(request.param)
 
 
