@@ -3,6 +3,7 @@
 One event goes through the journal's own doors; its rows are then copied, whatever columns they have.
 """
 
+import os
 import time
 from pathlib import Path
 
@@ -40,6 +41,9 @@ async def fill(path: Path, events: int, *, pending: bool, days: float) -> None:
                 _multiply(connection, table, events)
     finally:
         connection.close()
+    # Else the first start would wait until all of it is on the disk.
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 async def _seed(path: Path, *, pending: bool, days: float) -> None:
