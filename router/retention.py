@@ -18,8 +18,8 @@ from router.units import Duration
 
 log = structlog.get_logger(__name__)
 
-_BITE = 100
-_PAUSE = 0.03
+_BITE = 25
+_PAUSE = 0.008
 
 
 class Retention:
