@@ -243,7 +243,8 @@ FAULTS = (
     ),
     Fault(
         "the write-ahead log is never copied", "the log stays small", "router/journal/sqlite/writer.py",
-        "        if self._pages < _CHECKPOINT:\n", "        if True:\n", _DURABILITY,
+        "        return self._pages >= self._copy_at and not self.broken\n",
+        "        return False\n", _DURABILITY,
     ),
     Fault(
         "an old SQLite will do", "no SQLite that damages its file", "router/journal/sqlite/opening.py",
