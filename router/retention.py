@@ -18,6 +18,8 @@ from router.units import Duration
 
 log = structlog.get_logger(__name__)
 
+# A bite holds up the commits beside it, and so the slowest hundredth of all events, for as long as it takes:
+# 100 events took 10 ms. Seconds between two, which still let go of 1,700 events a second.
 _BITE = 25
 _PAUSE = 0.008
 
