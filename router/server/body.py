@@ -15,13 +15,13 @@ from aiohttp import web
 from router.errors import BodyTimeout, IntakeError, TooLarge, Unavailable, Undecodable
 from router.metrics import Metrics
 from router.server.connection import Request
+from router.server.pace import Pace
 
-# Bodies of which each takes the loop for milliseconds (verifying, decoding, digesting), and how much of them
-# may have one turn of it.
+# Bodies that wait for a turn until they are judged.
 _LARGE = 64 << 10
-_A_TURN = 1 << 20
 # So much of a body must have come before there is room kept for the rest: headers cost a stranger nothing.
-_EARNEST = 64 << 10
+# Less than one read, so that who will find no room hears it after the first.
+_EARNEST = 8 << 10
 
 
 def no_room() -> Unavailable:
@@ -42,21 +42,11 @@ class Budget:
         self._used = self._kept = 0
         # Whose bodies are not complete, in the order in which they began.
         self._arriving: dict[Share, Callable[[], None]] = {}
-        self._judged = 0
+        self._pace = Pace()
 
     async def turn(self, count: int) -> None:
-        """Wait for a turn of the loop in which there is time to judge so many bytes more.
-
-        Else all that arrived together would be judged in one turn, and everybody else would wait for it.
-        """
-        while self._judged >= _A_TURN:  # noqa: ASYNC110  # the next turn is what is waited for
-            await asyncio.sleep(0)
-        if not self._judged:
-            asyncio.get_running_loop().call_soon(self._turned)
-        self._judged += count
-
-    def _turned(self) -> None:
-        self._judged = 0
+        """See `Pace.turn`."""
+        await self._pace.turn(count)
 
     def expect(self, count: int) -> None:
         """Refuse a body that has no room now, before anybody sends or reads it; nothing is counted.

@@ -11,7 +11,7 @@ from typing import Protocol
 
 # Large reads in one turn of the loop, of either kind. A request needs some turns until its answer, so what is
 # done in one is what everybody waits for several times.
-_A_TURN = 8
+_A_TURN = 4
 
 
 class Reader(Protocol):

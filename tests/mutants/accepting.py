@@ -6,6 +6,7 @@ _SIGNATURES = ("tests/sources/test_signature.py", "tests/sources/test_contract.p
 _SERVER = ("tests/server/test_server.py",)
 _BODY = ("tests/server/test_body.py",)
 _ROTATION = ("tests/server/test_rotation.py",)
+_PACE = ("tests/server/test_pace.py",)
 _LISTENER = ("tests/server/test_listener.py",)
 _CONNECTION = ("tests/server/test_connection.py", "tests/server/test_reading.py", "tests/server/test_wire.py")
 _DOOR = ("tests/admin/test_door.py",)
@@ -201,6 +202,14 @@ FAULTS = (
     Fault(
         "all that have much to say are read at once", "nobody waits long beside a flood",
         "router/server/rotation.py", "        if self._read > _A_TURN:\n", "        if False:\n", _ROTATION,
+    ),
+    Fault(
+        "large bodies are judged at once", "nobody waits long beside a flood", "router/server/pace.py",
+        "        if self._begun < _AT_ONCE:\n", "        if True:\n", _PACE,
+    ),
+    Fault(
+        "large bodies are judged turn after turn", "nobody waits long beside a flood",
+        "router/server/pace.py", "        if self._left:\n", "        if False:\n", _PACE,
     ),
     Fault(
         "who began last reads first", "of a flood some come to their end", "router/server/rotation.py",
