@@ -190,10 +190,10 @@ async def read(request: Request, share: Share, seconds: float) -> bytes:
 
 async def _whole(request: Request, share: Share, seconds: float) -> bytes:
     content = request.content
-    cut = request.meter(share.take)
     # Most bodies are there already: they came with the headers.
     if content.is_eof():
-        return content.read_nowait()
+        return content.read_nowait() if share.take(content.total_bytes) else b""
+    cut = request.meter(share.take)
     request.invite()
     # Unlike a bytearray it gives up its bytes without a copy.
     with io.BytesIO() as body:

@@ -155,6 +155,11 @@ class Connection(BaseProtocol):
         if self._requests or self._broken is not None:
             self._wake()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  # aiohttp's name
+        """Read on where a body was not taken fast enough; each body says so several times, paused or not."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def hold(self) -> None:
         """See `Reader.hold`."""
         self._held = True

@@ -118,14 +118,15 @@ class Server:
             raise MethodNotAllowed
         if _encoded(request):
             raise EncodedBody
-        if request.announced > source.max_body:
+        announced = request.announced
+        if announced > source.max_body:
             raise TooLarge
         if source.allow_from and not allowed(self._origin(request), source.allow_from):
             raise BadToken("the sender is not in allow_from")
         if source.token is not None and not same(token or _password(request), source.token.reveal()):
             raise BadToken
-        self._budget.expect(request.announced)
-        with self._budget.share(source.max_body, request.announced) as share:
+        self._budget.expect(announced)
+        with self._budget.share(source.max_body, announced) as share:
             body = await read(request, share, self._settings.body_timeout)
             asked = request.query
             query = dict(parse_qsl(asked)) if asked else {}

@@ -100,7 +100,7 @@ FAULTS = (
     Fault(
         "an announced body is read whatever its size", "what is too large is refused unread",
         "router/server/server.py",
-        "        if request.announced > source.max_body:\n            raise TooLarge\n", "", _BODY,
+        "        if announced > source.max_body:\n            raise TooLarge\n", "", _BODY,
     ),
     Fault(
         "a body may take for ever", "a body comes in time", "router/server/body.py",
