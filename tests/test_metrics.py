@@ -1,6 +1,8 @@
 """Metrics: names, labels and figures as Prometheus reads them."""
 
+import platform
 import re
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,6 +20,67 @@ def figures(metrics: Metrics) -> dict[str, float]:
             labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
             found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
     return found
+
+
+def busy() -> Metrics:
+    """Metrics in which everything was counted, some of it at the edges of its buckets."""
+    metrics = Metrics(wall=lambda: 1_700_000_000.5)
+    for source, status, seconds in (
+        ("web", 202, 0.001), ("web", 202, 0.0010001), ("web", 202, 5.0), ("web", 202, 7.25),
+        ("web", 401, 0.3), ("app", 202, 0.0), ("app", 202, 0.1), ("app", 202, 0.2), ('odd "\\\n', 202, 0.004),
+        (None, 404, 0.0),
+    ):  # fmt: skip
+        metrics.request(source, status, seconds)
+    for source, kind, status, duplicate in (
+        ("web", "build", "pending", False), ("web", "build", "pending", True), ("app", "ping", None, False),
+        ("web", "build", "pending", False), ("app", "review", "accepted", False),
+    ):  # fmt: skip
+        metrics.event(source, kind, status, duplicate=duplicate)
+    for sink, outcome, seconds in (
+        ("slack", "retry", 15.0), ("slack", "delivered", 0.1), ("slack", "delivered", 0.2),
+        ("bot", "dead", 31.0), ("bot", "delivered", 0.0),
+    ):  # fmt: skip
+        metrics.attempt(sink, outcome, seconds)
+    metrics.not_kept("web", "rate")
+    metrics.not_kept("web", "journal")
+    metrics.not_kept("web", "rate")
+    metrics.commit_error()
+    metrics.body_bytes(4096)
+    metrics.loop_lag(0.02)
+    metrics.loop_lag(9.0)
+    metrics.reload(ok=True)
+    metrics.reload(ok=False)
+    metrics.watch(
+        lambda: {("slack", State.PENDING): 3, ("bot", State.DEAD): 1},
+        lambda: {"slack": "ready", "bot": "paused"},
+        lambda: {"web": 2},
+        lambda: 1,
+    )
+    return metrics
+
+
+def shown(metrics: Metrics) -> str:
+    """The text of what is counted here; how the process fares is no part of it."""
+    lines = metrics.text().decode().splitlines(keepends=True)
+    text = "".join(line for line in lines if not re.match(r"(# \w+ )?process_", line))
+    return text.replace(f'"{platform.python_version()}"', '"PYTHON"').replace(f'"{__version__}"', '"VERSION"')
+
+
+def test_the_whole_text_is_the_promised_one() -> None:
+    """Dashboards and alerts are written against it: each name, label, bucket and figure, in this order."""
+    assert shown(busy()) == (Path(__file__).parent / "metrics.txt").read_text("utf-8")
+
+
+def test_before_anything_happened_what_has_no_label_is_at_0() -> None:
+    """An alert on a rise needs the 0 before it; what has labels shows with the first count."""
+    samples = [line for line in shown(Metrics()).splitlines() if not line.startswith("#")]
+    text = "\n".join(samples)
+
+    assert "visual_router_journal_commit_errors_total 0.0\n" in text
+    assert 'visual_router_loop_lag_seconds_bucket{le="+Inf"} 0.0\n' in text
+    assert "visual_router_loop_lag_seconds_count 0.0\n" in text
+    assert "visual_router_loop_lag_seconds_sum 0.0\n" in text
+    assert not re.search(r"(source|sink|ok)=", text)
 
 
 def test_requests_are_counted_by_source_and_status() -> None:
