@@ -7,23 +7,21 @@ vocabularies only: what a stranger sends never makes a new series. Must not know
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, Protocol, Self, TypeVar
+from typing import TypeVar
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
     CollectorRegistry,
-    Counter,
     Gauge,
-    Histogram,
     Metric,
     ProcessCollector,
-    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from router import __version__
+from router.series import CounterFamily, HistogramFamily
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -33,29 +31,6 @@ W = TypeVar("W", bound=str)
 _ACCEPT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _ATTEMPT = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 _LAG = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-
-
-class _Labelled(Protocol):
-    """A metric with labels."""
-
-    def labels(self, *labelvalues: str) -> Self:
-        """The series of these label values."""
-        ...
-
-
-K = TypeVar("K", bound=_Labelled)
-
-
-class _Series(dict[tuple[str, ...], K], Generic[K]):
-    """The series of one metric by label values: a look-up costs a quarter of `labels(...)`."""
-
-    def __init__(self, metric: K) -> None:
-        super().__init__()
-        self._metric = metric
-
-    def __missing__(self, key: tuple[str, ...]) -> K:
-        series = self[key] = self._metric.labels(*key)
-        return series
 
 
 class _Scrape(Collector):
@@ -109,79 +84,74 @@ class _Scrape(Collector):
 
 
 class Metrics:
-    """Everything that is counted, in a registry of its own."""
+    """Everything that is counted, in a registry of its own.
+
+    For the event loop's thread alone, `text` included: see `series.py`. What other threads do, as the
+    journal's do commits, is counted by those who await it.
+    """
 
     content_type = CONTENT_TYPE
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
-        # Every counter would come twice otherwise, the second time as the moment of its birth.
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         self._wall = wall
         self._registry = registry = CollectorRegistry()
-        self._requests = _Series(
-            Counter(
-                "visual_router_requests",
-                "Requests on the public listener by source (empty: not a configured one) and status code",
-                ("source", "status"),
-                registry=registry,
-            )
-        )
-        self._accept = _Series(
-            Histogram(
-                "visual_router_accept_seconds",
-                "From a request's headers to its 202: reading, judging and committing it",
-                ("source",),
-                buckets=_ACCEPT,
-                registry=registry,
-            )
-        )
-        self._events = _Series(
-            Counter(
-                "visual_router_events",
-                "Acknowledged events by source, kind and status; duplicate: a resend of a known one",
-                ("source", "kind", "status", "duplicate"),
-                registry=registry,
-            )
-        )
-        self._not_kept = _Series(
-            Counter(
-                "visual_router_quarantine_not_kept",
-                "Refused requests that were not kept, by source and why: rate, full, size, memory or journal",
-                ("source", "why"),
-                registry=registry,
-            )
-        )
+        self._about_requests(registry)
         self._about_deliveries(registry)
         self._about_the_process(registry)
         self._scrape = _Scrape()
         registry.register(self._scrape)
 
+    def _about_requests(self, registry: CollectorRegistry) -> None:
+        """What has a source."""
+        self._requests = CounterFamily(
+            "visual_router_requests",
+            "Requests on the public listener by source (empty: not a configured one) and status code",
+            ("source", "status"),
+            registry,
+        )
+        self._accept = HistogramFamily(
+            "visual_router_accept_seconds",
+            "From a request's headers to its 202: reading, judging and committing it",
+            ("source",),
+            _ACCEPT,
+            registry,
+        )
+        self._events = CounterFamily(
+            "visual_router_events",
+            "Acknowledged events by source, kind and status; duplicate: a resend of a known one",
+            ("source", "kind", "status", "duplicate"),
+            registry,
+        )
+        self._not_kept = CounterFamily(
+            "visual_router_quarantine_not_kept",
+            "Refused requests that were not kept, by source and why: rate, full, size, memory or journal",
+            ("source", "why"),
+            registry,
+        )
+
     def _about_deliveries(self, registry: CollectorRegistry) -> None:
         """What has a sink."""
-        self._attempts = _Series(
-            Counter(
-                "visual_router_attempts",
-                "Attempts to deliver by sink and outcome: delivered, retry, hold, pause or dead",
-                ("sink", "outcome"),
-                registry=registry,
-            )
+        self._attempts = CounterFamily(
+            "visual_router_attempts",
+            "Attempts to deliver by sink and outcome: delivered, retry, hold, pause or dead",
+            ("sink", "outcome"),
+            registry,
         )
-        self._durations = _Series(
-            Histogram(
-                "visual_router_attempt_seconds",
-                "How long an attempt took, whatever its outcome",
-                ("sink",),
-                buckets=_ATTEMPT,
-                registry=registry,
-            )
+        self._durations = HistogramFamily(
+            "visual_router_attempt_seconds",
+            "How long an attempt took, whatever its outcome",
+            ("sink",),
+            _ATTEMPT,
+            registry,
         )
 
     def _about_the_process(self, registry: CollectorRegistry) -> None:
         """What has no source and no sink."""
-        self._commit_errors = Counter(
+        self._commit_errors = CounterFamily(
             "visual_router_journal_commit_errors",
             "Writes that the journal could not commit: disk full, disk broken, database away",
-            registry=registry,
+            (),
+            registry,
         )
         self._body_bytes = 0
         Gauge(
@@ -189,17 +159,18 @@ class Metrics:
             "Bytes of request bodies being read, judged or committed",
             registry=registry,
         ).set_function(lambda: self._body_bytes)
-        self._lag = Histogram(
+        self._lag = HistogramFamily(
             "visual_router_loop_lag_seconds",
             "How late the event loop came back to a timer",
-            buckets=_LAG,
-            registry=registry,
+            (),
+            _LAG,
+            registry,
         )
-        self._reloads = Counter(
+        self._reloads = CounterFamily(
             "visual_router_config_reloads",
             "Reloads of the configuration; ok is false if it had problems and changed nothing",
             ("ok",),
-            registry=registry,
+            registry,
         )
         self._reloaded = Gauge(
             "visual_router_config_last_reload_success",
@@ -220,26 +191,26 @@ class Metrics:
     def request(self, source: str | None, status: int, seconds: float) -> None:
         """Count an answer on the public listener; `source` is None unless it is a configured one."""
         name = source or ""
-        self._requests[name, str(status)].inc()
+        self._requests.series[name, str(status)] += 1
         if status == 202:
-            self._accept[(name,)].observe(seconds)
+            self._accept.series[(name,)].observe(seconds)
 
     def event(self, source: str, kind: str, status: str | None, *, duplicate: bool) -> None:
         """Count an acknowledged event; `kind` and `status` are words of `event.py`."""
-        self._events[source, kind, status or "none", "true" if duplicate else "false"].inc()
+        self._events.series[source, kind, status or "none", "true" if duplicate else "false"] += 1
 
     def attempt(self, sink: str, outcome: str, seconds: float) -> None:
         """Count an attempt and its duration; `outcome` is a word of `delivery.Attempt`."""
-        self._attempts[sink, outcome].inc()
-        self._durations[(sink,)].observe(seconds)
+        self._attempts.series[sink, outcome] += 1
+        self._durations.series[(sink,)].observe(seconds)
 
     def not_kept(self, source: str, why: str) -> None:
         """Count a refused request that was not kept; `why` is a word of `quarantine.py`."""
-        self._not_kept[source, why].inc()
+        self._not_kept.series[source, why] += 1
 
     def commit_error(self) -> None:
         """Count a write that the journal could not commit."""
-        self._commit_errors.inc()
+        self._commit_errors.series[()] += 1
 
     def body_bytes(self, count: int) -> None:
         """Set how many bytes of request bodies are in flight."""
@@ -247,11 +218,11 @@ class Metrics:
 
     def loop_lag(self, seconds: float) -> None:
         """Observe how late the event loop came back."""
-        self._lag.observe(seconds)
+        self._lag.series[()].observe(seconds)
 
     def reload(self, *, ok: bool) -> None:
         """Count a reload and whether the newest configuration is in force."""
-        self._reloads.labels("true" if ok else "false").inc()
+        self._reloads.series[("true" if ok else "false",)] += 1
         self._reloaded.set(ok)
         if ok:
             self._reloaded_at.set(self._wall())
