@@ -136,6 +136,44 @@ class Sweeping:
         return 0
 
 
+class Full(Sweeping):
+    """An upkeep with many events to forget; `most` is the largest bite that was asked for."""
+
+    def __init__(self, events: int) -> None:
+        super().__init__()
+        self.events = events
+        self.most = 0
+
+    async def expire(self, sinks: object, before: float, limit: int) -> int:
+        """Find none."""
+        return 0
+
+    async def prune(self, before: float, limit: int) -> int:
+        """Forget as many as were asked for, as far as there are."""
+        self.most = max(self.most, limit)
+        gone = min(limit, self.events)
+        self.events -= gone
+        return gone
+
+
+async def test_a_sweep_rests_between_bites_until_there_is_too_much() -> None:
+    """Events of a day are forgotten gently; a journal that grows faster than that is kept from growing."""
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    upkeep = Full(300_000)
+    await Retention(upkeep, Clock(), DAY, dict, rest=rest).sweep()
+
+    assert upkeep.events == 0
+    assert upkeep.most == 10
+    gentle = rests.index(0)
+    assert gentle * upkeep.most in range(199_000, 201_000)
+    assert set(rests[:gentle]) == {0.02}
+    assert set(rests[gentle:]) == {0}
+
+
 async def test_a_journal_that_cannot_write_is_swept_later() -> None:
     """The loop says so and goes on."""
     upkeep = Sweeping()

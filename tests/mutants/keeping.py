@@ -210,6 +210,10 @@ FAULTS = (
         (*_DURABILITY, *_UPKEEP),
     ),
     Fault(
+        "retention never hurries", "a journal does not grow for ever", "router/retention.py",
+        "_PAUSE if total < _GENTLE else 0", "_PAUSE", ("tests/test_retention.py",),
+    ),
+    Fault(
         "retention forgets at once", "what was settled is kept for as long as stated", "router/retention.py",
         "        before = self._clock.now() - self._keep\n", "        before = self._clock.now()\n",
         ("tests/test_retention.py",),

@@ -77,4 +77,12 @@ FAULTS = (
         "        self._counted(spot, target[1])\n", "        self._counted(spot, 1)\n",
         ("tests/config/test_document.py",),
     ),
+    Fault(
+        "a histogram forgets how much there was", "metrics say what happened", "router/series.py",
+        "        self.sum += amount\n", "        pass\n", ("tests/test_series.py",),
+    ),
+    Fault(
+        "buckets of a histogram are not cumulative", "metrics say what happened", "router/series.py",
+        "return accumulate(self._counts)", "return iter(self._counts)", ("tests/test_series.py",),
+    ),
 )  # fmt: skip
