@@ -4,6 +4,7 @@ In bites so small that nobody waits for one. Owns the rhythm; what belongs to an
 business.
 """
 
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -18,12 +19,13 @@ from router.units import Duration
 
 log = structlog.get_logger(__name__)
 
-# A bite holds up the commits beside it, and so the slowest hundredth of all events, for as long as it takes:
-# 100 events took 10 ms. With the seconds between two it lets go of 360 events a second.
+# Events. A bite holds up the commits beside it, and so the slowest hundredth of all events, for as long as it
+# takes: of 100 events 10 ms. With the seconds between two it lets go of 360 events a second.
 _BITE = 10
 _PAUSE = 0.02
-# Where one sweep finds more than that, as many come in as go: better a little late than growing without end.
-_GENTLE = 200_000
+# Where one sweep takes more bites than that, as much comes in as goes: better slow than growing without end.
+_GENTLE = 20_000
+_LARGE_BITE = 100
 
 
 class Retention:
@@ -71,22 +73,26 @@ class Retention:
         Returns events deleted, deliveries expired, and refused requests deleted.
         """
         before = self._clock.now() - self._keep
-        expired = await self._bites(lambda: self._journal.expire(self._sinks(), before, _BITE))
+        expired = await self._bites(lambda most: self._journal.expire(self._sinks(), before, most))
         for name, sink in self._sinks().items():
             if sink.max_age is not None:
                 expired += await self._bites(partial(self._outdate, name, sink.max_age))
-        pruned = await self._bites(lambda: self._journal.prune(before, _BITE))
-        refused = await self._bites(lambda: self._journal.prune_quarantine(before, _BITE))
+        pruned = await self._bites(lambda most: self._journal.prune(before, most))
+        refused = await self._bites(lambda most: self._journal.prune_quarantine(before, most))
         return pruned, expired, refused
 
-    async def _outdate(self, sink: str, max_age: Duration) -> int:
+    async def _outdate(self, sink: str, max_age: Duration, most: int) -> int:
         """Whether or not anything is claimed for the sink now: a pause does not stop the time."""
         reason = f"older than max_age ({max_age:g} s)"
-        return await self._journal.outdate(sink, self._clock.now() - max_age, _BITE, reason)
+        return await self._journal.outdate(sink, self._clock.now() - max_age, most, reason)
 
-    async def _bites(self, bite: Callable[[], Awaitable[int]]) -> int:
+    async def _bites(self, bite: Callable[[int], Awaitable[int]]) -> int:
         total = 0
-        while count := await bite():
+        for number in itertools.count(1):
+            gentle = number <= _GENTLE
+            count = await bite(_BITE if gentle else _LARGE_BITE)
             total += count
-            await self._rest(_PAUSE if total < _GENTLE else 0)
+            if not count:
+                break
+            await self._rest(_PAUSE if gentle else 0)
         return total

@@ -22,6 +22,8 @@ _LARGE = 64 << 10
 # So much of a body must have come before there is room kept for the rest: headers cost a stranger nothing.
 # Less than one read, so that who will find no room hears it after the first.
 _EARNEST = 8 << 10
+# Part of the time for a body by which it may lag behind an even pace before its room can go to another.
+_LAG = 0.1
 
 
 def no_room() -> Unavailable:
@@ -32,13 +34,16 @@ def no_room() -> Unavailable:
 class Budget:
     """The bytes of all bodies in flight: what was read and is not yet answered.
 
-    And the rest of those that arrive, as soon as much of one has come: else all begin, few have room to their
-    end, and the others learn of it late.
+    And the rest of those that arrive, as soon as some of one has come: else all begin, few have room to their
+    end, and the others learn of it late. A body that comes so slowly that it would not be complete within
+    `seconds` loses its room to whoever asks: else a few beginnings would keep everybody out that long.
     """
 
-    def __init__(self, limit: int, metrics: Metrics) -> None:
+    def __init__(self, limit: int, metrics: Metrics, seconds: float, now: Callable[[], float]) -> None:
         self._limit = limit
         self._metrics = metrics
+        self._seconds = seconds
+        self._now = now
         self._used = self._kept = 0
         # Whose bodies are not complete, in the order in which they began.
         self._arriving: dict[Share, Callable[[], None]] = {}
@@ -58,11 +63,22 @@ class Budget:
             raise no_room()
 
     def _has_room(self, count: int) -> bool:
-        return self._used + self._kept + count <= self._limit
+        """Whether so much fits, perhaps in the place of bodies that are too slow."""
+        while self._used + self._kept + count > self._limit:
+            now = self._now()
+            late = next((each for each in self._arriving if each.is_late(now)), None)
+            if late is None:
+                return False
+            self._evict(late)
+        return True
+
+    def _evict(self, share: "Share") -> None:
+        self._arriving.pop(share)()
+        share.drop()
 
     def share(self, most: int, announced: int) -> "Share":
         """One request's share, empty so far, of so many bytes at most."""
-        return Share(self, most, announced)
+        return Share(self, most, announced, self._now(), self._seconds)
 
     def take(self, share: "Share", count: int) -> bool:
         """Count bytes in, if there is room, or if a body that began later can make room.
@@ -74,8 +90,7 @@ class Budget:
             last = next((each for each in reversed(self._arriving) if not each.kept), None)
             if last is None or last is share:
                 return False
-            self._arriving.pop(last)()
-            last.drop()
+            self._evict(last)
         share.kept -= spent
         self._kept -= spent
         self._used += count
@@ -114,11 +129,13 @@ class Share:
     to come of a body of which much has come.
     """
 
-    def __init__(self, budget: Budget, most: int, announced: int) -> None:
+    def __init__(self, budget: Budget, most: int, announced: int, began: float, seconds: float) -> None:
         self.kept = 0
         self._budget = budget
         self._most = most
         self._announced = announced
+        self._began = began
+        self._seconds = seconds
         self._taken = 0
         self._refusal: Callable[[], IntakeError] | None = None
 
@@ -142,6 +159,11 @@ class Share:
     def arriving(self, cut: Callable[[], None]) -> AbstractContextManager[None]:
         """See `Budget.arriving`."""
         return self._budget.arriving(self, cut)
+
+    def is_late(self, now: float) -> bool:
+        """Whether room is kept for a rest that will not come in time unless the sender hurries."""
+        due = (now - self._began) / self._seconds - _LAG
+        return self.kept > 0 and self._taken < due * self._announced
 
     def drop(self) -> None:
         """Give all back: somebody else gets the room."""
@@ -201,6 +223,8 @@ async def _whole(request: Request, share: Share, seconds: float) -> bytes:
             async with asyncio.timeout(seconds):
                 while chunk := await content.readany():
                     body.write(chunk)
+        # What was refused is judged by nobody, and need not wait for that.
+        share.check()
         if body.tell() > _LARGE:
             await share.turn()
         return body.getvalue()

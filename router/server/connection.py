@@ -155,11 +155,6 @@ class Connection(BaseProtocol):
         if self._requests or self._broken is not None:
             self._wake()
 
-    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  # aiohttp's name
-        """Read on where a body was not taken fast enough; each body says so several times, paused or not."""
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
-
     def hold(self) -> None:
         """See `Reader.hold`."""
         self._held = True
@@ -295,7 +290,8 @@ class Connection(BaseProtocol):
         reply = await self._answer(request)
         self._content = self._taken = None
         unread = self._closing or not content.is_eof() or content.exception() is not None
-        ends = unread or message.should_close or self._edge.draining or self._upgraded
+        # Of what came with an upgrade the parser has dropped some: nothing behind it is where it seems to be.
+        ends = unread or message.should_close or message.upgrade or self._edge.draining or self._upgraded
         kept = KEEP if message.version == HttpVersion10 else b""
         self.write(rendered(reply, CLOSE if ends else kept, bare=message.method == "HEAD"))
         if unread:

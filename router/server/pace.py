@@ -31,9 +31,9 @@ class Pace:
         await begins
 
     def _begin(self, count: int) -> None:
-        if not self._begun:
-            self._left = _TURNS
+        if not self._left:
             self._loop.call_soon(self._pass)
+        self._left = _TURNS
         self._begun += count
 
     def _pass(self) -> None:

@@ -64,7 +64,7 @@ class Server:
         self._metrics = metrics
         self._now = now
         self._log = Sparing(now)
-        self._budget = Budget(settings.in_flight, metrics)
+        self._budget = Budget(settings.in_flight, metrics, settings.body_timeout, now)
         self._listener = Listener(self._answer, self._failed)
 
     @asynccontextmanager

@@ -108,7 +108,7 @@ FAULTS = (
     ),
     Fault(
         "bodies in flight have no bound", "memory is bounded", "router/server/body.py",
-        "        return self._used + self._kept + count <= self._limit\n", "        return True\n", _BODY,
+        "        while self._used + self._kept + count > self._limit:\n", "        while False:\n", _BODY,
     ),
     Fault(
         "a body's room is never given back", "memory is for those who are there", "router/server/body.py",
@@ -202,6 +202,20 @@ FAULTS = (
     Fault(
         "all that have much to say are read at once", "nobody waits long beside a flood",
         "router/server/rotation.py", "        if self._read > _A_TURN:\n", "        if False:\n", _ROTATION,
+    ),
+    Fault(
+        "who is too slow keeps the room for its rest", "a few do not keep everybody out",
+        "router/server/body.py",
+        "        return self.kept > 0 and self._taken <", "        return False and self._taken <", _BODY,
+    ),
+    Fault(
+        "turns of the loop are counted twice", "an idle process rests", "router/server/pace.py",
+        "        if not self._left:\n", "        if not self._begun:\n", _PACE,
+    ),
+    Fault(
+        "an upgrade is not the last request", "a body is no request", "router/server/connection.py",
+        "message.should_close or message.upgrade or", "message.should_close or",
+        ("tests/server/test_wire.py",),
     ),
     Fault(
         "large bodies are judged at once", "nobody waits long beside a flood", "router/server/pace.py",

@@ -166,6 +166,22 @@ async def test_of_large_bodies_that_arrive_side_by_side_the_last_is_refused_earl
         assert "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode()
 
 
+async def test_who_will_not_be_done_in_time_loses_the_room_kept_for_it() -> None:
+    """A few beginnings must not keep everybody else out; who keeps pace is not disturbed."""
+    settings = ServerSettings(listen=LOOPBACK, in_flight=Size(300_000))
+    body = b'{"a": "%b"}' % (b"x" * 199_991)
+    async with serving(OPEN, settings=settings) as stage, stage.wire() as slow:
+        await slow.send(post("/hooks/open", body[:100_000], {"Content-Length": "200000"}))
+        await until(lambda: "visual_router_body_bytes_in_flight 100000.0" in stage.metrics.text().decode())
+        stage.time.monotonic += 5.9
+        assert (await stage.ask(post("/hooks/open", body))).status == 503
+
+        stage.time.monotonic += 0.2
+        assert (await stage.ask(post("/hooks/open", body))).status == 202
+        assert error_of(await slow.reply()) == (503, b'{"error": "try again later"}')
+        assert "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode()
+
+
 async def test_who_leaves_gives_back_what_was_kept_for_it() -> None:
     """Else a few beginnings would take all the room for good."""
     settings = ServerSettings(listen=LOOPBACK, in_flight=Size(300_000))

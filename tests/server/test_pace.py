@@ -42,6 +42,29 @@ async def test_what_is_small_together_begins_together() -> None:
     assert order == list("abcdef")
 
 
+async def test_turns_pass_one_at_a_time() -> None:
+    """However many begin, be it with nothing: turns counted twice would pass too fast, and then for ever."""
+    pace, order = Pace(), list[str]()
+    await begun(pace, "nothing", 0, order)
+    await begun(pace, "a", MEGABYTE, order)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(begun(pace, "b", MEGABYTE, order))
+        await turns(6)
+        assert order == ["nothing", "a"]
+
+
+async def test_turns_pass_after_the_last_that_began() -> None:
+    """Else a large one could follow upon another that began together with a small one's last turn."""
+    pace, order = Pace(), list[str]()
+    await begun(pace, "small", 70_000, order)
+    await turns(6)
+    await begun(pace, "large", MEGABYTE, order)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(begun(pace, "next", MEGABYTE, order))
+        await turns(6)
+        assert order == ["small", "large"]
+
+
 async def test_who_comes_later_does_not_begin_first() -> None:
     """Those who waited are given the turn before anybody can ask for it."""
     pace, order = Pace(), list[str]()

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.server.edge import BODY, OPEN, SIGNED, post, serving
+from tests.waiting import until
 
 HEAD = b"POST /hooks/open HTTP/1.1\r\n"
 HOST = b"Host: x\r\n"
@@ -152,14 +153,44 @@ async def test_requests_sent_ahead_are_answered_one_by_one() -> None:
 
 
 async def test_an_upgrade_is_not_taken_up() -> None:
-    """A client offers HTTP/2 with its POST, as curl does: the body is read, the connection stays."""
-    async with serving(OPEN) as stage, stage.wire() as wire:
-        await wire.send(post("/hooks/open", headers={"Connection": "Upgrade", "Upgrade": "h2c"}))
-        first = await wire.reply()
-        await wire.send(post("/hooks/open"))
-        second = await wire.reply()
+    """A client offers HTTP/2 with its POST, as curl does: it is answered, and the connection ends.
 
-        assert (first.status, second.status) == (202, 202)
+    What followed in the same packet is not all there any more: a body could be taken for a request.
+    """
+    request = post("/hooks/open", headers={"Connection": "Upgrade", "Upgrade": "h2c"})
+    async with serving(OPEN) as stage, stage.wire() as wire:
+        await wire.send(request + post("/hooks/open", post("/hooks/smuggled")))
+        reply = await wire.reply()
+
+        assert (reply.status, reply.headers["Connection"]) == (202, "close")
+        assert await wire.closed()
+        assert len(stage.inbox.events) == 1
+
+
+async def test_many_small_chunks_hold_up_nothing_behind_them() -> None:
+    """The parser pauses after 1,024 chunks that nobody read: what comes then is a request like any other."""
+    body = b'{"a":"%s"}' % (b"x" * 1017)
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    async with serving(OPEN) as stage, stage.wire() as wire:
+        await wire.send(post("/hooks/open", chunks, {"Transfer-Encoding": "chunked"}))
+        assert (await wire.reply()).status == 202
+        await wire.send(post("/hooks/open"))
+        assert (await wire.reply()).status == 202
+
+
+async def test_the_rest_of_many_small_chunks_may_come_later() -> None:
+    """Also where the pause fell between two packets."""
+    body = b'{"a":"%s"}' % (b"x" * 2000)
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    whole = post("/hooks/open", chunks, {"Transfer-Encoding": "chunked"})
+    border = whole.index(b"1\r\n") + 1025 * 6
+    async with serving(OPEN) as stage, stage.wire() as wire:
+        await wire.send(whole[:border])
+        await until(lambda: "visual_router_body_bytes_in_flight 0.0" not in stage.metrics.text().decode())
+        await wire.send(whole[border:])
+
+        assert (await wire.reply()).status == 202
+        assert stage.inbox.events[0].payload == body
 
 
 async def test_a_body_in_single_bytes_arrives_whole() -> None:
