@@ -59,11 +59,11 @@ class Budget:
         Raises:
             Unavailable: the limit would be passed.
         """
-        if not self._has_room(count):
+        if not self._make_room(count):
             raise no_room()
 
-    def _has_room(self, count: int) -> bool:
-        """Whether so much fits, perhaps in the place of bodies that are too slow."""
+    def _make_room(self, count: int) -> bool:
+        """Whether so much fits, if need be in the place of bodies that are too slow."""
         while self._used + self._kept + count > self._limit:
             now = self._now()
             late = next((each for each in self._arriving if each.is_late(now)), None)
@@ -86,7 +86,7 @@ class Budget:
         Else those that arrive side by side would fill it with their beginnings, and none would be complete.
         """
         spent = min(count, share.kept)
-        while not self._has_room(count - spent):
+        while not self._make_room(count - spent):
             last = next((each for each in reversed(self._arriving) if not each.kept), None)
             if last is None or last is share:
                 return False
@@ -99,7 +99,7 @@ class Budget:
 
     def keep(self, share: "Share", count: int) -> bool:
         """Keep room for what is still to come, if there is any."""
-        if not self._has_room(count):
+        if not self._make_room(count):
             return False
         share.kept += count
         self._kept += count
