@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -167,6 +167,41 @@ async def announced(port: int, number: int) -> int:
         return await status_of(reader)
     finally:
         writer.transport.abort()
+
+
+async def first_heard(readers: Sequence[asyncio.StreamReader]) -> set[int]:
+    """What the first of these are answered."""
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(status_of(reader)) for reader in readers]
+        done, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+    return {task.result() for task in done}
+
+
+async def test_a_few_beginnings_keep_nobody_out(target: Callable[..., Target]) -> None:
+    """Room is kept for the rest of what has begun, but not for who then falls silent."""
+    daemon = await target(CONFIG, server="in_flight: 16MiB").start()
+    began = [await asyncio.open_connection("127.0.0.1", daemon.port) for _ in range(16)]
+    try:
+        for number, (_, writer) in enumerate(began):
+            writer.write(post("/hooks/web", large(number))[:9000])
+        async with asyncio.timeout(30):
+            while (await daemon.metrics())["visual_router_body_bytes_in_flight"] < 16 * 8500:
+                pass
+            statuses = [(await ask(daemon.port, post("/hooks/web", BODY % 900)))[0].status]
+            while statuses[-1] != 202:
+                statuses.append((await ask(daemon.port, post("/hooks/web", BODY % 900)))[0].status)
+            heard = await first_heard([reader for reader, _ in began])
+    finally:
+        for _, writer in began:
+            writer.transport.abort()
+
+    print(f"{len(statuses) - 1} refused before the first was taken")
+    assert set(statuses) <= {202, 503}
+    # Not 408: it was not its time that was up.
+    assert heard == {503}
+    assert await daemon.stop() == 0
 
 
 @pytest.mark.timeout(120)
