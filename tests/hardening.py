@@ -1,9 +1,11 @@
 """What the unit forbids, for a daemon that a test starts: the words to put in front of its command."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ HARDEN = Path(__file__).with_name("harden.py")
 UNIT = Path(__file__).parents[1] / "systemd" / "visual-router.service"
 
 
+@cache
 def calls_of_the_unit() -> set[str]:
     """The system calls that the unit's SystemCallFilter= lines leave, by systemd's own lists."""
     done = subprocess.run(
@@ -49,3 +52,8 @@ def hardened(mode: str, folder: Path) -> list[str]:
     if tried.returncode:
         pytest.skip(f"not here: {tried.stderr.strip()}")
     return prefix
+
+
+def wanted(folder: Path) -> list[str]:
+    """The prefix of all that the unit forbids, if `HARDENED=1` asks for it; else none."""
+    return hardened("memory and calls", folder) if os.environ.get("HARDENED") else []

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from tests.hostile.canaries import canary, canary_in_url, canary_key, found
+from tests.canaries import canary, canary_in_url, canary_key, found
 from tests.hostile.senders import post
 from tests.hostile.target import Target
 from tests.process.harness import (
@@ -78,6 +78,10 @@ TORN = [
     "sources:\n  a:\n    type: percy\n    secret: [{alias}\n",
     "sources:\n  a:\n    type: percy\n    secret: |{alias}\n",
 ]
+
+
+# Where a journal is to be moved to: nobody answers, a password in plain sight, no journal at all.
+ENDS = ["env:DATABASE", f"postgresql://me:{CANARIES['word']}@127.0.0.1/db", "env:C1", "credential:happo"]
 
 
 class Echo:
@@ -185,6 +189,8 @@ class Story:
 
     async def commands(self, event: str) -> None:
         """Every command, for people and for scripts."""
+        _, body = await self.daemon.admin("/api/v1/quarantine", headers=self.bearer)
+        refused = [each["id"] for each in json.loads(body)["requests"]]
         sample = str(PAYLOADS / "chromatic" / "v2-build-pending.json")
         for words in (
             ["status"],
@@ -205,8 +211,13 @@ class Story:
             ["schema"],
             ["backup", str(self.folder / "backup.db")],
             ["verify", str(self.folder / "backup.db")],
+            *(["migrate-journal", f"sqlite:{self.folder}/backup.db", end] for end in ENDS),
             ["quarantine"],
+            *(["quarantine", "show", each] for each in refused[:3]),
+            ["quarantine", "discard", refused[0]],
+            ["quarantine", "discard", "--source", "happo", "--yes"],
             ["reverify", "--all"],
+            ["quarantine", "discard", "--all", "--yes"],
             ["reload"],
             ["check", str(self.daemon.config)],
         ):
@@ -271,6 +282,7 @@ async def test_no_secret_comes_out_of_anything(target: Callable[..., Target], ec
         "HOOK": f"http://user:{CANARIES['word']}@{here}/hook/{CANARIES['path']}?key={CANARIES['query']}",
         "CLOSED": f"http://user:{CANARIES['word']}@127.0.0.1:{free_port()}/{CANARIES['path']}",
         "TLS": f"https://user:{CANARIES['word']}@{here}/{CANARIES['hushed']}",
+        "DATABASE": f"postgresql://me:{CANARIES['word']}@127.0.0.1:{free_port()}/db",
         "NOWHERE": f"https://user:{CANARIES['word']}@nowhere.invalid/{CANARIES['lookup']}",
     }
     daemon = target("", env, 'admin_token: "env:ADMIN"')

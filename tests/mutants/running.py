@@ -23,6 +23,14 @@ FAULTS = (
         "        if status.st_mode & stat.S_IROTH:\n", "        if False:\n", _SECRETS,
     ),
     Fault(
+        "a secret is logged in another encoding", "no secret in any output", "router/config/secrets.py",
+        "    return value\n",
+        "    import base64\n    import sys\n"
+        "    print(base64.b64encode(b\"using \" + value.encode()).decode(), file=sys.stderr)\n"
+        "    return value\n",
+        ("tests/process/test_crash.py",),
+    ),
+    Fault(
         "a URL is logged whole", "no secret in the log", "router/logs.py",
         'clean = _URL.sub(mask, head) if "://" in head else head', "clean = head", _LOGS,
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hardening import hardened
+from tests.hardening import wanted
 from tests.journal.postgres.server import close_databases
 from tests.loops import BESIDE, has_uvloop
 from tests.process.harness import Daemon, Destination, listening
@@ -34,21 +34,22 @@ def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
-    """Makes daemons; ends them."""
+    """Makes daemons; ends them, and none may have said a secret."""
     made: list[Daemon] = []
 
     def make(config: str, env: Mapping[str, str] | None = None) -> Daemon:
         folder = tmp_path / str(len(made))
         folder.mkdir()
         made.append(Daemon(folder, config, env))
-        if os.environ.get("HARDENED"):
-            made[-1].prefix = hardened("memory and calls", tmp_path)
+        made[-1].prefix = wanted(tmp_path)
         return made[-1]
 
     yield make
     for one in made:
         if one.process is not None and one.process.poll() is None:
             one.kill()
+    leaks = [leak for one in made for leak in one.leaks()]
+    assert leaks == [], "\n".join(leaks)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,8 +24,12 @@ import aiohttp
 import anyio.to_thread
 from aiohttp import web
 
+from tests.canaries import SHORTEST, betrayed
+
 PAYLOADS = Path(__file__).parents[1] / "sources" / "payloads"
 START_LIMIT = 60.0
+OUTPUTS = ("stdout", "stderr")
+REFERENCE = re.compile(r"""\b(env|file|credential):([^\s"',\]}]+)""")
 
 
 def free_port() -> int:
@@ -60,6 +65,8 @@ class Daemon:
         self.env = {**os.environ, "NO_COLOR": "1", **(env or {})}
         self.prefix: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
+        self.secrets: dict[str, str] = {}
+        self.told: list[str] = []
 
     def write(self, config: str, grace: str = "5s") -> None:
         """(Re)write the configuration, below this daemon's own listeners and journal."""
@@ -102,6 +109,7 @@ class Daemon:
 
     def launch(self, env: Mapping[str, str] | None = None) -> None:
         """Start without waiting, behind `prefix`: a command that ends in becoming the one given to it."""
+        self.remember()
         with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", "router", "run", "--config", str(self.config)],
@@ -152,12 +160,37 @@ class Daemon:
             timeout=START_LIMIT,
             check=False,
         )
+        self.remember()
+        self.told += (done.stdout, done.stderr)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout if code == 0 else done.stdout + done.stderr
 
     async def ask(self, *words: str) -> Any:
         """The JSON answer of a command."""
         return json.loads(await self.command(*words, "--json"))
+
+    def remember(self) -> None:
+        """Keep the values that the configuration refers to now, by value: later there may be others."""
+        text = self.config.read_text("utf-8", "replace") if self.config.exists() else ""
+        folders = {
+            "file": self.folder,
+            "credential": Path(self.env.get("CREDENTIALS_DIRECTORY", self.folder)),
+        }
+        for scheme, name in REFERENCE.findall(text):
+            path = folders[scheme] / name if scheme in folders else None
+            if path is None:
+                value = self.env.get(name, "")
+            else:
+                value = path.read_text("utf-8", "replace") if path.is_file() else ""
+            if len(value.strip()) >= SHORTEST:
+                self.secrets[value.strip()] = f"{scheme}:{name}"
+
+    def leaks(self) -> list[str]:
+        """Which of its secrets, by reference and never by value, came out where, and in which form."""
+        self.remember()
+        secrets = {f"{name}, value {at}": value for at, (value, name) in enumerate(self.secrets.items(), 1)}
+        said = {path.name: path.read_bytes() for path in map(self.folder.joinpath, OUTPUTS) if path.exists()}
+        return betrayed(secrets, said | {"the commands' output": "\n".join(self.told).encode()})
 
 
 class Destination:

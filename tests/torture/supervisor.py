@@ -18,6 +18,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.canaries import betrayed
+from tests.hardening import wanted
 from tests.torture.rules import HANGING, RULES, SINKS
 from tests.torture.workload import PROVIDERS, SECRETS, SINK_SECRET
 
@@ -92,6 +94,7 @@ class Router:
     """The program under test in a folder of its own, from start to start.
 
     `journal`: the URL of one that it shares. `generations`: the numbers of the runs, of all that share it.
+    `HARDENED=1` runs it under what the unit forbids: executable memory, and calls that it does not list.
     """
 
     def __init__(
@@ -120,7 +123,10 @@ class Router:
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify.sock"))
         self._env = environment() | {"NOTIFY_SOCKET": str(folder / "notify.sock"), "WHSEC": SINK_SECRET}
-        self._env |= {provider.upper(): secret for provider, secret in SECRETS.items()}
+        self._secrets = {provider.upper(): secret for provider, secret in SECRETS.items()}
+        self._env |= self._secrets
+        self._secrets["WHSEC"] = SINK_SECRET
+        self._prefix = wanted(folder)
         inherited = filter(None, [os.environ.get("PYTHONPATH")])
         self._env["PYTHONPATH"] = os.pathsep.join([str(package or ROOT), str(ROOT), *inherited])
 
@@ -141,7 +147,7 @@ class Router:
             self._notify.recv(4096)
         self.generation = next(self._generations)
         fds = (self._public.fileno(), self._admin.fileno())
-        run = [sys.executable, *self._program, "run", "--config", str(self._config)]
+        run = [*self._prefix, sys.executable, *self._program, "run", "--config", str(self._config)]
         with (self.folder / "stderr").open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _ACTIVATE, *map(str, fds), *run],
@@ -239,8 +245,10 @@ class Router:
         return Ended(f"the router ended by itself with {self._process.returncode}: {said}")
 
     def _read_log(self) -> None:
-        """Keep the lines of this run's log that nothing in a scenario accounts for."""
-        for line in (self.folder / "stderr").read_text("utf-8", "replace").splitlines():
+        """Keep what nothing in a scenario accounts for: lines of this run's log, and secrets in it."""
+        said = (self.folder / "stderr").read_bytes()
+        self.stray += (f"a secret: {leak}" for leak in betrayed(self._secrets, {"the log": said}))
+        for line in said.decode("utf-8", "replace").splitlines():
             # The last line of a killed process may be torn.
             record = _json(line) if line.endswith("}") else {}
             if record is None or "traceback" in line.lower() or record.get("level") == "critical":

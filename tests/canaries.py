@@ -1,10 +1,15 @@
 """Secrets that sing: values planted where secrets stand, and a search for them in every encoding."""
 
 import base64
+import binascii
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus, unquote_to_bytes
+
+SHORTEST = 8
 
 
 def canary(name: str) -> str:
@@ -42,22 +47,45 @@ def forms(value: str) -> Iterator[tuple[str, bytes]]:
         yield "base64", inner
         yield "base64", inner.replace(b"+", b"-").replace(b"/", b"_")
     if value.startswith("whsec_"):
-        key = base64.b64decode(value.removeprefix("whsec_"))
+        key = b""
+        with suppress(binascii.Error):
+            key = base64.b64decode(value.removeprefix("whsec_"))
         yield "key", key
         yield "key in base64", value.removeprefix("whsec_").encode()
         yield "key in hex", key.hex().encode()
 
 
-def found(canaries: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str]:
-    """Where any of them is heard: its name, the form, and the words around it."""
-    heard = []
+class Heard(NamedTuple):
+    """One find: whose value, in which form, in which output; and the words around it, with the value."""
+
+    name: str
+    form: str
+    place: str
+    words: bytes
+
+
+def heard(canaries: Mapping[str, str], outputs: Mapping[str, bytes]) -> Iterator[Heard]:
+    """Where any of them is found."""
     # Some letters may be escaped and others not: also as whoever reads it would decode it.
     texts = {place: (text.lower(), unquote_to_bytes(text).lower()) for place, text in outputs.items()}
     for name, value in canaries.items():
         for form, needle in forms(value):
-            for place, readings in texts.items():
+            # A shorter one is found by chance among the identifiers of a long log.
+            for place, readings in texts.items() if len(needle) >= SHORTEST else ():
                 for text in readings:
                     at = text.find(needle.lower())
                     if at >= 0:
-                        heard.append(f"{name} ({form}) in {place}: {text[max(0, at - 120) : at + 60]!r}")
-    return heard
+                        yield Heard(name, form, place, text[max(0, at - 120) : at + 60])
+
+
+def found(canaries: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str]:
+    """Where any of them is heard: its name, the form, and the words around it."""
+    return [f"{name} ({form}) in {place}: {words!r}" for name, form, place, words in heard(canaries, outputs)]
+
+
+def betrayed(secrets: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str]:
+    """The same for values that are nobody's to see, also not in the report of a test: one line, no words."""
+    first: dict[tuple[str, str], str] = {}
+    for name, form, place, _ in heard(secrets, outputs):
+        first.setdefault((name, place), form)
+    return [f"{name} ({form}) in {place}" for (name, place), form in first.items()]
