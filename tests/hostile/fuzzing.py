@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.hardening import wanted
 from tests.hostile.fuzzer import Fuzzer, stopwatch, table
 from tests.hostile.mutations import SECRETS, TOKEN
 from tests.hostile.onlooker import HEALTH, onlooker
@@ -84,6 +85,7 @@ async def fuzz(
     if (code := await target.stop()) != 0:
         broken.append(f"it ended with {code}")
     broken += _logged(target, elapsed())
+    broken += [f"a secret: {leak}" for leak in target.leaks()]
     if set(seen.statuses()) - {200}:
         broken.append(f"health was answered {dict(seen.statuses())}")
     late = _lag(metrics)
@@ -145,6 +147,7 @@ def _lag(metrics: dict[str, float]) -> float:
 async def _long(seed: int, count: int) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         target = Target(Path(folder), CONFIG, ENV, "body_timeout: 1s")
+        target.prefix = wanted(Path(folder))
         await target.start()
         try:
             outcome = await fuzz(target, seed, count, _tell)
