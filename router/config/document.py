@@ -5,24 +5,28 @@ it. Must not know any field. Nothing is constructed by the library: its events a
 bomb is seen before it is built.
 """
 
-import re
 from typing import Final
 
 import msgspec
 import yaml
 
 from router.config.nodes import Entry, Items, Map, Node, Text
-from router.config.problems import Problems, clip
+from router.config.problems import Place, Problems, clip
 from router.config.syntax import Spot, Written, YamlError, explain
+from router.errors import RouterError
 
 LONGEST: Final = 16 << 20
-MOST_NODES: Final = 500_000
+# A large configuration of ten thousand rules has 260,000; each costs some three microseconds to read.
+MOST_NODES: Final = 400_000
+# What an alias repeats is read and judged again each time, at up to 50 microseconds for a pattern.
+MOST_REPEATED: Final = 20_000
+MOST_KEYS: Final = 50_000
 DEEPEST: Final = 32
 # Each value that should have been quoted costs one more reading of the text.
 _MOST_READINGS = 20
 _LONGEST_REREAD = 1 << 20
 
-_EXPRESSION = re.compile(r"!?re:")
+_EXPRESSION = ("re:", "!re:")
 
 # libyaml is ten times as fast; without it PyYAML is slow, not different.
 Parser = type[yaml.CSafeLoader] | type[yaml.SafeLoader]
@@ -44,6 +48,10 @@ def read(raw: bytes, problems: Problems, parser: Parser = PARSER) -> Node | None
         found = Problems(problems.path)
         try:
             node = _Reading(written, found, meant, parser).document()
+        except _Hopeless as error:
+            problems.take(found)
+            problems.skip(error.place)
+            return None
         except YamlError as error:
             problems.add(error.spot, error.message)
             readings += 1
@@ -55,6 +63,14 @@ def read(raw: bytes, problems: Problems, parser: Parser = PARSER) -> Node | None
         else:
             problems.take(found)
             return node
+
+
+class _Hopeless(RouterError):
+    """From `place` on no problem would be shown any more, so that reading on is of no use."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
 
 
 def _decoded(raw: bytes, problems: Problems) -> Written | None:
@@ -103,6 +119,7 @@ class _Reading:
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[Node, int] | None] = {}  # with sizes; None: not complete yet
         self._count = 0
+        self._repeated = 0
         self._root: Node | None = None
 
     def document(self) -> Node:
@@ -110,10 +127,12 @@ class _Reading:
 
         Raises:
             YamlError: it makes no sense from some place on, or is over a bound.
+            _Hopeless: more is wrong up to some place than can be shown.
         """
+        following = self._events.get_event
         try:
             while True:
-                event = self._events.get_event()
+                event = following()
                 if event is None or isinstance(event, yaml.StreamEndEvent):
                     break
                 self._take(event)
@@ -171,7 +190,7 @@ class _Reading:
                 raise self._written.unquoted(opening, len(self._written.template(opening, flow=flow)))
         if event.tag is not None:
             tag = self._written.at(spot).split(maxsplit=1)[0]
-            self._problems.add(spot, f"YAML tags are not read; remove '{clip(tag)}'")
+            self._wrong(spot, f"YAML tags are not read; remove '{clip(tag)}'")
         self._counted(spot, 1)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -196,7 +215,11 @@ class _Reading:
         nothing = not event.value and (event.anchor is not None or event.style in ("|", ">"))
         if event.tag is not None or (nothing and (not quoted or self._written.compared(spot))):
             return self._unquoted(spot)
-        if not quoted and _EXPRESSION.match(event.value) and self._written.commented(Spot.of(event.end_mark)):
+        if (
+            not quoted
+            and event.value.startswith(_EXPRESSION)
+            and self._written.commented(Spot.of(event.end_mark))
+        ):
             self._problems.warn(
                 spot,
                 "this expression ends where ' #' begins a comment; quote it, with or without the comment",
@@ -206,7 +229,7 @@ class _Reading:
     def _unquoted(self, spot: Spot) -> Text:
         """A value that YAML reads as something else; it is reported and then taken as it was meant."""
         error = self._written.unquoted(spot, len(self._written.value(spot, flow=self._flow)))
-        self._problems.add(spot, error.message)
+        self._wrong(spot, error.message)
         return Text(spot.line, spot.column, error.meant or "", quoted=True)
 
     def _alias(self, event: yaml.AliasEvent) -> tuple[Node, int]:
@@ -219,6 +242,9 @@ class _Reading:
         if target is None:
             raise YamlError(spot, f"'*{clip(event.anchor)}' repeats what it is a part of; write it out")
         self._counted(spot, target[1])
+        self._repeated += target[1]
+        if self._repeated > MOST_REPEATED:
+            raise YamlError(spot, f"aliases repeat more than {MOST_REPEATED} values up to here; write less")
         return target
 
     def _repeat(self, event: yaml.AliasEvent) -> None:
@@ -228,6 +254,12 @@ class _Reading:
             spot = Spot.of(event.start_mark)
             above.aliases[len(above.items)] = Text(spot.line, spot.column, f"*{event.anchor}")
         self._put(*self._alias(event), None)
+
+    def _wrong(self, place: Place, message: str) -> None:
+        """Note a problem that does not end the reading by itself."""
+        if self._problems.full:
+            raise _Hopeless(place)
+        self._problems.add(place, message)
 
     def _counted(self, spot: Spot, size: int) -> None:
         """Count nodes, those behind aliases each time."""
@@ -258,18 +290,20 @@ class _Reading:
     def _key(self, map_: Map, node: Node) -> tuple[Text, bool]:
         """A key, and whether it may not be used."""
         if not isinstance(node, Text):
-            self._problems.add(node, "a key must be text; this is a list or a map")
+            self._wrong(node, "a key must be text; this is a list or a map")
             return Text(node.line, node.column, ""), True
         if node.empty:
-            self._problems.add(node, "the key before ':' is missing")
+            self._wrong(node, "the key before ':' is missing")
             return node, True
         if node.text == "<<" and not node.quoted:
-            self._problems.add(node, "merging by '<<' is not read; write the keys out here")
+            self._wrong(node, "merging by '<<' is not read; write the keys out here")
             return node, True
         first = map_.entries.get(node.text)
         if first is not None:
-            self._problems.add(
-                node, f"duplicate key '{clip(node.text)}'; the first is in line {first.key.line}"
-            )
+            self._wrong(node, f"duplicate key '{clip(node.text)}'; the first is in line {first.key.line}")
             return node, True
+        if len(map_.entries) == MOST_KEYS:
+            raise YamlError(
+                Spot(node.line, node.column), f"more than {MOST_KEYS} keys in one map; write fewer"
+            )
         return node, False

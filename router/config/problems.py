@@ -80,6 +80,9 @@ class Problems:
 
     def unknown(self, place: Place, what: str, word: str, words: Iterable[str], *, plural: str) -> None:
         """Note that `word` is none of `words`, and the one that was probably meant, or all of them if few."""
+        if self.full:
+            self.skip(place)
+            return
         known = list(words)
         near = self.guess(word, known)
         if near is not None:

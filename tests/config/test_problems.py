@@ -101,6 +101,18 @@ def test_an_unknown_word_is_told_with_what_there_is() -> None:
     ]
 
 
+def test_an_unknown_word_that_would_not_be_shown_is_not_looked_up() -> None:
+    """The words there are may be many, and so may be the unknown ones."""
+    problems = Problems("f")
+    for line in range(1, 1_001):
+        problems.add(Spot(line, 1), "wrong")
+    known = iter(["name"])
+    problems.unknown(Spot(1_001, 1), "unknown key", "nmae", known, plural="keys")
+
+    assert list(known) == ["name"]
+    assert str(problems.errors[-1]) == "f:1001:1: there are more problems than can be shown; fix these first"
+
+
 def test_a_message_stays_on_one_line() -> None:
     """A value from the file cannot draw on the terminal."""
     assert one_line("a\nb\x1b[31m\u202e") == "a\\nb\\x1b[31m\\u202e"

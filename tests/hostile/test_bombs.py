@@ -13,7 +13,7 @@ from tests.hostile.senders import BODY, ask, post
 from tests.hostile.target import MEASURING, Target
 
 # Start of the interpreter included; the kernel ends whoever takes more.
-CPU_SECONDS = 3
+CPU_SECONDS = 2
 MEMORY = 128 << 20
 
 
@@ -31,6 +31,11 @@ BOMBS = {
     "flow depth": "sources: " + "[" * 50_000,
     "block depth": "\n".join(f"{' ' * n}a:" for n in range(3000)),
     "many numbers": "sources: [" + "1," * 300_000 + "1]",
+    "too many numbers": "sources: [" + "1," * 1_000_000 + "1]",
+    "patterns repeated": "rules:\n  - {name: x, to: y, when: &a {branch: ["
+    + ", ".join(f"'re:^a{n}.*(b|c){{1,9}}$'" for n in range(900))
+    + "]}}\n"
+    + "".join(f"  - {{name: x{n}, to: y, when: *a}}\n" for n in range(500)),
     "many keys": "\n".join(f"k{n}: x" for n in range(200_000)),
     "one key again and again": "a: b\n" * 200_000,
     "a long word": "sources: " + "x" * (15 << 20),
