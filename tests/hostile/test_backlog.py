@@ -53,3 +53,4 @@ async def test_six_hours_of_backlog_are_drained_without_growth(tmp_path: Path) -
         # Each try leaves its request with the far end of this test; what is held beside that is bounded.
         assert down <= HOURS * 3600 / 30 + 10 * 16
         assert held < 8 << 20
+        assert after < 8 << 20
