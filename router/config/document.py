@@ -17,7 +17,7 @@ from router.errors import RouterError
 
 LONGEST: Final = 16 << 20
 # A large configuration of ten thousand rules has 260,000; each costs some three microseconds to read.
-MOST_NODES: Final = 400_000
+MOST_NODES: Final = 300_000
 # What an alias repeats is read and judged again each time, at up to 50 microseconds for a pattern.
 MOST_REPEATED: Final = 20_000
 MOST_KEYS: Final = 50_000

@@ -35,7 +35,7 @@ BOMBS = {
     "patterns repeated": "rules:\n  - {name: x, to: y, when: &a {branch: ["
     + ", ".join(f"'re:^a{n}.*(b|c){{1,9}}$'" for n in range(900))
     + "]}}\n"
-    + "".join(f"  - {{name: x{n}, to: y, when: *a}}\n" for n in range(400)),
+    + "".join(f"  - {{name: x{n}, to: y, when: *a}}\n" for n in range(300)),
     "many keys": "\n".join(f"k{n}: x" for n in range(200_000)),
     "one key again and again": "a: b\n" * 200_000,
     "a long word": "sources: " + "x" * (15 << 20),
