@@ -14,35 +14,33 @@ class Walk:
 
     def __init__(self) -> None:
         self._before, self._after = 0.0, 0
+        self._found: list[int] = []
 
     async def prune(
         self,
         before: float,
         border: int,
+        limit: int,
         look: Callable[[int], Awaitable[tuple[list[int], int]]],
         drop: Callable[[list[int]], Awaitable[int]],
     ) -> int:
-        """Go on until some events are gone; how many, 0: the round is over. `before`: what may go is older.
+        """Go on until some events are gone, `limit` at most; how many, 0: the round is over.
 
-        `look` says what may go after an id, and how far it looked; all ids are below `border`.
+        What may go is older than `before`. `look` says what may go behind an id, and how far it looked; all
+        ids are below `border`. `drop` looks again whether they still may.
         """
-        after = self._after if self._before == before else 0
-        while after < border:
-            numbers, after = await look(after)
-            self._before, self._after = before, after
-            pruned = await drop(numbers) if numbers else 0
-            if pruned:
+        if self._before != before:
+            self._before, self._after, self._found = before, 0, []
+        while self._found or self._after < border:
+            if not self._found:
+                self._found, self._after = await look(self._after)
+            bite, self._found = self._found[:limit], self._found[limit:]
+            if bite and (pruned := await drop(bite)):
                 return pruned
-        self._before, self._after = 0.0, 0
+        self._before = 0.0
         return 0
 
 
-def stretch(rows: Sequence[tuple[int, object]], limit: int, border: int) -> tuple[list[int], int]:
-    """Of the next `STEP` events (number, whether it may go) at most `limit`; and how far that looked."""
-    numbers = []
-    for number, prunable in rows:
-        if prunable:
-            numbers.append(number)
-        if len(numbers) == limit:
-            return numbers, number
-    return numbers, rows[-1][0] if len(rows) == STEP else border
+def stretch(rows: Sequence[tuple[int, object]], border: int) -> tuple[list[int], int]:
+    """Which of the next `STEP` events (number, whether it may go) may go, and how far that looked."""
+    return [number for number, prunable in rows if prunable], rows[-1][0] if len(rows) == STEP else border

@@ -63,11 +63,11 @@ def _counted(rows: Sequence[tuple[object, ...]]) -> Moves:
     }
 
 
-def _walk(after: int, border: int, before: float, limit: int, cursor: Cursor) -> tuple[list[int], int]:
-    """At most `limit` events that may go, of the next so many; and how far it looked, `border` at most."""
+def _walk(after: int, border: int, before: float, cursor: Cursor) -> tuple[list[int], int]:
+    """The events that may go, of the next so many; and how far it looked, `border` at most."""
     values = {"after": after, "border": border, "before": before, "limit": STEP}
     rows = cast(list[tuple[int, bool]], cursor.execute(_SQL["walk"], values).fetchall())
-    return stretch(rows, limit, border)
+    return stretch(rows, border)
 
 
 def _prune(numbers: Sequence[int], before: float, cursor: Cursor) -> Written[int]:
@@ -112,7 +112,8 @@ class PostgresUpkeep(Side):
         pruned = await self._walk.prune(
             before,
             border,
-            lambda after: store.reader.read(partial(_walk, after, border, before, limit)),
+            limit,
+            lambda after: store.reader.read(partial(_walk, after, border, before)),
             lambda numbers: store.writer.write(partial(_prune, numbers, before), alone=True),
         )
         if not pruned:

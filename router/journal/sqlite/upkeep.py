@@ -28,10 +28,10 @@ _SQL = statements("upkeep")
 _MARGIN = 86_400.0
 
 
-def _walk(after: int, border: int, before: float, limit: int, cursor: apsw.Cursor) -> tuple[list[int], int]:
-    """At most `limit` events that may go, of the next so many; and how far it looked, `border` at most."""
+def _walk(after: int, border: int, before: float, cursor: apsw.Cursor) -> tuple[list[int], int]:
+    """The events that may go, of the next so many; and how far it looked, `border` at most."""
     rows = cast(list[tuple[int, int]], cursor.execute(_SQL["walk"], (after, border, before, STEP)).fetchall())
-    return stretch(rows, limit, border)
+    return stretch(rows, border)
 
 
 def _drop_rulesets(before: float, cursor: apsw.Cursor) -> Written[None]:
@@ -65,7 +65,8 @@ class SqliteUpkeep(Side):
         pruned = await self._walk.prune(
             before,
             border,
-            lambda after: store.reader.read(partial(_walk, after, border, before, limit)),
+            limit,
+            lambda after: store.reader.read(partial(_walk, after, border, before)),
             lambda numbers: store.writer.write(partial(prune, numbers, before)),
         )
         if not pruned:
