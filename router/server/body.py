@@ -17,7 +17,7 @@ from router.metrics import Metrics
 from router.server.connection import Request
 from router.server.pace import Pace
 
-# Bodies that wait for a turn until they are judged.
+# Bytes from which on a body waits for its turn to be judged.
 _LARGE = 64 << 10
 # So much of a body must have come before there is room kept for the rest: headers cost a stranger nothing.
 # Less than one read, so that who will find no room hears it after the first.
