@@ -21,7 +21,8 @@ from router.journal.journal import Receipt
 from router.logs import Sparing
 from router.metrics import Metrics
 from router.secret import same
-from router.server.body import Budget, read
+from router.server.body import read
+from router.server.budget import Budget
 from router.server.connection import Request
 from router.server.listener import PATIENCE, Listener
 from router.server.peer import Address, allowed, origin

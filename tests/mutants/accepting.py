@@ -5,6 +5,7 @@ from tests.mutants.fault import Fault
 _SIGNATURES = ("tests/sources/test_signature.py", "tests/sources/test_contract.py")
 _SERVER = ("tests/server/test_server.py",)
 _BODY = ("tests/server/test_body.py",)
+_BUDGET = ("tests/server/test_budget.py",)
 _ROTATION = ("tests/server/test_rotation.py",)
 _PACE = ("tests/server/test_pace.py",)
 _LISTENER = ("tests/server/test_listener.py",)
@@ -94,7 +95,7 @@ FAULTS = (
         "return dict(itertools.islice(fit, _LABELS))", "return dict(fit)", ("tests/test_intake.py",),
     ),
     Fault(
-        "a body is read without limit", "a body has a largest size", "router/server/body.py",
+        "a body is read without limit", "a body has a largest size", "router/server/budget.py",
         "        if self._taken + count > self._most:\n", "        if False:\n", _BODY,
     ),
     Fault(
@@ -107,12 +108,12 @@ FAULTS = (
         "asyncio.timeout(seconds)", "asyncio.timeout(None)", _BODY,
     ),
     Fault(
-        "bodies in flight have no bound", "memory is bounded", "router/server/body.py",
-        "        while self._used + self._kept + count > self._limit:\n", "        while False:\n", _BODY,
+        "bodies in flight have no bound", "memory is bounded", "router/server/budget.py",
+        "        while self._used + self._kept + count > self._limit:\n", "        while False:\n", _BUDGET,
     ),
     Fault(
-        "a body's room is never given back", "memory is for those who are there", "router/server/body.py",
-        "            self._give()\n", "            pass\n", _BODY,
+        "a body's room is never given back", "memory is for those who are there", "router/server/budget.py",
+        "            self._give()\n", "            pass\n", _BUDGET,
     ),
     Fault(
         "a head without an end is waited for", "a connection that never asks is closed",
@@ -193,11 +194,11 @@ FAULTS = (
     ),
     Fault(
         "no room is kept for what is still to come", "who has no room hears it early",
-        "router/server/body.py", "        self._kept += count\n", "", _BODY,
+        "router/server/budget.py", "        self._kept += count\n", "", _BUDGET,
     ),
     Fault(
-        "room that was kept is never given back", "a refusal is for now", "router/server/body.py",
-        "        self._kept -= kept\n", "", _BODY,
+        "room that was kept is never given back", "a refusal is for now", "router/server/budget.py",
+        "        self._kept -= kept\n", "", _BUDGET,
     ),
     Fault(
         "all that have much to say are read at once", "nobody waits long beside a flood",
@@ -205,8 +206,8 @@ FAULTS = (
     ),
     Fault(
         "who is too slow keeps the room for its rest", "a few do not keep everybody out",
-        "router/server/body.py",
-        "        return self.kept > 0 and self._taken <", "        return False and self._taken <", _BODY,
+        "router/server/budget.py",
+        "        return self.kept > 0 and self._taken <", "        return False and self._taken <", _BUDGET,
     ),
     Fault(
         "turns of the loop are counted twice", "an idle process rests", "router/server/pace.py",

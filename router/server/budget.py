@@ -1,0 +1,182 @@
+"""Budget: the memory set aside for the bodies of all requests in flight, and each one's share of it.
+
+Owns who gets room, and who loses it to whom. Must not know how a body is read, or whose it is.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Self
+
+from router.errors import IntakeError, TooLarge, Unavailable
+from router.metrics import Metrics
+from router.server.pace import Pace
+
+# So much of a body must have come before there is room kept for the rest: headers cost a stranger nothing.
+# Less than one read, so that who will find no room hears it after the first.
+_EARNEST = 8 << 10
+# Part of the time for a body by which it may lag behind an even pace before its room can go to another.
+_LAG = 0.1
+
+
+def _no_room() -> Unavailable:
+    """The refusal of what does not fit into the budget."""
+    return Unavailable("too much in flight", retry_after=1)
+
+
+class Budget:
+    """The bytes of all bodies in flight: what was read and is not yet answered.
+
+    And the rest of those that arrive, as soon as some of one has come: else all begin, few have room to their
+    end, and the others learn of it late. A body that comes so slowly that it would not be complete within
+    `seconds` loses its room to whoever asks: else a few beginnings would keep everybody out that long.
+    """
+
+    def __init__(self, limit: int, metrics: Metrics, seconds: float, now: Callable[[], float]) -> None:
+        self._limit = limit
+        self._metrics = metrics
+        self._seconds = seconds
+        self._now = now
+        self._used = self._kept = 0
+        # Whose bodies are not complete, in the order in which they began.
+        self._arriving: dict[Share, Callable[[], None]] = {}
+        self._pace = Pace()
+
+    async def turn(self, count: int) -> None:
+        """See `Pace.turn`."""
+        await self._pace.turn(count)
+
+    def expect(self, count: int) -> None:
+        """Refuse a body that has no room now, before anybody sends or reads it; nothing is counted.
+
+        Raises:
+            Unavailable: the limit would be passed.
+        """
+        if not self._make_room(count):
+            raise _no_room()
+
+    def _make_room(self, count: int) -> bool:
+        """Whether so much fits, if need be in the place of bodies that are too slow."""
+        while self._used + self._kept + count > self._limit:
+            now = self._now()
+            late = next((each for each in self._arriving if each.is_late(now)), None)
+            if late is None:
+                return False
+            self._evict(late)
+        return True
+
+    def _evict(self, share: "Share") -> None:
+        self._arriving.pop(share)()
+        share.drop()
+
+    def share(self, most: int, announced: int) -> "Share":
+        """One request's share, empty so far, of so many bytes at most."""
+        return Share(self, most, announced, self._now(), self._seconds)
+
+    def take(self, share: "Share", count: int) -> bool:
+        """Count bytes in, if there is room, or if a body that began later can make room.
+
+        Else those that arrive side by side would fill it with their beginnings, and none would be complete.
+        """
+        spent = min(count, share.kept)
+        while not self._make_room(count - spent):
+            last = next((each for each in reversed(self._arriving) if not each.kept), None)
+            if last is None or last is share:
+                return False
+            self._evict(last)
+        share.kept -= spent
+        self._kept -= spent
+        self._used += count
+        self._metrics.body_bytes(self._used)
+        return True
+
+    def keep(self, share: "Share", count: int) -> bool:
+        """Keep room for what is still to come, if there is any."""
+        if not self._make_room(count):
+            return False
+        share.kept += count
+        self._kept += count
+        return True
+
+    @contextmanager
+    def arriving(self, share: "Share", cut: Callable[[], None]) -> Iterator[None]:
+        """While a body arrives it may be `cut`, its share dropped, for one that began earlier."""
+        self._arriving[share] = cut
+        try:
+            yield
+        finally:
+            self._arriving.pop(share, None)
+
+    def give(self, count: int, kept: int) -> None:
+        """Count bytes out, and those that were expected."""
+        self._used -= count
+        self._kept -= kept
+        self._metrics.body_bytes(self._used)
+
+
+class Share:
+    """What one request takes of the budget; given back at the end of its `with`.
+
+    Bytes count when they arrive, not when a header announces them: else a stranger fills the budget with
+    headers. An announcement is only asked whether there would be room. `kept` is the room for what is still
+    to come of a body of which much has come.
+    """
+
+    def __init__(self, budget: Budget, most: int, announced: int, began: float, seconds: float) -> None:
+        self.kept = 0
+        self._budget = budget
+        self._most = most
+        self._announced = announced
+        self._began = began
+        self._seconds = seconds
+        self._taken = 0
+        self._refusal: Callable[[], IntakeError] | None = None
+
+    async def turn(self) -> None:
+        """See `Budget.turn`: for all that this request took."""
+        await self._budget.turn(self._taken)
+
+    def take(self, count: int) -> bool:
+        """Take more; False: there is no room for it, or it is too much for one."""
+        if self._taken + count > self._most:
+            self._refusal = TooLarge
+        elif self._budget.take(self, count):
+            earnest = self._taken < _EARNEST <= self._taken + count
+            self._taken += count
+            if earnest and not self._budget.keep(self, max(0, self._announced - self._taken)):
+                self._refusal = _no_room
+        else:
+            self._refusal = _no_room
+        return self._refusal is None
+
+    def arriving(self, cut: Callable[[], None]) -> AbstractContextManager[None]:
+        """See `Budget.arriving`."""
+        return self._budget.arriving(self, cut)
+
+    def is_late(self, now: float) -> bool:
+        """Whether room is kept for a rest that will not come in time unless the sender hurries."""
+        due = (now - self._began) / self._seconds - _LAG
+        return self.kept > 0 and self._taken < due * self._announced
+
+    def drop(self) -> None:
+        """Give all back: somebody else gets the room."""
+        self._refusal = _no_room
+        self._give()
+
+    def _give(self) -> None:
+        self._budget.give(self._taken, self.kept)
+        self._taken = self.kept = 0
+
+    def check(self) -> None:
+        """Raise `TooLarge` or `Unavailable` if something could not be taken."""
+        if self._refusal is not None:
+            raise self._refusal()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._taken:
+            self._give()
