@@ -183,7 +183,7 @@ async def test_the_rest_of_many_small_chunks_may_come_later() -> None:
     body = b'{"a":"%s"}' % (b"x" * 2000)
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     whole = post("/hooks/open", chunks, {"Transfer-Encoding": "chunked"})
-    border = whole.index(b"1\r\n") + 1025 * 6
+    border = whole.index(b"\r\n\r\n") + 4 + 1025 * 6
     async with serving(OPEN) as stage, stage.wire() as wire:
         await wire.send(whole[:border])
         await until(lambda: "visual_router_body_bytes_in_flight 0.0" not in stage.metrics.text().decode())
