@@ -27,21 +27,20 @@ async def read(request: Request, share: Share, seconds: float) -> bytes:
         ConnectionError: the client went away.
     """
     try:
-        body = await _whole(request, share, seconds)
+        return await _whole(request, share, seconds)
     except TimeoutError:
         raise BodyTimeout from None
     except web.RequestPayloadError:
         raise Undecodable("the body's framing is malformed") from None
-    # A body that got no room ended there.
-    share.check()
-    return body
 
 
 async def _whole(request: Request, share: Share, seconds: float) -> bytes:
     content = request.content
     # Most bodies are there already: they came with the headers.
     if content.is_eof():
-        return content.read_nowait() if share.take(content.total_bytes) else b""
+        share.take(content.total_bytes)
+        share.check()
+        return content.read_nowait()
     cut = request.meter(share.take)
     request.invite()
     # Unlike a bytearray it gives up its bytes without a copy.
@@ -50,7 +49,7 @@ async def _whole(request: Request, share: Share, seconds: float) -> bytes:
             async with asyncio.timeout(seconds):
                 while chunk := await content.readany():
                     body.write(chunk)
-        # What was refused is judged by nobody, and need not wait for that.
+        # A body that got no room ended there; nobody judges it, and it need not wait for that.
         share.check()
         if body.tell() > _LARGE:
             await share.turn()

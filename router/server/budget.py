@@ -59,7 +59,7 @@ class Budget:
         """Whether so much fits, if need be in the place of bodies that are too slow."""
         while self._used + self._kept + count > self._limit:
             now = self._now()
-            late = next((each for each in self._arriving if each.is_late(now)), None)
+            late = next((each for each in self._arriving if each.is_late(now, self._seconds)), None)
             if late is None:
                 return False
             self._evict(late)
@@ -71,7 +71,7 @@ class Budget:
 
     def share(self, most: int, announced: int) -> "Share":
         """One request's share, empty so far, of so many bytes at most."""
-        return Share(self, most, announced, self._now(), self._seconds)
+        return Share(self, most, announced, self._now())
 
     def take(self, share: "Share", count: int) -> bool:
         """Count bytes in, if there is room, or if a body that began later can make room.
@@ -119,16 +119,15 @@ class Share:
 
     Bytes count when they arrive, not when a header announces them: else a stranger fills the budget with
     headers. An announcement is only asked whether there would be room. `kept` is the room for what is still
-    to come of a body of which much has come.
+    to come of a body of which some has come.
     """
 
-    def __init__(self, budget: Budget, most: int, announced: int, began: float, seconds: float) -> None:
+    def __init__(self, budget: Budget, most: int, announced: int, began: float) -> None:
         self.kept = 0
         self._budget = budget
         self._most = most
         self._announced = announced
         self._began = began
-        self._seconds = seconds
         self._taken = 0
         self._refusal: Callable[[], IntakeError] | None = None
 
@@ -153,9 +152,9 @@ class Share:
         """See `Budget.arriving`."""
         return self._budget.arriving(self, cut)
 
-    def is_late(self, now: float) -> bool:
-        """Whether room is kept for a rest that will not come in time unless the sender hurries."""
-        due = (now - self._began) / self._seconds - _LAG
+    def is_late(self, now: float, seconds: float) -> bool:
+        """Whether room is kept for a rest that, at this pace, will not have come after `seconds`."""
+        due = (now - self._began) / seconds - _LAG
         return self.kept > 0 and self._taken < due * self._announced
 
     def drop(self) -> None:
