@@ -129,10 +129,9 @@ class _Reading:
             YamlError: it makes no sense from some place on, or is over a bound.
             _Hopeless: more is wrong up to some place than can be shown.
         """
-        following = self._events.get_event
         try:
             while True:
-                event = following()
+                event = self._events.get_event()
                 if event is None or isinstance(event, yaml.StreamEndEvent):
                     break
                 self._take(event)
