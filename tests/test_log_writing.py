@@ -1,17 +1,39 @@
-"""When lines are written: soon, in order, whole, and none is lost."""
+"""What is logged becomes lines: soon, in order, whole, and none is lost."""
 
 import asyncio
 import io
 import json
 import logging
+import math
+import re
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
 from anyio.lowlevel import checkpoint
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from router import logs
+from router.secret import Secret
+from tests.test_logs import ANYTHING, HOSTILE
+
+URL = "ab://s3cret/s3cret"
+# What the short way must tell from plain words, most of it on either side of a border.
+TEXTS = ["~", "\x7f", "\x9b", "ü", "\ud800", "\\u007f", ":/", "://", URL, "x" * 4096, "x" * 4097, b"ab", ""]
+NUMBERS = [2**63 - 1, 2**63, 1 - 2**63, -(2**63), 2**64, -0.0, math.nan, math.inf, True, None]
+LISTS = [[""] * 50, [""] * 51, [URL], ["ü"], [2**63], [[]], ["x" * 4097], ["a", {"token": "s3cret"}], ("ab",)]
+HARDLY_PLAIN = [*TEXTS, *NUMBERS, *LISTS]
+PLAIN = st.text('ab:/\\"\n\x1b ') | st.booleans() | st.none() | st.integers() | st.floats()
+VALUES = st.sampled_from([PLAIN, st.lists(PLAIN), st.sampled_from(HARDLY_PLAIN), ANYTHING]).flatmap(
+    lambda kind: kind
+)
+NAMES = st.sampled_from(["id", "time", "level", "exception"])
+ODD_NAMES = st.sampled_from(["exc_info", "token", "cookie", "ü", "\x7f", URL])
+FIELDS = st.dictionaries(NAMES, VALUES, max_size=2) | st.dictionaries(NAMES | ODD_NAMES, VALUES)
 
 
 class Counted(io.StringIO):
@@ -109,3 +131,83 @@ async def test_lines_of_threads_do_not_mix() -> None:
     said = [json.loads(line) for line in stream.getvalue().splitlines()]
     for name in ("a", "b", "loop"):
         assert [line["number"] for line in said if line["by"] == name] == list(range(200))
+
+
+def test_what_a_log_was_bound_to_stands_in_each_of_its_lines() -> None:
+    """Before the fields of the one call, which may say it anew."""
+    stream = io.StringIO()
+    logs.configure(json=True, stream=stream)
+    log = structlog.get_logger().bind(source="web", tries=1)
+    log.info("seen")
+    log.warning("seen", tries=2, status=401)
+
+    first, second = (list(json.loads(line).items())[1:] for line in stream.getvalue().splitlines())
+
+    assert first == [("level", "info"), ("event", "seen"), ("source", "web"), ("tries", 1)]
+    assert second[2:] == [("source", "web"), ("tries", 2), ("status", 401)]
+
+
+def test_what_is_captured_is_not_written() -> None:
+    """As structlog's own aid for tests has it, of a log that was bound before, too."""
+    stream = io.StringIO()
+    logs.configure(json=True, stream=stream)
+    log = structlog.get_logger().bind()
+    with capture_logs() as captured:
+        log.info("seen", number=1)
+
+    assert captured == [{"event": "seen", "number": 1, "log_level": "info"}]
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "level"), [(30, "warning"), (35, "warning"), (40, "error"), (50, "critical"), (99, "critical")]
+)
+def test_a_library_may_have_levels_of_its_own(number: int, level: str) -> None:
+    """They are shown as the one of ours below them."""
+    stream = io.StringIO()
+    logs.configure(json=True, stream=stream)
+    logging.getLogger("odd").log(number, "said")
+
+    assert json.loads(stream.getvalue())["level"] == level
+
+
+@pytest.mark.parametrize(("verbose", "levels"), [(True, ["debug", "debug"]), (False, [])])
+def test_details_are_details_however_they_are_said(verbose: bool, levels: list[str]) -> None:
+    """By their own method or by the number of their level."""
+    stream = io.StringIO()
+    logs.configure(json=True, verbose=verbose, stream=stream)
+    structlog.get_logger().debug("seen")
+    structlog.get_logger().log(logging.DEBUG, "seen")
+
+    assert [json.loads(line)["level"] for line in stream.getvalue().splitlines()] == levels
+
+
+def written(event: str, fields: dict[str, Any]) -> str:
+    """The line of a record without its time; beside a field that needs the long way it must be the same."""
+    stream = io.StringIO()
+    logs.configure(json=True, stream=stream)
+    structlog.get_logger().info(event, **fields)
+    structlog.get_logger().info(event, **fields, odd=Secret("env:TOKEN"))
+    alone, beside = (
+        re.sub('^{"time":"[0-9T:.-]+Z"', '{"time":""', line) for line in stream.getvalue().splitlines()
+    )
+    assert beside == alone.removesuffix("}") + ',"odd":"Secret(env:TOKEN)"}'
+    return alone
+
+
+@pytest.mark.parametrize("name", ["value", "exception", "token"])
+@pytest.mark.parametrize("value", HARDLY_PLAIN, ids=range(len(HARDLY_PLAIN)))
+def test_what_is_hardly_plain_is_looked_at(name: str, value: Any) -> None:
+    """The short way is for plain words only; everything else takes the long one."""
+    hidden = name == "token" and value is not None
+    shown = "…" if hidden else logs.plain(value, 16_384 if name == "exception" else 4096)
+
+    record = {"time": "", "level": "info", "event": "said", name: shown}
+    assert written("said", {name: value}) == json.dumps(record, separators=(",", ":"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.just("seen") | st.sampled_from([HOSTILE, URL]) | st.text(), FIELDS)
+def test_a_field_is_written_alike_whatever_stands_beside_it(event: str, fields: dict[str, Any]) -> None:
+    """Plain words go the short way, beside anything else the long one: the line must not tell."""
+    assert json.loads(written(event, fields))["event"] == logs.plain(event)

@@ -4,6 +4,7 @@ from tests.mutants.fault import Fault
 
 _SECRETS = ("tests/test_secret.py", "tests/config/test_secrets.py")
 _LOGS = ("tests/test_logs.py",)
+_LINES = ("tests/test_log_writing.py",)
 
 FAULTS = (
     Fault(
@@ -39,6 +40,19 @@ FAULTS = (
         "    if name in _SECRET_FIELDS and value is not None:\n", "    if False:\n", _LOGS,
     ),
     Fault(
+        "a URL among plain words is logged whole", "no secret in the log", "router/logs.py",
+        ' and "\\x7f" not in line and "://" not in line\n    return line if',
+        ' and "\\x7f" not in line\n    return line if', _LINES,
+    ),
+    Fault(
+        "a field called token is logged among plain words", "no secret in the log", "router/logs.py",
+        "    if not _SECRET_FIELDS.isdisjoint(record):\n", "    if False:\n", _LINES,
+    ),
+    Fault(
+        "a list is taken for one of words", "no secret in the log", "router/logs.py",
+        " and _TEXTS.issuperset(map(type, value)):\n", ":\n", _LINES,
+    ),
+    Fault(
         "a stranger fills the log", "a flood is a few lines", "router/logs.py",
         "        if bucket.available(now) < 1:\n", "        if False:\n", _LOGS,
     ),
@@ -48,7 +62,7 @@ FAULTS = (
     ),
     Fault(
         "an error waits with the other lines", "the last words are heard", "router/logs.py",
-        "    error = critical = now\n", "    error = critical = later\n", ("tests/test_log_writing.py",),
+        "    error = critical = now\n", "    error = critical = later\n", _LINES,
     ),
     Fault(
         "the watchdog hears a timer", "a writer that hangs is restarted", "router/heartbeat.py",
