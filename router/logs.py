@@ -163,9 +163,9 @@ class _Lines:
 
     def later(self, line: str) -> None:
         """Write the line with the others of this round, or now where no loop runs."""
-        with self._lock:
-            self._waiting.append(line)
-            asked = self._asked
+        # Without the lock: to append is one step, and `flush` takes away no more than it has seen.
+        self._waiting.append(line)
+        asked = self._asked
         # Cheaper than to ask which loop runs, which is a system call.
         if asked is not None and asked[1] == threading.get_ident() and asked[0].is_running():
             return
@@ -179,15 +179,15 @@ class _Lines:
 
     def now(self, line: str) -> None:
         """Write the line, and before it what waits."""
-        with self._lock:
-            self._waiting.append(line)
+        self._waiting.append(line)
         self.flush()
 
     def flush(self) -> None:
         """Write what waits."""
         with self._lock:
             self._asked = None
-            waiting, self._waiting = self._waiting, []
+            waiting = self._waiting[:]
+            del self._waiting[: len(waiting)]
             if not waiting:
                 return
             try:

@@ -47,6 +47,21 @@ class Counted(io.StringIO):
         return super().write(text)
 
 
+class Slow(io.StringIO):
+    """A stream whose reader takes the first line only once it is told to; `told` is False if nobody did."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.told = True
+
+    def write(self, text: str) -> int:
+        """Wait, and keep."""
+        self.begun.set()
+        self.told = self.go_on.wait(10) and self.told
+        return super().write(text)
+
+
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     """Logging is one for the whole process: leave it as it was."""
@@ -131,6 +146,22 @@ async def test_lines_of_threads_do_not_mix() -> None:
     said = [json.loads(line) for line in stream.getvalue().splitlines()]
     for name in ("a", "b", "loop"):
         assert [line["number"] for line in said if line["by"] == name] == list(range(200))
+
+
+async def test_what_is_logged_while_another_thread_writes_comes_after_it() -> None:
+    """It does not wait for a slow reader, and is not lost."""
+    stream = Slow()
+    logs.configure(json=True, stream=stream)
+    thread = threading.Thread(target=lambda: structlog.get_logger().info("first"))
+    thread.start()
+    stream.begun.wait()
+    structlog.get_logger().info("second")
+    stream.go_on.set()
+    thread.join()
+    await checkpoint()
+
+    assert stream.told
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["first", "second"]
 
 
 def test_what_a_log_was_bound_to_stands_in_each_of_its_lines() -> None:
