@@ -44,9 +44,10 @@ def check_hex(secrets: Sequence[Secret], value: str, body: bytes, prefix: str = 
     digest = value.removeprefix(prefix)
     if len(digest) != _HEX_LENGTH or len(value) != len(prefix) + _HEX_LENGTH or not digest.isascii():
         raise BadSignature("the signature is not a digest")
-    given = digest.encode()
-    if not any(hmac.compare_digest(given, _mac(secret, body).hex().encode()) for secret in secrets):
-        raise BadSignature("the signature is not by a known secret")
+    for secret in secrets:
+        if hmac.compare_digest(digest, _mac(secret, body).hex()):
+            return
+    raise BadSignature("the signature is not by a known secret")
 
 
 def sign_hex(secret: Secret, body: bytes, prefix: str = "") -> str:
@@ -97,7 +98,7 @@ def _check_claims(claims: dict[str, Any], body: bytes, now: float, issuer: str) 
     digest = claims.get("sha256")
     if type(digest) is not str or len(digest) != _HEX_LENGTH or not digest.isascii():
         raise BadSignature("the token holds no digest of the body")
-    if not hmac.compare_digest(digest.encode(), hashlib.sha256(body).hexdigest().encode()):
+    if not hmac.compare_digest(digest, hashlib.sha256(body).hexdigest()):
         raise BadSignature("the token is for another body")
 
 
@@ -105,7 +106,7 @@ def _part(segment: str) -> dict[str, Any]:
     """The JSON object in one segment; a key that stands twice is refused, as readers differ on it."""
     try:
         decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-        part = json.loads(decoded.decode(), object_pairs_hook=_unique)
+        part = _decode(decoded.decode())
     except (ValueError, RecursionError):
         raise BadSignature("the token does not decode") from None
     if type(part) is not dict:
@@ -119,6 +120,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("a key stands twice")
     return members
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_unique).decode
 
 
 def _mac(secret: Secret, signed: bytes) -> bytes:

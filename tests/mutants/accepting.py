@@ -16,8 +16,8 @@ FAULTS = (
     Fault(
         "the beginning of a signature is enough", "only who has the secret gets in",
         "router/sources/signature.py",
-        "hmac.compare_digest(given, _mac(secret, body).hex().encode())",
-        "_mac(secret, body).hex().encode()[:16] == given[:16]", _SIGNATURES,
+        "hmac.compare_digest(digest, _mac(secret, body).hex())",
+        "_mac(secret, body).hex()[:16] == digest[:16]", _SIGNATURES,
     ),
     Fault(
         "a token never gets old", "a token is good for five minutes", "router/sources/signature.py",
@@ -35,7 +35,7 @@ FAULTS = (
     ),
     Fault(
         "a token fits any body", "a token is for its body alone", "router/sources/signature.py",
-        "    if not hmac.compare_digest(digest.encode(), hashlib.sha256(body).hexdigest().encode()):\n",
+        "    if not hmac.compare_digest(digest, hashlib.sha256(body).hexdigest()):\n",
         "    if False:\n", _SIGNATURES,
     ),
     Fault(
