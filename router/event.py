@@ -83,14 +83,13 @@ def decode_object(body: bytes) -> dict[str, Any]:
         ValueError: it is no such object (NaN and a byte order mark included), or too much of one; the message
             names no content.
     """
-    brackets = body.count(b"{") + body.count(b"[")
     if len(body) <= _SMALL:
-        return _decoded(body, brackets)
+        return _decoded(body)
     # Counted before anything is made of it: a body may weigh fifty times its size, and hold everybody up.
-    if brackets > _CONTAINERS or body.count(b",") > _COMMAS:
+    if body.count(b"{") + body.count(b"[") > _CONTAINERS or body.count(b",") > _COMMAS:
         raise ValueError(f"more than {_CONTAINERS} lists and objects, or {_COMMAS} values")
     with _uncollected():
-        return _decoded(body, brackets)
+        return _decoded(body)
 
 
 @contextmanager
@@ -105,7 +104,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _decoded(body: bytes, brackets: int) -> dict[str, Any]:
+def _decoded(body: bytes) -> dict[str, Any]:
     try:
         document = _decode(body)
     except RecursionError:
@@ -114,10 +113,15 @@ def _decoded(body: bytes, brackets: int) -> dict[str, Any]:
         document = _decode_tolerantly(body)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004  # the sender's fault, not the caller's
-    # Counting is far cheaper than walking, and most bodies have fewer brackets than levels are allowed.
-    if brackets > _DEPTH and _is_too_deep(document):
+    # Most bodies have fewer brackets than levels are allowed, and counting is far cheaper than walking.
+    if _brackets(body) > _DEPTH and _is_too_deep(document):
         raise ValueError(_TOO_DEEP)
     return document
+
+
+def _brackets(body: bytes) -> int:
+    """How many open. As they are rare, `replace` leaps from one to the next; `count` looks at each byte."""
+    return 2 * len(body) - len(body.replace(b"{", b"")) - len(body.replace(b"[", b""))
 
 
 _SMALL = 100_000
