@@ -43,7 +43,9 @@ def items(value: object) -> list[Any] | None:
 def at(value: object, *path: str) -> object:
     """What stands under these keys, one object in another; None where one of them is missing."""
     for key in path:
-        value = members(value).get(key)
+        if type(value) is not dict:
+            return None
+        value = value.get(key)
     return value
 
 

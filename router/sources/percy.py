@@ -73,6 +73,8 @@ class Percy(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
         commit = members(_resource(document, "commits", linked_commit).get("attributes"))
         build = members(build_resource.get("attributes"))
         event = text(sent.get("event"))
+        name = word(event)
+        state, review = _either("state", build, sent), _either("review-state", build, sent)
         url = text(build.get("web-url"))
         delivery_id = text(delivery.get("id")) or numeral(delivery.get("id"))
         changes = _changes(build, sent)
@@ -81,9 +83,9 @@ class Percy(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 source=self.name,
                 provider=self.provider,
                 event=event,
-                kind=_KINDS.get(word(event), "unknown"),
-                status=_status(word(event), build, sent, changes),
-                provider_status=_either("review-state", build, sent) or _either("state", build, sent),
+                kind=_KINDS.get(name, "unknown"),
+                status=_status(name, word(state), word(review), build, sent, changes),
+                provider_status=review or state,
                 branch=text(build.get("branch")),
                 commit=text(commit.get("sha")),
                 project=_slug(url) or _project_id(build_resource),
@@ -117,9 +119,13 @@ def _resource(document: dict[str, Any], kind: str, wanted: object) -> dict[str, 
 
     The ids do not always agree: in the documented `build_created` the commit's does not.
     """
-    found = [each for each in items(document.get("included")) or () if members(each).get("type") == kind]
-    linked = (each for each in found if wanted is not None and each.get("id") == wanted)
-    return next(linked, found[0] if found else {})
+    first: dict[str, Any] = {}
+    for each in items(document.get("included")) or ():
+        if type(each) is dict and each.get("type") == kind:
+            if wanted is not None and each.get("id") == wanted:
+                return each
+            first = first or each
+    return first
 
 
 def _either(name: str, build: dict[str, Any], sent: dict[str, Any]) -> str | None:
@@ -134,13 +140,13 @@ def _changes(build: dict[str, Any], sent: dict[str, Any]) -> int | None:
     return number(sent.get(name)) if found is None else found
 
 
-def _status(event: str, build: dict[str, Any], sent: dict[str, Any], changes: int | None) -> str | None:
+def _status(
+    event: str, state: str, review: str, build: dict[str, Any], sent: dict[str, Any], changes: int | None
+) -> str | None:
     """The common status: a failed or expired build first, then the event's name, then what the build says.
 
     The event's name comes before the state, because a `build_approved` may find its build still `processing`.
     """
-    state = word(_either("state", build, sent))
-    review = word(_either("review-state", build, sent))
     if event == "ping":
         return None
     if "failed" in (state, review):
