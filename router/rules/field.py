@@ -9,8 +9,15 @@ from operator import attrgetter
 from router.event import FIELDS, Event
 from router.spelling import closest
 
-# An event's values under one name: one value, or one per element where the path has a `*`. None: absent.
-Read = Callable[[Event], Sequence[object]]
+# What an event has under one name: a value (None: absent), or Several of them where the path has a `*`.
+Read = Callable[[Event], object]
+
+
+class Several(tuple[object, ...]):
+    """Two values or more under one name, of which any may be meant. A list of the sender's is one value."""
+
+    __slots__ = ()
+
 
 _LABELS = "labels."
 _PAYLOAD = "payload."
@@ -52,12 +59,11 @@ def reader(field: str) -> Read:
     check_field(field)
     if field.startswith(_LABELS):
         name = field.removeprefix(_LABELS)
-        return lambda event: (event.labels.get(name),)
+        return lambda event: event.labels.get(name)
     if is_payload(field):
         steps = [_Step(step) for step in field.removeprefix(_PAYLOAD).split(".")]
         return lambda event: _walk(event.document, steps)
-    get = attrgetter(field)
-    return lambda event: (get(event),)
+    return attrgetter(field)
 
 
 class _Step:
@@ -79,7 +85,7 @@ class _Step:
         return None
 
 
-def _walk(document: object, steps: Sequence[_Step]) -> Sequence[object]:
+def _walk(document: object, steps: Sequence[_Step]) -> object:
     """What a path leads to. `*` is any element of a list or an object; None where the path breaks off."""
     places: list[object] = [document]
     for step in steps:
@@ -87,7 +93,9 @@ def _walk(document: object, steps: Sequence[_Step]) -> Sequence[object]:
             places = [element for place in places for element in _elements(place)]
         else:
             places = [step.within(place) for place in places]
-    return places or (None,)
+    if len(places) > 1:
+        return Several(places)
+    return places[0] if places else None
 
 
 def _elements(place: object) -> Sequence[object]:

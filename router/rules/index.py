@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from router.event import Event
-from router.rules.field import Read, is_payload, reader
+from router.rules.field import Read, Several, is_payload, reader
 from router.rules.pattern import Reach, text_of
 from router.rules.rule import Condition, Rule
 
@@ -44,12 +44,17 @@ class Index:
         for place in ((provider, status), (provider, _ANY), (_ANY, status), (_ANY, _ANY)):
             cell = self._cells.get(place)
             if cell is not None:
-                cell.collect(event, found)
+                found.update(cell.always)
+                for table in cell.tables:
+                    table.collect(event, found)
         return sorted(found)
 
 
 class _Cell:
-    """Numbers of rules that ask for the same provider and status, by one other field of each."""
+    """Numbers of rules that ask for the same provider and status, by one other field of each.
+
+    `always` are those by none. There is a table only for a field that some of them use: no other is read.
+    """
 
     def __init__(self, entries: Sequence[tuple[int, Sequence[_Option]]]) -> None:
         always: set[int] = set()
@@ -66,14 +71,8 @@ class _Cell:
             tables[field].add(number, reach)
         for field in [field for field in tables if is_payload(field) and len(tables[field].numbers) <= _FEW]:
             always |= tables.pop(field).numbers
-        self._always = tuple(always)
-        self._tables = tuple(tables.values())
-
-    def collect(self, event: Event, found: set[int]) -> None:
-        """Add the rules that this event's values lead to; only fields that some of them use are read."""
-        found.update(self._always)
-        for table in self._tables:
-            table.collect(event, found)
+        self.always = tuple(always)
+        self.tables = tuple(tables.values())
 
 
 class _Table:
@@ -100,11 +99,12 @@ class _Table:
 
     def collect(self, event: Event, found: set[int]) -> None:
         """Add the rules filed under this event's value, or under any of its values."""
-        for value in self._read(event):
-            text = text_of(value)
+        value = self._read(event)
+        for each in value if type(value) is Several else (value,):
+            text = text_of(each)
             if text in self._texts:
                 found.update(self._texts[text])
-            if not text:
+            if not text or not self._lengths:
                 continue
             for length in self._lengths.get(text[0], ()):
                 if text[:length] in self._prefixes:

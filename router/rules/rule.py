@@ -9,7 +9,7 @@ from functools import cached_property
 import msgspec
 
 from router.event import Event
-from router.rules.field import Read, check_field, is_payload, reader
+from router.rules.field import Read, Several, check_field, is_payload, reader
 from router.rules.pattern import Patterns, text_of
 from router.template.template import Template
 
@@ -108,10 +108,10 @@ class Condition(msgspec.Struct, frozen=True, dict=True):
         """
         all_held = True
         for field, patterns, read in self._readers:
-            values = read(event)
-            held = any(map(patterns.matches, values))
+            value = read(event)
+            held = any(map(patterns.matches, value)) if type(value) is Several else patterns.matches(value)
             if findings is not None:
-                findings.append(Finding(field, patterns.text, _seen(values, patterns), held))
+                findings.append(Finding(field, patterns.text, _seen(value, patterns), held))
             elif not held:
                 return False
             all_held = all_held and held
@@ -134,41 +134,46 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     def evaluate(self, event: Event, *, brief: bool = False) -> Verdict:
         """What the rule says of an event. `brief`: stops once the answer is known and tells no findings."""
-        held, when = _any(self.when, event, brief=brief)
-        wanted = held or not self.when
-        excepted, unless = (False, ()) if brief and not wanted else _any(self.unless, event, brief=brief)
+        when: list[Checked] | None = None if brief else []
+        unless: list[Checked] | None = None if brief else []
+        wanted = not self.when or _any(self.when, event, when)
+        excepted = (wanted or not brief) and _any(self.unless, event, unless)
         return Verdict(
             rule=self.name,
             matched=wanted and not excepted,
             final=self.final,
             to=self.to,
-            when=when,
-            unless=unless,
+            when=tuple(when or ()),
+            unless=tuple(unless or ()),
         )
 
 
-def _any(conditions: Sequence[Condition], event: Event, *, brief: bool) -> tuple[bool, tuple[Checked, ...]]:
-    """Whether any condition holds, and unless `brief` each one with its findings."""
-    if brief:
-        return any(condition.holds(event) for condition in conditions), ()
-    checked = tuple(_checked(condition, event) for condition in conditions)
-    return any(each.held for each in checked), checked
+def _any(conditions: Sequence[Condition], event: Event, checked: list[Checked] | None) -> bool:
+    """Whether any condition holds.
+
+    With a list for `checked` all of them are checked and told; without, the first that holds ends it.
+    """
+    any_held = False
+    for condition in conditions:
+        if checked is None:
+            if condition.holds(event):
+                return True
+            continue
+        findings: list[Finding] = []
+        held = condition.holds(event, findings)
+        checked.append(Checked(held, tuple(findings)))
+        any_held = any_held or held
+    return any_held
 
 
-def _checked(condition: Condition, event: Event) -> Checked:
-    """A condition with all its findings."""
-    findings: list[Finding] = []
-    return Checked(condition.holds(event, findings), tuple(findings))
-
-
-def _seen(values: Sequence[object], patterns: Patterns) -> Scalar:
-    """The values of one field, for an explanation."""
-    if len(values) == 1:
-        return _shown(values[0])
-    for value in filter(patterns.matches, values):
+def _seen(value: object, patterns: Patterns) -> Scalar:
+    """The value of one field, for an explanation."""
+    if type(value) is not Several:
         return _shown(value)
-    some = [text_of(_shown(value)) for value in values[:_SHOWN_VALUES]]
-    more = ["…"] if len(values) > _SHOWN_VALUES else []
+    for each in filter(patterns.matches, value):
+        return _shown(each)
+    some = [text_of(_shown(each)) for each in value[:_SHOWN_VALUES]]
+    more = ["…"] if len(value) > _SHOWN_VALUES else []
     return ", ".join(["null" if text is None else text for text in some] + more)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from router.event import FIELDS
-from router.rules.field import is_payload, reader
+from router.rules.field import Several, is_payload, reader
 from router.rules.rule import check_field
 from tests.rules.making import event
 
@@ -20,7 +20,7 @@ DOCUMENT = {
 def test_every_field_of_an_event_may_be_asked(field: str) -> None:
     """So may any label and any path."""
     check_field(field)
-    assert len(reader(field)(event())) == 1
+    assert type(reader(field)(event())) is not Several
 
 
 @pytest.mark.parametrize(
@@ -84,17 +84,26 @@ def test_an_unknown_field_is_an_error(field: str, message: str) -> None:
 )
 def test_a_path_leads_into_the_payload(path: str, values: list[object]) -> None:
     """Digits index lists, `*` is any element, and what is not there is absent."""
-    assert list(reader(f"payload.{path}")(event(DOCUMENT))) == values
+    found = reader(f"payload.{path}")(event(DOCUMENT))
+
+    assert (list(found) if type(found) is Several else [found]) == values
+    assert (type(found) is Several) == (len(values) > 1)
+
+
+def test_a_list_of_the_senders_is_one_value() -> None:
+    """It is present, and matches no text; `*` leads to what is in it."""
+    assert reader("payload.tags")(event(DOCUMENT)) == ["a", "b"]
+    assert reader("payload.tags.*")(event(DOCUMENT)) == Several(["a", "b"])
 
 
 def test_labels_and_fields_are_read_by_name() -> None:
     """A label that is not set is absent."""
     given = event(branch="main", labels={"team": "design", "a.b": "c"})
 
-    assert reader("branch")(given) == ("main",)
-    assert reader("labels.team")(given) == ("design",)
-    assert reader("labels.a.b")(given) == ("c",)
-    assert reader("labels.none")(given) == (None,)
+    assert reader("branch")(given) == "main"
+    assert reader("labels.team")(given) == "design"
+    assert reader("labels.a.b")(given) == "c"
+    assert reader("labels.none")(given) is None
 
 
 def test_only_payload_paths_decode_the_payload() -> None:
