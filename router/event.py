@@ -84,12 +84,19 @@ def decode_object(body: bytes) -> dict[str, Any]:
             names no content.
     """
     if len(body) <= _SMALL:
-        return _decoded(body)
-    # Counted before anything is made of it: a body may weigh fifty times its size, and hold everybody up.
-    if body.count(b"{") + body.count(b"[") > _CONTAINERS or body.count(b",") > _COMMAS:
-        raise ValueError(f"more than {_CONTAINERS} lists and objects, or {_COMMAS} values")
-    with _uncollected():
-        return _decoded(body)
+        document = _decoded(body)
+        brackets = _brackets(body)
+    else:
+        # Counted before anything is made of it: a body may weigh fifty times its size, and hold everybody up.
+        brackets = body.count(b"{") + body.count(b"[")
+        if brackets > _CONTAINERS or body.count(b",") > _COMMAS:
+            raise ValueError(f"more than {_CONTAINERS} lists and objects, or {_COMMAS} values")
+        with _uncollected():
+            document = _decoded(body)
+    # Most bodies have fewer brackets than levels are allowed, and counting is far cheaper than walking.
+    if brackets > _DEPTH and _is_too_deep(document):
+        raise ValueError(_TOO_DEEP)
+    return document
 
 
 @contextmanager
@@ -113,14 +120,11 @@ def _decoded(body: bytes) -> dict[str, Any]:
         document = _decode_tolerantly(body)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004  # the sender's fault, not the caller's
-    # Most bodies have fewer brackets than levels are allowed, and counting is far cheaper than walking.
-    if _brackets(body) > _DEPTH and _is_too_deep(document):
-        raise ValueError(_TOO_DEEP)
     return document
 
 
 def _brackets(body: bytes) -> int:
-    """How many open. As they are rare, `replace` leaps from one to the next; `count` looks at each byte."""
+    """How many open. Where they are rare `replace` leaps from one to the next; `count` looks at each byte."""
     return 2 * len(body) - len(body.replace(b"{", b"")) - len(body.replace(b"[", b""))
 
 
