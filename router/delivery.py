@@ -4,6 +4,7 @@ Owns the words of the deliver path. Must not know how a delivery is stored or se
 """
 
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
@@ -76,16 +77,21 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 class Delivered(msgspec.Struct, frozen=True):
     """The sink took it."""
 
+    word: ClassVar[str] = "delivered"
+    reason: ClassVar[None] = None
+
 
 class Retry(msgspec.Struct, frozen=True):
     """It failed in a way that may pass: try again by the schedule. Uses up one step of it."""
 
+    word: ClassVar[str] = "retry"
     reason: str
 
 
 class Hold(msgspec.Struct, frozen=True):
     """The sink asked for silence for `seconds`. Uses up nothing."""
 
+    word: ClassVar[str] = "hold"
     seconds: float
     reason: str
 
@@ -93,15 +99,18 @@ class Hold(msgspec.Struct, frozen=True):
 class Pause(msgspec.Struct, frozen=True):
     """The sink's fault (revoked, gone, refused): it stays paused until an operator acts. Uses up nothing."""
 
+    word: ClassVar[str] = "pause"
     reason: str
 
 
 class Dead(msgspec.Struct, frozen=True):
     """The delivery's fault: no attempt will ever succeed."""
 
+    word: ClassVar[str] = "dead"
     reason: str
 
 
+# `word` is an outcome's name in the history and the metrics, `reason` why it was not delivered.
 Outcome = Delivered | Retry | Hold | Pause | Dead
 
 

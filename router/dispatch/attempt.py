@@ -8,7 +8,7 @@ import structlog
 
 from router.clock import Clock
 from router.deadline import Deadline
-from router.delivery import Claim, Dead, Hold, Outcome, Pause, Retry
+from router.delivery import Claim, Dead, Pause, Retry
 from router.errors import Refused, Unreachable, Unrenderable
 from router.sinks.sink import Result, Sink, Transport
 from router.template.template import Template
@@ -42,13 +42,3 @@ async def attempt(
     except Exception as error:
         log.exception("attempt_crashed", delivery=claim.delivery.id, sink=sink.name)
         return Result(Retry(f"visual-router failed: {type(error).__name__}"))
-
-
-def reason_of(outcome: Outcome) -> str | None:
-    """Why it was not delivered, or None if it was."""
-    return outcome.reason if isinstance(outcome, Retry | Hold | Pause | Dead) else None
-
-
-def word_of(outcome: Outcome) -> str:
-    """The outcome's word in the history and the metrics: delivered, retry, hold, pause, dead."""
-    return type(outcome).__name__.lower()

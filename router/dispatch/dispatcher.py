@@ -6,7 +6,7 @@ sink. Must not know how an attempt is made or where the journal keeps things.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from router.clock import Clock
 from router.delivery import Claim, Delivered, Hold, Outcome, Pause, Settlement, State
-from router.dispatch.attempt import attempt, reason_of, word_of
+from router.dispatch.attempt import attempt
 from router.dispatch.ledger import JOURNAL_RETRY, Entry, Ledger
 from router.dispatch.outlet import Outlet, SinkStatus, missing
 from router.dispatch.settlement import give_back, settle, settle_untried
@@ -27,6 +27,9 @@ from router.sinks.sink import Result, Sink, Transport, fingerprint
 from router.template.template import Template
 
 log = structlog.get_logger(__name__)
+
+# What such an outcome began must outlive the process.
+_MARKED = Pause | Hold
 
 
 class Work(Queue, Upkeep, Protocol):
@@ -298,13 +301,15 @@ class Dispatcher:
     def _begin(self, claim: Claim, outlet: Outlet | None) -> None:
         """Attempt what has its slot; what a stop, a reload or a pause came before goes back untried."""
         name = claim.delivery.id
-        if outlet is None or self._stopping or outlet.gate.paused is not None or self._gone(outlet):
+        if (
+            outlet is None
+            or self._stopping
+            or outlet.gate.paused is not None
+            or self._outlets.get(outlet.sink.name) is not outlet
+        ):
             self._ledger.enter(Entry(give_back(claim), outlet))
         else:
             self._running[name] = self._group.create_task(self._deliver(claim, outlet), name=name), claim
-
-    def _gone(self, outlet: Outlet) -> bool:
-        return self._outlets.get(outlet.sink.name) is not outlet
 
     async def _deliver(self, claim: Claim, outlet: Outlet) -> None:
         """One claim from attempt to settlement."""
@@ -326,37 +331,34 @@ class Dispatcher:
 
     def _learn(self, claim: Claim, outlet: Outlet, result: Result, started: float) -> Entry:
         """What an attempt leads to, for the delivery and for its sink."""
-        now = self._clock.now()
-        self._metrics.attempt(outlet.sink.name, word_of(result.outcome), now - started)
+        now, outcome = self._clock.now(), result.outcome
+        self._metrics.attempt(outlet.sink.name, outcome.word, now - started)
         settlement = settle(claim, outlet.sink, result, started, now, self._chance())
-        recovered = outlet.learn(result, reason_of(result.outcome), now)
-        _tell(self._log, claim, outlet.sink.name, result.outcome, settlement, now)
-        marked = isinstance(result.outcome, Pause | Hold)
+        recovered = outlet.learn(result, now)
+        _tell(self._log, claim, outlet.sink.name, outcome, settlement, now)
+        marked = isinstance(outcome, _MARKED)
         return Entry(settlement, outlet, now if marked else None, recovered)
 
-    def _freed(self, outlets: Sequence[Outlet]) -> None:
+    def _freed(self, outlets: Iterable[Outlet]) -> None:
         """Slots are free again: of use to what is pending, to a probe, or to a suspect."""
         if self._alone or self._suspected or any(one.short or one.gate.is_open for one in outlets):
             self._journal.wake()
 
 
-class _Seat:
+class _Seat(msgspec.Struct, frozen=True):
     """A slot of a sink that was set aside at some time."""
 
-    __slots__ = ("_at", "_begin", "_outlet")
-
-    def __init__(self, outlet: Outlet, at: float, begin: Callable[[Claim, Outlet], None]) -> None:
-        self._outlet = outlet
-        self._at = at
-        self._begin = begin
+    outlet: Outlet
+    at: float
+    begin: Callable[[Claim, Outlet], None]
 
     def take(self, claim: Claim) -> None:
         """See `Slot.take`."""
-        self._begin(claim, self._outlet)
+        self.begin(claim, self.outlet)
 
     def free(self) -> None:
         """See `Slot.free`."""
-        self._outlet.gate.put_back(self._at)
+        self.outlet.gate.put_back(self.at)
 
 
 def _tell(

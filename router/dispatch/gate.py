@@ -62,7 +62,7 @@ class Gate:
             return "paused"
         if now < self.held_until:
             return "held"
-        return "open" if self.is_open else "ready"
+        return "ready" if self._probe_at is None else "open"
 
     def free(self, now: float) -> int:
         """How many due deliveries may be taken up now."""
@@ -117,7 +117,7 @@ class Gate:
         """What an attempt taught; True if an open sink works again: everything held is due now."""
         match outcome:
             case Delivered() | Dead():
-                recovered = self.is_open
+                recovered = self._probe_at is not None
                 self._close()
                 return recovered
             case Retry():

@@ -5,7 +5,7 @@ slot stays taken till then: a crash repeats no more than was in flight. Must not
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Ledger:
     """Writes entries as tasks of a group; `freed` is told which sinks have a slot again."""
 
-    def __init__(self, journal: Queue, freed: Callable[[Sequence[Outlet]], None]) -> None:
+    def __init__(self, journal: Queue, freed: Callable[[Iterable[Outlet]], None]) -> None:
         self._journal = journal
         self._freed = freed
         self._group: asyncio.TaskGroup | None = None
@@ -99,7 +99,8 @@ class Ledger:
         task = asyncio.current_task()
         if task is not None:
             del self._writing[task]
-        self._freed(outlets)
+        # Many of one sink often end together.
+        self._freed({*outlets})
 
     async def _remember(self, outlet: Outlet, at: float) -> None:
         """Make what was learnt about a sink outlive the process, and let other routers know."""

@@ -98,14 +98,15 @@ class Outlet:
         """Whether it is of other settings; an operator's pause is not, until we know of it."""
         return mark.fingerprint != self.fingerprint and (self.gate.by_operator or not mark.by_operator)
 
-    def learn(self, result: Result, reason: str | None, now: float) -> bool:
+    def learn(self, result: Result, now: float) -> bool:
         """What an attempt taught; True if the sink works again after it was open."""
-        if reason is not None:
-            self.last_error, self.last_error_at = reason, now
-        if isinstance(result.outcome, Dead) and result.status is None:
+        outcome = result.outcome
+        if outcome.reason is not None:
+            self.last_error, self.last_error_at = outcome.reason, now
+        if isinstance(outcome, Dead) and result.status is None:
             # The text could not be rendered: nobody was asked, so nothing was learnt about the sink.
             return False
-        return self.gate.learn(result.outcome, now)
+        return self.gate.learn(outcome, now)
 
     def status(self, counts: Counts, now: float) -> SinkStatus:
         """How the sink stands."""

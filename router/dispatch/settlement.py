@@ -4,7 +4,6 @@ Pure: a claim and a result in, a settlement out. The only place that decides bet
 """
 
 from router.delivery import Attempt, Claim, Dead, Delivered, Retry, Settlement, State
-from router.dispatch.attempt import reason_of, word_of
 from router.sinks.sink import Result, Sink
 
 
@@ -27,9 +26,9 @@ def settle(claim: Claim, sink: Sink, result: Result, started: float, now: float,
         number=delivery.claim,
         started_at=started,
         seconds=now - started,
-        outcome=word_of(outcome),
+        outcome=outcome.word,
         status=result.status,
-        reason=reason_of(outcome),
+        reason=outcome.reason,
         excerpt=result.excerpt,
     )
     match outcome:
@@ -40,7 +39,7 @@ def settle(claim: Claim, sink: Sink, result: Result, started: float, now: float,
         case Retry(reason):
             return _settle_failure(claim, sink, outcome, tried, now, random)
         case _:
-            return _settlement(claim, State.PENDING, tried, reason_of(outcome), due=delivery.due)
+            return _settlement(claim, State.PENDING, tried, outcome.reason, due=delivery.due)
 
 
 def give_back(claim: Claim) -> Settlement:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from router.clock import Clock
 from router.delivery import Claim, Dead, Delivered, Delivery, Hold, Pause, Retry, State
-from router.dispatch.attempt import attempt, reason_of, word_of
+from router.dispatch.attempt import attempt
 from router.errors import Refused, Unreachable, Unrenderable
 from router.event import Event
 from router.sinks.sink import Reply, Request, Result, Sink, Transport
@@ -127,5 +127,5 @@ def test_every_outcome_has_its_word_and_its_reason() -> None:
     """The words of the history and the metrics."""
     outcomes = [Delivered(), Retry("a"), Hold(1, "b"), Pause("c"), Dead("d")]
 
-    assert [word_of(outcome) for outcome in outcomes] == ["delivered", "retry", "hold", "pause", "dead"]
-    assert [reason_of(outcome) for outcome in outcomes] == [None, "a", "b", "c", "d"]
+    assert [outcome.word for outcome in outcomes] == ["delivered", "retry", "hold", "pause", "dead"]
+    assert [outcome.reason for outcome in outcomes] == [None, "a", "b", "c", "d"]

@@ -77,8 +77,8 @@ FAULTS = (
     Fault(
         "the sink's fault kills the delivery", "the sink's fault uses up nothing",
         "router/dispatch/settlement.py",
-        "return _settlement(claim, State.PENDING, tried, reason_of(outcome), due=delivery.due)",
-        "return _settlement(claim, State.DEAD, tried, reason_of(outcome), due=delivery.due)",
+        "case _:\n            return _settlement(claim, State.PENDING, ",
+        "case _:\n            return _settlement(claim, State.DEAD, ",
         ("tests/dispatch/test_settlement.py",),
     ),
     Fault(
@@ -111,7 +111,7 @@ FAULTS = (
     ),
     Fault(
         "a stop leaves a claim in flight", "a stop leaves nothing in limbo", "router/dispatch/dispatcher.py",
-        "if outlet is None or self._stopping or ", "if outlet is None or ", (*_DISPATCH, *_HANDOVER),
+        "            or self._stopping\n", "", (*_DISPATCH, *_HANDOVER),
     ),
     Fault(
         "a stop forgets what runs", "a stop leaves nothing in limbo", "router/dispatch/dispatcher.py",
@@ -119,7 +119,7 @@ FAULTS = (
     ),
     Fault(
         "a paused sink is sent what it was promised", "a pause holds", "router/dispatch/dispatcher.py",
-        " or outlet.gate.paused is not None or self._gone(outlet)", " or self._gone(outlet)", _HANDOVER,
+        "            or outlet.gate.paused is not None\n", "", _HANDOVER,
     ),
     Fault(
         "a slot is promised that a claim may take", "concurrency is a bound", "router/dispatch/dispatcher.py",
@@ -133,7 +133,7 @@ FAULTS = (
     ),
     Fault(
         "a slot that came to nothing is lost", "every slot comes back", "router/dispatch/dispatcher.py",
-        "        self._outlet.gate.put_back(self._at)\n", "        pass\n", _HANDOVER,
+        "        self.outlet.gate.put_back(self.at)\n", "        pass\n", _HANDOVER,
     ),
     Fault(
         "a suspect is tried in company", "a suspect is tried alone", "router/dispatch/dispatcher.py",
