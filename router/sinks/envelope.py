@@ -21,19 +21,21 @@ def envelope(event: Event, delivery: Delivery, template: Template | None) -> byt
     null where absent, its `id`, the `rule`, and as `payload` the provider's JSON byte for byte. `message` is
     the operator's text; the built-in sentence if that fails; null if there is none.
     """
-    facts: dict[str, object] = dict(zip(FIELDS, _fields_of(event), strict=True))
-    facts |= {
-        "id": event.id,
-        "labels": event.labels,
-        "rule": delivery.rule,
-        "message": None if template is None else said(event, delivery, template),
-        "payload": msgspec.Raw(event.payload),
-    }
+    facts = _Facts(
+        *_fields_of(event),
+        id=event.id,
+        labels=event.labels,
+        rule=delivery.rule,
+        message=None if template is None else said(event, delivery, template),
+        payload=msgspec.Raw(event.payload),
+    )
     whole = {"id": delivery.id, "type": event.type, "timestamp": rfc3339(event.received_at), "data": facts}
-    return msgspec.json.encode(whole)
+    return _encode(whole)
 
 
 _fields_of = attrgetter(*FIELDS)
+_Facts = msgspec.defstruct("_Facts", [*FIELDS, "id", "labels", "rule", "message", "payload"])
+_encode = msgspec.json.Encoder().encode
 
 
 def said(event: Event, delivery: Delivery, template: Template | None) -> str:

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hmac
 import re
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -91,7 +92,7 @@ class Webhook(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
             headers[name.lower()] = value.reveal() if isinstance(value, Secret) else value
         if self.secret:
             signed = f"{delivery.id}.{headers['webhook-timestamp']}.".encode() + body
-            headers["webhook-signature"] = " ".join(signature(secret, signed) for secret in self.secret)
+            headers["webhook-signature"] = " ".join([signature(key, signed) for key in self._keys])
         return Request(self.method, self.url.reveal(), headers, body)
 
     def preview(self, event: Event, delivery: Delivery, now: float, message: Template | None = None) -> str:
@@ -106,6 +107,11 @@ class Webhook(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
         lines += [f"{name}: {value}" for name, value in headers.items()]
         body = readable_json(self._compose(event, delivery, message))
         return remark(message or self.template, event, delivery) + "\n".join([*lines, "", body])
+
+    @cached_property
+    def _keys(self) -> tuple[bytes, ...]:
+        """What signs, read out of the secrets once: they are as frozen as all settings."""
+        return tuple(signing_key(secret) for secret in self.secret)
 
     def _headers(self, delivery: Delivery, now: float) -> dict[str, str]:
         return {
@@ -142,9 +148,9 @@ def signing_key(secret: Secret) -> bytes:
     return key
 
 
-def signature(secret: Secret, signed: bytes) -> str:
+def signature(key: bytes, signed: bytes) -> str:
     """`v1,` and the base64 of HMAC-SHA256 over `<id>.<timestamp>.<body>` (Standard Webhooks 1.0.0)."""
-    return f"v1,{base64.b64encode(hmac.digest(signing_key(secret), signed, 'sha256')).decode()}"
+    return f"v1,{base64.b64encode(hmac.digest(key, signed, 'sha256')).decode()}"
 
 
 def _check_headers(headers: dict[str, str | Secret]) -> list[Flaw]:

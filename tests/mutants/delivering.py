@@ -53,8 +53,7 @@ FAULTS = (
     ),
     Fault(
         "only the newest secret signs", "a secret is rotated without a gap", "router/sinks/webhook.py",
-        "for secret in self.secret)\n        return Request",
-        "for secret in self.secret[:1])\n        return Request",
+        "for key in self._keys]", "for key in self._keys[:1]]",
         _WEBHOOK,
     ),
     Fault(

@@ -13,6 +13,7 @@ from standardwebhooks import WebhookVerificationError
 
 from router.errors import Unrenderable
 from router.secret import Secret, Url
+from router.sinks.sink import fingerprint
 from router.sinks.webhook import Webhook, signature, signing_key
 from router.template.template import Template
 from tests.sinks.samples import HOSTILE, NOW, PAYLOAD, delivery, sample, strange
@@ -45,7 +46,7 @@ def test_the_signature_is_that_of_the_published_vector() -> None:
     """Standard Webhooks 1.0.0, "verifying webhooks"."""
     signed = b'msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}'
 
-    assert signature(OLD, signed) == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert signature(signing_key(OLD), signed) == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 @pytest.mark.parametrize("secrets", [(OLD,), (NEW, OLD), (OLD, NEW)])
@@ -72,6 +73,19 @@ def test_every_attempt_is_signed_at_its_own_time_under_the_same_id() -> None:
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
     assert (first.headers["visual-router-attempt"], second.headers["visual-router-attempt"]) == ("1", "2")
+
+
+def test_a_key_that_signed_shows_nowhere() -> None:
+    """What is kept of it is no setting: it is neither printed nor compared nor handed on."""
+    used, unused = Webhook(url=URL, secret=(OLD,)), Webhook(url=URL, secret=(OLD,))
+    used.request(sample(), delivery(), NOW)
+
+    assert used == unused
+    assert repr(used) == repr(unused)
+    assert fingerprint(used) == fingerprint(unused)
+    rotated = msgspec.structs.replace(used, secret=(NEW,))
+    again = Webhook(url=URL, secret=(NEW,))
+    assert rotated.request(sample(), delivery(), NOW) == again.request(sample(), delivery(), NOW)
 
 
 @pytest.mark.parametrize("size", [24, 32, 64])
