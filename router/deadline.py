@@ -7,7 +7,6 @@ thousands a second end long before it.
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import cast
 
 
 class Deadline:
@@ -39,8 +38,8 @@ class Deadline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task = cast("asyncio.Task[object]", asyncio.current_task(self._loop))
-        if self._inside.pop(task, None) is not None:
+        task = asyncio.current_task(self._loop)
+        if task is None or self._inside.pop(task, None) is not None:
             return
         # Somebody else may have cancelled it too: that goes on.
         if task.uncancel() <= self._late.pop(task) and isinstance(error, asyncio.CancelledError):

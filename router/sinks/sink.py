@@ -221,6 +221,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def excerpt(body: bytes, limit: int = 500) -> str | None:
     """The beginning of an answer for the history: one line of printable text; None if there was nothing."""
+    if not body:
+        return None
     # A character takes up to four bytes, and white space collapses: more is looked at than will be kept.
     text = " ".join(body[: 8 * limit].decode("utf-8", "replace").split())
     line = visible(text[: limit + 1])

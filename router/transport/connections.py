@@ -58,17 +58,22 @@ class Pool:
         """
         target = self._targets.get(request.url) or self._read(request.url)
         head = target.head(request)
+        origin = target.tls, target.host, target.port
         self.busy += 1
         try:
-            line = self._kept((target.tls, target.host, target.port))
+            reply = None
+            line = self._kept(origin)
             if line is not None:
                 try:
-                    return await self._ask(line, target, head, request)
+                    reply = await line.ask(request.method, head, request.body)
                 except Unreachable:
                     if line.heard:
                         raise
-            line = await self._dialler.dial(target, self._line, connect)
-            return await self._ask(line, target, head, request)
+            if line is None or reply is None:
+                line = await self._dialler.dial(target, self._line, connect)
+                reply = await line.ask(request.method, head, request.body)
+            self._put_back(line, origin)
+            return reply
         finally:
             self.busy -= 1
 
@@ -91,17 +96,6 @@ class Pool:
         while self._lines:  # noqa: ASYNC110  # dropped ones are gone within a turn or two of the event loop
             await asyncio.sleep(0)
 
-    async def _ask(self, line: Line, target: Target, head: bytes, request: Request) -> Reply:
-        reply = await line.ask(request.method, head, request.body)
-        if line.usable and not self.retired:
-            line.idle_since = self._loop.time()
-            self._idle.setdefault((target.tls, target.host, target.port), []).append(line)
-            if self._broom is None:
-                self._broom = self._loop.call_later(self._limit, self._sweep)
-        else:
-            line.drop()
-        return reply
-
     def _read(self, url: str) -> Target:
         if len(self._targets) == _TARGETS:
             self._targets.clear()
@@ -116,6 +110,17 @@ class Pool:
             if line.usable:
                 return line
         return None
+
+    def _put_back(self, line: Line, origin: Origin) -> None:
+        """Keep a connection after its answer, if another request may go out on it."""
+        # Whether it was closed meanwhile is asked when somebody takes it.
+        if line.keep and not self.retired:
+            line.idle_since = self._loop.time()
+            self._idle.setdefault(origin, []).append(line)
+            if self._broom is None:
+                self._broom = self._loop.call_later(self._limit, self._sweep)
+        else:
+            line.drop()
 
     def _line(self) -> Line:
         return Line(self._lines)

@@ -60,13 +60,14 @@ class _ExcessError(Exception):
 class Line(asyncio.Protocol):
     """One connection, among `lines` while it stands; `idle_since` is for their owner.
 
-    `uses` counts its requests, `heard` the bytes of the present answer.
+    `uses` counts its requests, `heard` the bytes of the present answer. `keep`: as far as that tells, another
+    may follow.
     """
 
     __slots__ = (
-        "_bodiless", "_failure", "_fields", "_full", "_headed", "_keep", "_lines", "_loop",
+        "_bodiless", "_failure", "_fields", "_full", "_headed", "_lines", "_loop",
         "_over", "_parser", "_pieces", "_size", "_status", "_transport", "_waiter", "_whole",
-        "heard", "idle_since", "uses",
+        "heard", "idle_since", "keep", "uses",
     )  # fmt: skip
 
     def __init__(self, lines: set["Line"]) -> None:
@@ -95,29 +96,32 @@ class Line(asyncio.Protocol):
         self._headed = False  # the head is complete
         self._whole = False  # the answer is
         self._over = False  # nothing more is expected, be it an answer or a failure
-        self._keep = False
+        self.keep = False
         self._failure: Unreachable | None = None
 
     @property
     def usable(self) -> bool:
         """Whether another request may go out on it."""
-        return self._keep and not self._transport.is_closing()
+        return self.keep and not self._transport.is_closing()
 
     def drop(self) -> None:
         """Close at once."""
-        self._keep = False
+        self.keep = False
         self._transport.abort()
 
     async def ask(self, method: str, head: bytes, body: bytes) -> Reply:
         """Send a request and read its answer; unless that was whole and is to be followed, close.
 
+        Who uses it again has just seen that it is `usable`.
+
         Raises:
             Unreachable: no complete answer came.
         """
         self.uses += 1
+        stands = self.uses > 1 or not self._transport.is_closing()
         if self.uses > 1:
             self._begin()
-        elif not self._transport.is_closing():
+        elif stands:
             # What came already stays: a server may answer a connection at once: that it is busy, say.
             # Only now is it among its kind: if its making is cancelled, uvloop never says that it is lost.
             self._lines.add(self)
@@ -126,7 +130,7 @@ class Line(asyncio.Protocol):
         try:
             if len(body) > _ONE_WRITE:
                 await self._tell(head, body)
-            elif not self._transport.is_closing():
+            elif stands:
                 self._transport.write(head + body)
             # An answer before the end of the request leaves a connection that is owed the rest.
             told = not self._over
@@ -134,7 +138,7 @@ class Line(asyncio.Protocol):
                 await self._news()
             if self._failure is not None:
                 raise self._failure
-            self._keep = reusable = self._keep and told and not self._transport.get_write_buffer_size()
+            self.keep = reusable = self.keep and told and not self._transport.get_write_buffer_size()
         finally:
             if not reusable:
                 self.drop()
@@ -151,10 +155,10 @@ class Line(asyncio.Protocol):
             while self._full and not self._over:
                 await self._news()
 
-    async def _news(self) -> None:
-        """Wait until the answer or the connection is at an end, or there is room to write."""
+    def _news(self) -> asyncio.Future[None]:
+        """Done when the answer or the connection is at an end, or there is room to write."""
         self._waiter = self._loop.create_future()
-        await self._waiter
+        return self._waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -183,10 +187,10 @@ class Line(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._keep = False
+            self.keep = False
         except httptools.HttpParserError:
             # Behind a whole answer, or one that is cut, anything may stand: it ends the connection only.
-            self._keep = False
+            self.keep = False
             if not self._whole and self._size <= REPLY_BYTES:
                 self._end(Unreachable(_NO_HTTP))
         if self._whole or self._size >= REPLY_BYTES:
@@ -230,7 +234,9 @@ class Line(asyncio.Protocol):
         """A header; one behind the body says nothing that anybody reads."""
         if self._headed:
             return
-        if len(self._fields) == _FIELDS or max(len(name), len(value)) > _FIELD_BYTES or b"\0" in value:
+        if len(name) > _FIELD_BYTES or len(value) > _FIELD_BYTES or b"\0" in value:
+            raise _ExcessError
+        if len(self._fields) == _FIELDS:
             raise _ExcessError
         self._fields.append((name, value))
 
@@ -252,7 +258,7 @@ class Line(asyncio.Protocol):
         """The answer is whole."""
         if self._headed:
             self._whole = True
-            self._keep = self._parser.should_keep_alive()
+            self.keep = self._parser.should_keep_alive()
 
 
 def lost(error: Exception | None) -> Unreachable:

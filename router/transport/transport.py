@@ -6,10 +6,10 @@ what an answer means or how long it may take: `attempt.py` ends what takes too l
 
 import functools
 import ssl
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp.abc import AbstractResolver
 
@@ -29,7 +29,7 @@ class Lane:
         self.connect = connect
         self.pool = pool
 
-    async def send(self, request: Request) -> Reply:
+    def send(self, request: Request) -> Coroutine[Any, Any, Reply]:
         """Send, and read the head of the answer with at most 64 KiB of its body. Redirects are not followed.
 
         A connection that the server closed while it lay idle is replaced once. Cancelled, it lets go of its
@@ -39,7 +39,7 @@ class Lane:
             Refused: the URL or a header cannot be sent, or every address the host leads to is refused.
             Unreachable: no complete answer came: network, TLS (`.tls`), no connection in time.
         """
-        return await self.pool.exchange(request, self.connect)
+        return self.pool.exchange(request, self.connect)
 
 
 class Lanes:

@@ -72,17 +72,18 @@ FAULTS = (
     ),
     Fault(
         "a first connection is replaced, too", "a POST goes out once", "router/transport/connections.py",
-        "            return await self._ask(line, target, head, request)\n        finally:",
-        "            try:\n                return await self._ask(line, target, head, request)\n"
-        "            except Unreachable:\n"
-        "                line = await self._dialler.dial(target, self._line, connect)\n"
-        "                return await self._ask(line, target, head, request)\n        finally:",
+        "                reply = await line.ask(request.method, head, request.body)\n            self",
+        "                try:\n"
+        "                    reply = await line.ask(request.method, head, request.body)\n"
+        "                except Unreachable:\n"
+        "                    line = await self._dialler.dial(target, self._line, connect)\n"
+        "                    reply = await line.ask(request.method, head, request.body)\n            self",
         _LANES,
     ),
     Fault(
         "a retired connection is kept", "what settings change ends with them",
         "router/transport/connections.py",
-        "        if line.usable and not self.retired:\n", "        if line.usable:\n", _LANES,
+        "        if line.keep and not self.retired:\n", "        if line.keep:\n", _LANES,
     ),
     Fault(
         "an idle connection is kept for ever", "no connection lies about", "router/transport/connections.py",
@@ -92,7 +93,7 @@ FAULTS = (
     Fault(
         "connections do not know whose they are", "each sink has connections of its own terms",
         "router/transport/connections.py",
-        "            line = self._kept((target.tls, target.host, target.port))\n",
+        "            line = self._kept(origin)\n",
         "            line = self._kept(next(iter(self._idle), (False, '', 0)))\n",
         ("tests/transport/test_connections.py", *_LANES),
     ),
@@ -103,12 +104,13 @@ FAULTS = (
         "            return\n        self.heard", _LANES,
     ),
     Fault(
-        "a redirect is followed", "redirects lead nowhere", "router/transport/transport.py",
-        "        return await self.pool.exchange(request, self.connect)\n",
-        "        reply = await self.pool.exchange(request, self.connect)\n"
-        "        if reply.status // 100 != 3 or 'location' not in reply.headers:\n            return reply\n"
-        "        moved = Request(request.method, reply.headers['location'], request.headers, request.body)\n"
-        "        return await self.pool.exchange(moved, self.connect)\n", _ANSWERS,
+        "a redirect is followed", "redirects lead nowhere", "router/transport/connections.py",
+        "            return reply\n",
+        "            if reply.status // 100 == 3 and 'location' in reply.headers:\n"
+        "                there = reply.headers['location']\n"
+        "                moved = Request(request.method, there, request.headers, request.body)\n"
+        "                return await self.exchange(moved, connect)\n"
+        "            return reply\n", _ANSWERS,
     ),
     Fault(
         "an answer's body is read to its end", "an answer is read to 64 KiB", "router/transport/exchange.py",
