@@ -25,6 +25,7 @@ from router.text import readable_json
 
 _PREFIX = "whsec_"
 _HOW = "write whsec_ and the base64 of 24 to 64 bytes, as `openssl rand -base64 32` makes it"
+_JSON = "application/json"
 _BODY_LIMIT = 16 << 20
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
 _VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
@@ -86,8 +87,7 @@ class Webhook(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ) -> Request:
         """See `Sink.request`. `now` is the time that is signed."""
         body = self._compose(event, delivery, message)
-        # On the wire the sender's name has always come first.
-        headers = {"user-agent": USER_AGENT, **self._headers(delivery, now)}
+        headers = self._headers(delivery, now)
         for name, value in self.headers.items():
             headers[name.lower()] = value.reveal() if isinstance(value, Secret) else value
         if self.secret:
@@ -97,7 +97,8 @@ class Webhook(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def preview(self, event: Event, delivery: Delivery, now: float, message: Template | None = None) -> str:
         """See `Sink.preview`."""
-        headers = self._headers(delivery, now)
+        # What people look for stands first; on the wire the sender's name has always come first.
+        headers = {"content-type": _JSON, **self._headers(delivery, now)}
         for name, value in self.headers.items():
             headers[name.lower()] = value.reference if isinstance(value, Secret) else value
         if self.secret:
@@ -115,8 +116,8 @@ class Webhook(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def _headers(self, delivery: Delivery, now: float) -> dict[str, str]:
         return {
-            "content-type": "application/json",
             "user-agent": USER_AGENT,
+            "content-type": _JSON,
             "webhook-id": delivery.id,
             "webhook-timestamp": str(int(now)),
             "visual-router-attempt": str(delivery.claim),
