@@ -5,8 +5,10 @@ never a template, and the sink's own `escape` makes it inert. What is left to th
 template may build a large value before it prints it.
 """
 
+import functools
+import math
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
 from router.errors import Unrenderable
@@ -86,8 +88,16 @@ def variables_of(event: Event, rule: str, sink: str, message: str = "") -> dict[
 
 
 def rfc3339(seconds: float) -> str:
-    """A time as `2026-05-04T03:02:01.000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """A time as `2026-05-04T03:02:01.000Z`: rounded to microseconds, then cut to milliseconds."""
+    fraction, whole = math.modf(seconds)
+    second, rest = divmod((int(whole) * 1_000_000 + round(fraction * 1e6)) // 1000, 1000)
+    return f"{_second(second)}.{rest:03}Z"
+
+
+@functools.lru_cache(maxsize=16)
+def _second(second: int) -> str:
+    """The text of a second, which many events have in common: made once."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def trial(

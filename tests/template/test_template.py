@@ -2,6 +2,7 @@
 
 import json
 import string
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -284,6 +285,15 @@ def test_a_template_has_a_length() -> None:
 def test_a_time_is_written_in_utc_to_the_millisecond() -> None:
     """RFC 3339, the form that every language reads."""
     assert rfc3339(1_777_863_721.25) == "2026-05-04T03:02:01.250Z"
+    assert rfc3339(1_777_863_721.9999999) == "2026-05-04T03:02:02.000Z"
+
+
+@given(st.floats(0, 4e9) | st.integers(0, 1 << 53).map(lambda ticks: ticks / (1 << 22)))
+def test_a_time_is_the_one_that_the_library_writes(seconds: float) -> None:
+    """At the borders of milliseconds, seconds, days and years, too."""
+    written = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+    assert rfc3339(seconds) == written.replace("+00:00", "Z")
 
 
 @pytest.mark.parametrize(
