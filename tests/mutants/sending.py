@@ -86,6 +86,12 @@ FAULTS = (
         "        if line.keep and not self.retired:\n", "        if line.keep:\n", _LANES,
     ),
     Fault(
+        "a connection that is closing is used again", "an attempt is not spent on a dead connection",
+        "router/transport/exchange.py",
+        "        return self.keep and not self._transport.is_closing()\n", "        return self.keep\n",
+        ("tests/transport/test_exchange.py",),
+    ),
+    Fault(
         "an idle connection is kept for ever", "no connection lies about", "router/transport/connections.py",
         "                if line.idle_since <= oldest:\n", "                if False:\n",
         ("tests/transport/test_connections.py",),

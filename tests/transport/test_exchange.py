@@ -114,6 +114,21 @@ async def test_a_request_that_is_still_on_its_way_out_ends_its_connection() -> N
     assert wire.closing
 
 
+async def test_a_connection_that_is_closing_is_not_used_again() -> None:
+    """Its loss is told a turn later; what is written meanwhile goes nowhere, or is an error."""
+    line = Line(set())
+    wire = Wire(line)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(line.ask("POST", b"head", b"body"))
+        await turns()
+        line.data_received(OK)
+    assert line.usable
+
+    wire.closing = True
+
+    assert not line.usable
+
+
 async def test_a_dropped_connection_is_not_used_again() -> None:
     """Also if its transport would not say that it is closing."""
     line = Line(set())
