@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 # Seconds between two tries to open a journal that had no room.
 _AGAIN = 1.0
+_STOPPING = "stopping"
 
 
 class App:
@@ -67,10 +68,10 @@ class App:
 
     async def apply(self, config: Config) -> None:
         """Put sinks, then sources and rules, into force: a route never names a sink that is not there yet."""
-        # What may fail comes first: putting old sinks back would forget what was learnt about them.
+        # What may fail comes first, and with the sinks ends what may: there is never half a configuration.
         await self.journal.remember(config.matcher.digest, config.matcher.text)
         await self.dispatcher.use(config.sinks, config.matcher.message)
-        await self.intake.use(Routing(config.sources, config.matcher))
+        self.intake.use(Routing(config.sources, config.matcher))
         self.config = config
         # Where it cannot be written now, the next heartbeat says it.
         with suppress(JournalUnavailable):
@@ -86,7 +87,7 @@ class App:
                 trouble = f"starting: {error}"
                 if trouble != self._phase:
                     log.error("start_postponed", reason=str(error))
-                self._phase = trouble
+                self._enter(trouble)
                 return False
         return True
 
@@ -117,7 +118,6 @@ class App:
         try:
             await self.apply(config)
         except JournalUnavailable:
-            await self.dispatcher.use(old.sinks, old.matcher.message)
             self.metrics.reload(ok=False)
             raise
         garbage.settle()
@@ -136,6 +136,11 @@ class App:
         # What both the heartbeat and a request ran into is said once.
         return list(dict.fromkeys(reason for reason in reasons if reason is not None))
 
+    def _enter(self, phase: str | None) -> None:
+        """Be in that phase from now on; none comes behind the last one, whatever room there may be now."""
+        if self._phase != _STOPPING:
+            self._phase = phase
+
     def up(self, public: str, admin: str) -> None:
         """The listeners are up: tell the log, the supervisor, and a person what to try."""
         person = logs.read_by_a_person()
@@ -149,7 +154,7 @@ class App:
 
     def ready(self) -> None:
         """The journal can be written and the configuration is in force."""
-        self._phase = None
+        self._enter(None)
         garbage.settle()
         log.info("ready")
 
@@ -157,7 +162,7 @@ class App:
         """Reload on SIGHUP; return on the first SIGTERM or SIGINT."""
         async for number in signals:
             if number is not signal.SIGHUP:
-                self._phase = "stopping"
+                self._enter(_STOPPING)
                 log.info("stopping", signal=number.name)
                 systemd.notify("STOPPING=1")
                 return

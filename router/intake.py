@@ -94,15 +94,12 @@ class Intake:
         """
         self._expected = sources
 
-    async def use(self, routing: Routing) -> None:
+    def use(self, routing: Routing) -> None:
         """Put sources and rules into force at once; requests under way end under those they began with.
 
-        A source keeps what it has used up of its rate, unless the rate itself changed.
-
-        Raises:
-            JournalUnavailable: the ruleset could not be remembered; nothing changed.
+        The journal must remember the rules by now: no event is judged by some that nobody can show later. A
+        source keeps what it has used up of its rate, unless the rate itself changed.
         """
-        await self._journal.remember(routing.matcher.digest, routing.matcher.text)
         old = {} if self._routing is None else self._routing.sources
         now = self._clock.now()
         self._buckets = {

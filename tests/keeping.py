@@ -35,7 +35,7 @@ class Desk:
     async def use(self, *sources: Source) -> None:
         """Put sources into force."""
         routing = Routing({source.name: source for source in sources}, Matcher((EVERYTHING,), "text"))
-        await self.intake.use(routing)
+        self.intake.use(routing)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """The program's parts put together: what a reload may change, and what it must leave alone."""
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,11 +26,14 @@ rules:
 
 
 class Full:
-    """A journal on a disk that is full while `full`: it is read, but takes no rules."""
+    """A journal on a disk that is full while `full`: it is read, but takes no rules.
+
+    `away`: it is gone behind the next rules that it takes.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.full = False
+        self.full = self.away = False
 
     def __getattr__(self, name: str) -> object:
         """Everything else is the journal's."""
@@ -40,6 +44,13 @@ class Full:
         if self.full:
             raise JournalUnavailable("the disk is full")
         await self.journal.remember(digest, rules)
+        self.full = self.full or self.away
+
+    async def marks(self) -> list[SinkMark]:
+        """Read them, or fail as a database does that is gone."""
+        if self.full and self.away:
+            raise JournalUnavailable("the database is away")
+        return await self.journal.marks()
 
 
 @pytest.fixture
@@ -75,3 +86,52 @@ async def test_a_reload_that_the_journal_cannot_take_leaves_a_paused_sink_paused
         journal.full = False
         assert (await app.reload()).changed == ["sinks.out"]
         assert app.dispatcher.states() == {"out": "ready"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("full", "the disk is full"), ("away", "the database is away")]
+)
+async def test_a_reload_changes_all_or_nothing(
+    journal: Full, tmp_path: Path, fault: str, reason: str
+) -> None:
+    """Sources, rules and sinks are those of one file, wherever the journal gives up; the failure counts."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(timeout="10s"), "utf-8")
+    async with Lanes() as lanes:
+        app = App(load(str(path), resolve={}), journal, lanes, Clock())
+        assert await app.begin()
+        source, config = app.intake.source("web"), app.config
+
+        other = CONFIG.replace(" out", " new").replace(" web:", " site:")
+        path.write_text(other.format(timeout="10s"), "utf-8")
+        setattr(journal, fault, True)
+        with pytest.raises(JournalUnavailable, match=f"^{reason}$"):
+            await app.reload()
+
+        assert app.config is config
+        assert app.intake.source("web") is source
+        assert [sink.name for sink in app.dispatcher.sinks()] == ["out"]
+        assert 'visual_router_config_reloads_total{ok="false"} 1.0' in app.metrics.text().decode()
+
+
+async def test_nothing_comes_behind_stopping(journal: Full, tmp_path: Path) -> None:
+    """A daemon that waits for room and is told to stop is not ready, nor starting, whatever comes."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(timeout="10s"), "utf-8")
+    journal.full = True
+
+    async def terminated() -> AsyncIterator[signal.Signals]:
+        yield signal.SIGTERM
+
+    async with Lanes() as lanes:
+        app = App(load(str(path), resolve={}), journal, lanes, Clock())
+        assert not await app.begin()
+        assert app.unready() == ["starting: the disk is full"]
+
+        await app.until_stopped(terminated())
+        assert not await app.begin()
+        assert app.unready() == ["stopping"]
+
+        journal.full = False
+        app.ready()
+        assert app.unready() == ["stopping"]

@@ -87,7 +87,8 @@ class Desk:
         """Put a configuration into force."""
         config = self.program.config = self.read(text, resolve=resolve)
         await self.dispatcher.use(config.sinks, config.matcher.message)
-        await self.intake.use(Routing(config.sources, config.matcher))
+        await self.journal.remember(config.matcher.digest, config.matcher.text)
+        self.intake.use(Routing(config.sources, config.matcher))
 
     async def event(self, branch: str = "main") -> str:
         """Take an event in; returns its id."""

@@ -144,7 +144,8 @@ async def test_rules_that_this_release_cannot_read_are_admitted(desk: Desk, door
     """With what it stumbled over."""
     config = desk.program.config
     newer = Matcher(config.matcher.rules, '[{"name": "x", "to": ["log"], "wehn": {}}]')
-    await desk.intake.use(Routing(config.sources, newer))
+    await desk.journal.remember(newer.digest, newer.text)
+    desk.intake.use(Routing(config.sources, newer))
     report: Any = await door.get(f"/events/{await desk.event()}")
 
     assert report["explanation"]["verdicts"] is None

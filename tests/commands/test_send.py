@@ -31,7 +31,7 @@ async def use(session: Session, env: dict[str, str] = ENV) -> None:
     """Put sources with secrets into force, the daemon's values from `env`."""
     path = session.write(session.head + GUARDED)
     config = load(path, resolve={**env, "OLD_SECRET": "old"})
-    await session.desk.intake.use(Routing(config.sources, config.matcher))
+    session.desk.intake.use(Routing(config.sources, config.matcher))
 
 
 @pytest.mark.parametrize(
