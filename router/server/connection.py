@@ -74,8 +74,8 @@ class Connection(BaseProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
     __slots__ = ("_ahead", "_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_fruitless",
-                 "_held", "_idle_since", "_place", "_reader", "_requests", "_seen", "_taken", "_timer",
-                 "_waiter", "peer")  # fmt: skip
+                 "_held", "_idle_since", "_place", "_reader", "_requests", "_seen", "_stopped", "_taken",
+                 "_timer", "_waiter", "peer")  # fmt: skip
 
     def __init__(self, edge: Edge, answer: Answer) -> None:
         loop = asyncio.get_running_loop()
@@ -98,7 +98,8 @@ class Connection(BaseProtocol):
         # What ends the connection once the requests before it are answered.
         self._broken: HttpProcessingError | None = None
         self._closing = False
-        self._held = False
+        # Whether somebody paused the transport; whether nobody but `release` may let it go on.
+        self._stopped = self._held = False
         self._idle_since = loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -166,9 +167,15 @@ class Connection(BaseProtocol):
         if self._closing or not (self._reading_paused or self._buffer_paused):
             self._resume_transport_reading()
 
+    def _pause_transport_reading(self) -> None:
+        self._stopped = True
+        super()._pause_transport_reading()
+
     def _resume_transport_reading(self) -> None:
-        # What else it was paused for may end before its turn comes.
-        if not self._held:
+        # Asked twice for each request, though it is seldom paused; what else it was paused for may end before
+        # its turn comes.
+        if self._stopped and not self._held:
+            self._stopped = False
             super()._resume_transport_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -165,6 +165,8 @@ def _encoded(request: Request) -> bool:
     """Whether the bytes on the wire are not the body itself: signatures and limits hold for what is sent."""
     contents = request.headers.getall(hdrs.CONTENT_ENCODING, ())
     transfers = request.headers.getall(hdrs.TRANSFER_ENCODING, ())
+    if not contents and not transfers:
+        return False
     return any(value.strip().lower() != "identity" for value in contents) or any(
         value.strip().lower() != "chunked" for value in transfers
     )
