@@ -232,7 +232,11 @@ FAULTS = (
     ),
     Fault(
         "flow control ends a hold", "nobody waits long beside a flood", "router/server/connection.py",
-        "        if not self._held:\n", "        if True:\n", _ROTATION,
+        "if self._stopped and not self._held:", "if self._stopped:", _ROTATION,
+    ),
+    Fault(
+        "a transport that was stopped stays so", "a body that waited is read on", "router/server/connection.py",
+        "            self._stopped = False\n", "            return\n", (*_ROTATION, *_CONNECTION),
     ),
     Fault(
         "a refused body is cut off", "the refusal is heard", "router/server/connection.py",
