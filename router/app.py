@@ -85,6 +85,8 @@ class App:
                 await self.apply(self.config)
             except JournalUnavailable as error:
                 trouble = f"starting: {error}"
+                # Who is put off now is put off for that.
+                self.intake.expect(self.config.sources, trouble)
                 if trouble != self._phase:
                     log.error("start_postponed", reason=str(error))
                 self._enter(trouble)

@@ -73,6 +73,7 @@ class Intake:
         self._log = structlog.get_logger(__name__).bind()
         self._quarantine = quarantine
         self._expected: Mapping[str, Source] = {}
+        self._waits_for: str | None = None
         self._routing: Routing | None = None
         self._buckets: dict[str, Bucket] = {}
         self._refusal: tuple[float, str] | None = None
@@ -87,12 +88,12 @@ class Intake:
             return None
         return self._refusal[1]
 
-    def expect(self, sources: Mapping[str, Source]) -> None:
-        """Name the sources that will be in force once the journal can be written.
+    def expect(self, sources: Mapping[str, Source], why: str | None = None) -> None:
+        """Name the sources that will be in force once the journal can be written; `why` it cannot now.
 
         Until then what is posted to them is put off, and what is posted to others refused.
         """
-        self._expected = sources
+        self._expected, self._waits_for = sources, why
 
     def use(self, routing: Routing) -> None:
         """Put sources and rules into force at once; requests under way end under those they began with.
@@ -190,14 +191,14 @@ class Intake:
             source=source.name,
             type=event.type,
             duplicate=receipt.duplicate,
-            sinks=[route.sink for route in routes],
+            sinks=[] if receipt.duplicate else [route.sink for route in routes],
             **({} if released is None else {"released": released}),
         )
         return receipt
 
     def _in_force(self) -> Routing:
         if self._routing is None:
-            raise Unavailable("no configuration is in force yet")
+            raise Unavailable(self._waits_for or "no configuration is in force yet")
         return self._routing
 
     def _spend(self, source: Source) -> None:

@@ -9,7 +9,7 @@ import pytest
 from router.app import App
 from router.clock import Clock
 from router.config.load import load
-from router.errors import JournalUnavailable
+from router.errors import JournalUnavailable, Unavailable
 from router.journal import open_journal
 from router.journal.journal import Journal, JournalSettings, SinkMark
 from router.sinks.sink import fingerprint
@@ -135,3 +135,18 @@ async def test_nothing_comes_behind_stopping(journal: Full, tmp_path: Path) -> N
         journal.full = False
         app.ready()
         assert app.unready() == ["stopping"]
+
+
+async def test_until_there_is_room_a_hook_is_put_off_for_the_journals_reason(
+    journal: Full, tmp_path: Path
+) -> None:
+    """What is in the log must send its reader to the disk or the database, not to the configuration."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(timeout="10s"), "utf-8")
+    journal.full = True
+    async with Lanes() as lanes:
+        app = App(load(str(path), resolve={}), journal, lanes, Clock())
+
+        assert not await app.begin()
+        with pytest.raises(Unavailable, match=r"^starting: the disk is full$"):
+            await app.intake.accept(app.intake.source("web"), {}, b"{}", {})

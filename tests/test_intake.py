@@ -120,9 +120,9 @@ async def test_a_resend_gets_the_first_id() -> None:
         first, second = await desk.post(SIGNED), await desk.post(SIGNED)
 
     assert first == second
-    assert [(line["event"], line["duplicate"]) for line in logs] == [
-        ("event_accepted", False),
-        ("event_accepted", True),
+    assert [(line["event"], line["duplicate"], line["sinks"]) for line in logs] == [
+        ("event_accepted", False, ["log"]),
+        ("event_accepted", True, []),
     ]
     text = desk.metrics.text().decode()
     for duplicate in ("false", "true"):
@@ -216,6 +216,11 @@ async def test_before_anything_is_in_force_an_expected_source_is_put_off_and_ano
     with pytest.raises(UnknownSource):
         desk.intake.source("opne")
     with pytest.raises(Unavailable, match=r"^no configuration is in force yet$"):
+        await desk.post(OPEN)
+
+    desk.intake.expect({"open": OPEN}, "starting: the database is away")
+
+    with pytest.raises(Unavailable, match=r"^starting: the database is away$"):
         await desk.post(OPEN)
 
     desk.use(SIGNED)

@@ -104,7 +104,10 @@ class Dispatcher:
         try:
             for name, outlet in outlets.items():
                 if name in marks and outlet.outdates(marks[name]):
-                    log.info("sink_mark_changed", sink=name, paused=outlet.gate.paused)
+                    if marks[name].paused is not None and outlet.gate.paused is None:
+                        log.info("sink_resumed", sink=name, by="its changed settings")
+                    else:
+                        log.info("sink_mark_changed", sink=name, paused=outlet.gate.paused)
                     await self._journal.mark(outlet.mark(now))
         except JournalUnavailable as error:
             # The stale mark is of other settings: the next start ignores it.

@@ -1,6 +1,7 @@
 """Dispatcher: claims within limits, attempts, settles; over a real journal, with a clock at hand."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from router.delivery import State
 from router.dispatch.gate import FAILURES_TO_OPEN, PROBE_EVERY
@@ -164,8 +165,12 @@ async def test_a_pause_for_the_sinks_fault_ends_with_its_settings(bench: Bench) 
 
     assert (reborn.status("out").state, reborn.status("out").reason) == ("paused", "answered 410")
 
-    await reborn.use(out(timeout=Duration(3)))
+    with capture_logs() as lines:
+        await reborn.use(out(timeout=Duration(3)))
 
+    assert lines == [
+        {"event": "sink_resumed", "log_level": "info", "sink": "out", "by": "its changed settings"}
+    ]
     assert reborn.status("out").state == "ready"
     assert await bench.journal.marks() == []
 
