@@ -6,8 +6,9 @@ logic of its own beyond what "start", "reload" and "stop" mean.
 
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
 import anyio
@@ -30,7 +31,9 @@ from router.journal.journal import Journal, Receipt, Refused
 from router.metrics import Metrics
 from router.quarantine import Quarantine
 from router.retention import Retention
+from router.server.listener import shown
 from router.server.server import Server
+from router.server.settings import ServerSettings
 from router.signals import Signals
 from router.transport.transport import Lanes
 from router.welcome import first_steps, welcome
@@ -178,6 +181,7 @@ async def serve(config: Config) -> None:
     """Open everything, run until SIGTERM or SIGINT, take everything down in reverse."""
     clock = Clock()
     sockets = {name: [one] for name, one in systemd.listen_sockets().items()}
+    _compare(sockets, config.server)
     # Opened first: whoever is told READY may send SIGHUP at once.
     with Departure(), Signals() as signals:
         async with (
@@ -210,6 +214,20 @@ async def serve(config: Config) -> None:
                 await app.dispatcher.stop(max(0.0, end - anyio.current_time()))
             loops.cancel_scope.cancel()
     log.info("stopped")
+
+
+def _compare(sockets: Mapping[str, Sequence[socket.socket]], settings: ServerSettings) -> None:
+    """Say where what the service manager opened is not what the configuration says."""
+    for name, setting, listen in (("public", "listen", settings.listen), ("admin", "admin", settings.admin)):
+        for handed in sockets.get(name, ()):
+            if systemd.elsewhere(handed, listen):
+                log.warning(
+                    "socket_differs",
+                    setting=f"server.{setting}",
+                    configured=str(listen),
+                    handed_over=shown(handed),
+                    fix="ListenStream= of the socket unit decides; write the same address in both",
+                )
 
 
 def run(config_path: str) -> int:

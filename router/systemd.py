@@ -4,10 +4,12 @@ Speaks its two small protocols directly: a datagram per state, and inherited des
 variables. Outside systemd all of it does nothing. Must not know what the states mean to the program.
 """
 
+import ipaddress
 import os
 import socket
 
 from router.errors import RouterError
+from router.units import Listen
 
 _FIRST_DESCRIPTOR = 3
 _NAMES = ("public", "admin")
@@ -78,6 +80,30 @@ def listen_sockets(first: int = _FIRST_DESCRIPTOR) -> dict[str, socket.socket]:
             taken.close()
         raise
     return sockets
+
+
+def elsewhere(handed: socket.socket, listen: Listen) -> bool:
+    """Whether a socket that was handed over is bound elsewhere than a configuration says."""
+    name = handed.getsockname()
+    if handed.family == socket.AF_UNIX or listen.path is not None:
+        paths = handed.family == socket.AF_UNIX and listen.path is not None
+        return not (paths and os.path.realpath(name) == os.path.realpath(listen.path or ""))
+    return listen.port not in (0, name[1]) or _plain(name[0]) not in _addresses(listen.host)
+
+
+def _addresses(host: str | None) -> set[str]:
+    """What a host of the configuration leads to; empty for a name that leads nowhere."""
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        return set()
+    return {_plain(str(each[4][0])) for each in found}
+
+
+def _plain(address: str) -> str:
+    """One spelling of each address; all of one family are all of either."""
+    parsed = ipaddress.ip_address(address)
+    return "any" if parsed.is_unspecified else str(parsed)
 
 
 def _check_name(name: str, taken: dict[str, socket.socket]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from router import systemd
 from router.errors import RouterError
+from router.units import Listen
 
 CHILD = """
 import os, socket, sys
@@ -246,3 +247,50 @@ def test_a_process_started_as_systemd_does_finds_its_sockets(listeners: list[soc
         f"admin {ports[1]} 4 False",
         "[] {}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("bound", "written", "differs"),
+    [
+        ("127.0.0.1", "127.0.0.1:{port}", False),
+        ("127.0.0.1", "localhost:{port}", False),
+        ("127.0.0.1", "127.0.0.1:0", False),
+        ("0.0.0.0", ":{port}", False),
+        ("0.0.0.0", "[::]:{port}", False),
+        ("127.0.0.1", "127.0.0.1:1", True),
+        ("127.0.0.1", "127.0.0.2:{port}", True),
+        ("127.0.0.1", ":{port}", True),
+        ("0.0.0.0", "127.0.0.1:{port}", True),
+        ("127.0.0.1", "unix:/run/a.sock", True),
+    ],
+)
+def test_a_port_that_was_handed_over_is_compared_with_what_is_written(
+    bound: str, written: str, differs: bool
+) -> None:
+    """Every address is every address, of either family; a name is what it leads to."""
+    with socket.create_server((bound, 0)) as handed:
+        listen = Listen.parse(written.format(port=handed.getsockname()[1]))
+
+        assert systemd.elsewhere(handed, listen) is differs
+
+
+def test_a_path_that_was_handed_over_is_compared_with_what_is_written(tmp_path: Path) -> None:
+    """The same place may have two paths: /var/run is /run."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "other").symlink_to(tmp_path / "run")
+    with socket.socket(socket.AF_UNIX) as handed:
+        handed.bind(str(tmp_path / "run" / "s"))
+
+        assert not systemd.elsewhere(handed, Listen(path=f"{tmp_path}/run/s"))
+        assert not systemd.elsewhere(handed, Listen(path=f"{tmp_path}/other/s"))
+        assert systemd.elsewhere(handed, Listen(path=f"{tmp_path}/run/t"))
+        assert systemd.elsewhere(handed, Listen(host="127.0.0.1", port=8080))
+
+
+def test_a_name_that_leads_nowhere_is_elsewhere() -> None:
+    """Whoever reads it there finds nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as handed:
+        # Longer than a part of a name may be: no resolver is asked.
+        listen = Listen(host="n" * 64, port=handed.getsockname()[1])
+
+        assert systemd.elsewhere(handed, listen)

@@ -1,5 +1,6 @@
 """Sockets handed in by a supervisor, as systemd does."""
 
+import json
 import os
 import shutil
 import socket
@@ -42,6 +43,20 @@ def importing(router: Daemon) -> dict[str, str]:
     return {**router.env, "PYTHONPATH": os.pathsep.join([router.env["PYTHONPATH"], *sys.path])}
 
 
+def launch(router: Daemon, public: socket.socket, admin: socket.socket) -> None:
+    """Start it on these sockets, whatever its configuration says."""
+    fds = (public.fileno(), admin.fileno())
+    with (router.folder / "stdout").open("ab") as out, (router.folder / "stderr").open("ab") as err:
+        router.process = subprocess.Popen(
+            [sys.executable, "-c", ACTIVATE, *map(str, fds), str(router.config)],
+            pass_fds=fds,
+            cwd=router.folder,
+            env=importing(router),
+            stdout=out,
+            stderr=err,
+        )
+
+
 async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[..., Daemon]) -> None:
     """Whoever connects while nobody listens waits in the backlog, and is answered by the next process."""
     router = daemon(CONFIG)
@@ -51,26 +66,39 @@ async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[...
         admin.bind(str(router.folder / "admin.sock"))
         admin.listen(64)
         url = f"http://127.0.0.1:{public.getsockname()[1]}/hooks/web"
-
-        def launch() -> None:
-            fds = (public.fileno(), admin.fileno())
-            with (router.folder / "stdout").open("ab") as out, (router.folder / "stderr").open("ab") as err:
-                router.process = subprocess.Popen(
-                    [sys.executable, "-c", ACTIVATE, *map(str, fds), str(router.config)],
-                    pass_fds=fds,
-                    cwd=router.folder,
-                    env=importing(router),
-                    stdout=out,
-                    stderr=err,
-                )
-
-        launch()
+        launch(router, public, admin)
         assert (await post(url, BUILD % 1))[0] == 202
         assert await router.stop() == 0
-        launch()
+        launch(router, public, admin)
         assert (await post(url, BUILD % 2))[0] == 202
         assert len((await router.ask("events"))["events"]) == 2
         assert await router.stop() == 0
+
+
+async def test_a_socket_elsewhere_than_the_configuration_says_is_told_once(
+    daemon: Callable[..., Daemon],
+) -> None:
+    """Both addresses stand in one line: commands and people look for it where the configuration says."""
+    router = daemon(CONFIG)
+    with socket.socket() as public, socket.socket(socket.AF_UNIX) as admin:
+        public.bind(("127.0.0.1", 0))
+        public.listen(64)
+        admin.bind(str(router.folder / "admin.sock"))
+        admin.listen(64)
+        url = f"http://127.0.0.1:{public.getsockname()[1]}"
+        launch(router, public, admin)
+        assert (await post(f"{url}/hooks/web", BUILD % 1))[0] == 202
+        assert (await router.ask("reload"))["ok"]
+        assert await router.stop() == 0
+
+    (told,) = [line for line in map(json.loads, router.log.splitlines()) if line["level"] == "warning"]
+    assert {key: told[key] for key in told if key not in ("time", "level")} == {
+        "event": "socket_differs",
+        "setting": "server.listen",
+        "configured": f"127.0.0.1:{router.port}",
+        "handed_over": url,
+        "fix": "ListenStream= of the socket unit decides; write the same address in both",
+    }
 
 
 def activated(router: Daemon) -> None:
