@@ -16,9 +16,11 @@ import structlog
 
 from router import __version__, garbage, logs, loop, systemd
 from router.admin.admin import Admin, Reload
+from router.admin.answers import moment
+from router.admin.reloads import RefusedReload
 from router.calling import called
 from router.clock import Clock
-from router.config.changes import changes, digest, needing_restart
+from router.config.changes import changes, digest, needing_restart, read_at_start
 from router.config.load import load
 from router.config.schema import Config
 from router.dispatch.dispatcher import Dispatcher
@@ -51,7 +53,9 @@ class App:
     def __init__(self, config: Config, journal: Journal, transports: Lanes, clock: Clock) -> None:
         self.config = config
         self._started_with = config
+        self._clock = clock
         self.started_at = clock.now()
+        self.refused: RefusedReload | None = None
         self.metrics = Metrics()
         self.journal = journal
         self.dispatcher = Dispatcher(journal, transports, clock, self.metrics)
@@ -113,7 +117,10 @@ class App:
             except ConfigError as error:
                 for problem in error.problems:
                     log.error("config_problem", problem=str(problem))
-                self.metrics.reload(ok=False)
+                errors = [str(problem) for problem in error.problems if not problem.warning]
+                self._changed_nothing(len(errors), errors[0])
+                stays = "the configuration before it stays in force"
+                log.error("reload_refused", path=self.config.path, problems=len(errors), effect=stays)
                 return Reload(ok=False, problems=error.problems, changed=[], restart=[])
             finally:
                 systemd.notify("READY=1")
@@ -122,14 +129,31 @@ class App:
         old = self.config
         try:
             await self.apply(config)
-        except JournalUnavailable:
-            self.metrics.reload(ok=False)
+        except JournalUnavailable as error:
+            self._changed_nothing(0, str(error))
             raise
         garbage.settle()
-        changed, restart = changes(old, config), needing_restart(self._started_with, config)
+        changed, restart = changes(old, config), self.pending_restart
+        self.refused = None
         self.metrics.reload(ok=True)
         log.info("config_reloaded", path=config.path, changed=changed, needs_restart=restart)
-        return Reload(ok=True, problems=config.warnings, changed=changed, restart=restart)
+        return Reload(
+            ok=True,
+            problems=config.warnings,
+            changed=changed,
+            restart=restart,
+            from_start=read_at_start(config),
+        )
+
+    def _changed_nothing(self, problems: int, first: str) -> None:
+        """Leave it where operators look who did not ask for the reload."""
+        self.metrics.reload(ok=False)
+        self.refused = RefusedReload(moment(self._clock.now()), problems, first)
+
+    @property
+    def pending_restart(self) -> list[str]:
+        """What of the configuration in force takes effect only at the next start."""
+        return needing_restart(self._started_with, self.config)
 
     async def release(self, refused: Refused, *, named: bool) -> Receipt:
         """Take a refused request in; see `Intake.release`."""

@@ -20,13 +20,13 @@ from router.admin.answers import (
     EventReport,
     EventRow,
     Explanation,
-    Reload,
     Replayed,
     SinkPage,
     SinkRow,
     Status,
     VerdictRow,
 )
+from router.admin.reloads import RefusedReload, Reload
 from router.columns import ago, exact, grid, listing, plural, span, width
 from router.roster import roster
 from router.text import readable_json, visible
@@ -181,7 +181,8 @@ def status(document: Status, view: View) -> str:
         [[row.name, row.hook, row.type, "yes" if row.signed else "no"] for row in document.sources],
         view.cells,
     )
-    notes = "\n".join(visible(note) for note in (*document.discord, *document.warnings))
+    told = (_refused(document.refused, view), _restart(document.restart), *document.discord)
+    notes = "\n".join(visible(note) for note in (*told, *document.warnings) if note)
     routers = roster(document.routers, view.cells, view.ago)
     parts = (head, routers, sources, sinks(SinkPage(document.sinks), view), notes)
     return "\n\n".join(part for part in parts if part)
@@ -227,14 +228,41 @@ def replayed(document: Replayed) -> str:
 
 def reload(document: Reload) -> str:
     """What a reload changed."""
-    if not document.ok:
-        return "refused; the configuration in force is unchanged"
-    lines = ["reloaded: " + (", ".join(visible(name) for name in document.changed) or "nothing changed")]
-    if document.restart:
-        lines.append(
-            "takes effect only after a restart: " + ", ".join(visible(name) for name in document.restart)
-        )
-    return "\n".join(lines)
+    told = "refused; the configuration in force is unchanged"
+    if document.ok:
+        told = f"reloaded: {', '.join(document.changed) or 'nothing changed'}"
+    lines = [
+        told,
+        f"read from {document.config}" if document.config else "",
+        _restart(document.restart),
+        "" if document.changed else _from_start(document.from_start),
+    ]
+    return "\n".join(visible(line) for line in lines if line)
+
+
+def _refused(last: RefusedReload | None, view: View) -> str:
+    """Why the file on disk is not what is in force. `check` cannot say it all: it reads no secret."""
+    if last is None:
+        return ""
+    at, again = view.exact(last.at), f"{view.program} reload"
+    if not last.problems:
+        return f"the file on disk was not put into force at {at}: {last.first}; {again}"
+    more = f" ({again} tells all), the first" if last.problems > 1 else ""
+    count = plural(last.problems, "problem")
+    return f"the file on disk was refused at {at} and would fail a restart: {count}{more}: {last.first}"
+
+
+def _restart(waiting: Sequence[str]) -> str:
+    return f"takes effect only after a restart: {', '.join(waiting)}" if waiting else ""
+
+
+def _from_start(references: Sequence[str]) -> str:
+    """Who has changed a secret's value, and hears that nothing changed, must hear why."""
+    if not references:
+        return ""
+    schemes = sorted({one.partition(":")[0] for one in references}, reverse=True)
+    said = " and ".join(f"{scheme}:" for scheme in schemes)
+    return f"values behind {said} were read when the router started; new ones take a restart"
 
 
 def copied(document: Copied) -> str:

@@ -79,12 +79,15 @@ async def test_a_reload_that_the_journal_cannot_take_leaves_a_paused_sink_paused
         with pytest.raises(JournalUnavailable, match=r"^the disk is full$"):
             await app.reload()
 
+        assert app.refused is not None
+        assert (app.refused.problems, app.refused.first) == (0, "the disk is full")
         assert app.config is config
         assert app.dispatcher.states() == {"out": "paused"}
         assert await journal.marks() == [mark]
 
         journal.full = False
         assert (await app.reload()).changed == ["sinks.out"]
+        assert app.refused is None
         assert app.dispatcher.states() == {"out": "ready"}
 
 

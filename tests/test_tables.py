@@ -18,7 +18,6 @@ from router.admin.answers import (
     EventRow,
     Explanation,
     FindingRow,
-    Reload,
     Replayed,
     RouteRow,
     SinkPage,
@@ -28,6 +27,7 @@ from router.admin.answers import (
     Status,
     VerdictRow,
 )
+from router.admin.reloads import Reload
 from router.delivery import State
 from router.tables import View
 

@@ -14,10 +14,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import hdrs, web
 
-from router.admin.answers import Readiness, Refusal, Reload
+from router.admin.answers import Readiness, Refusal
 from router.admin.api import Api, Controls, Records, Sinks, answer
 from router.admin.guesses import Guesses
 from router.admin.quarantine import Refusals
+from router.admin.reloads import Reload
 from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
 from router.metrics import Metrics

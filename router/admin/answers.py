@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from router.admin.reloads import RefusedReload
 from router.delivery import Attempt, Delivery, State
-from router.errors import Problem
 from router.event import Event
 from router.journal.fleet import RouterMark
 from router.journal.journal import Refused
@@ -247,7 +247,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon at one glance.
 
     `unready` says why it is not ready; empty: it is. `quarantined`: refused requests kept, by source.
-    `discord`: what the routers at work do not agree about, and what to do.
+    `discord`: what the routers at work do not agree about, and what to do. `config`: the file's whole path;
+    `refused`: why what it holds is not in force; `restart`: what of it takes effect only at the next start.
     """
 
     version: str
@@ -261,6 +262,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: dict[str, int] = {}
     routers: list[RouterRow] = []
     discord: list[str] = []
+    refused: RefusedReload | None = None
+    restart: list[str] = []
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -363,18 +366,6 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     routes: list[RouteRow]
     added: list[str]
-
-
-class Reload(msgspec.Struct, frozen=True):
-    """What a reload came to.
-
-    If not `ok`: its problems, and nothing changed. Else warnings, what changed, what of it needs a restart.
-    """
-
-    ok: bool
-    problems: list[Problem]
-    changed: list[str]
-    restart: list[str]
 
 
 class Copied(msgspec.Struct, frozen=True):

@@ -21,7 +21,6 @@ from router.admin.answers import (
     EventPage,
     EventReport,
     EventRow,
-    Reload,
     Replayed,
     RouteRow,
     RouterRow,
@@ -47,7 +46,9 @@ from router.admin.parameters import (
     identifier,
     since,
 )
+from router.admin.reloads import RefusedReload, Reload
 from router.clock import Clock, id_number, id_text
+from router.config.changes import file_digest
 from router.config.schema import Config
 from router.delivery import Delivery, State
 from router.dispatch.outlet import SinkStatus
@@ -90,6 +91,16 @@ class Controls(Protocol):
     @property
     def started_at(self) -> float:
         """When the process started, in seconds since 1970."""
+        ...
+
+    @property
+    def refused(self) -> RefusedReload | None:
+        """The last reload, if it was refused."""
+        ...
+
+    @property
+    def pending_restart(self) -> list[str]:
+        """What of the configuration in force takes effect only at the next start."""
         ...
 
     async def reload(self) -> Reload:
@@ -142,7 +153,7 @@ class Api:
                 version=__version__,
                 started_at=moment(self._controls.started_at),
                 unready=self._controls.unready(),
-                config=str(config.path),
+                config=self._file,
                 rules=config.matcher.digest,
                 sources=[SourceRow.of(source) for source in config.sources.values()],
                 sinks=self._sink_rows(),
@@ -150,6 +161,8 @@ class Api:
                 quarantined={name: stock.count for name, stock in self._journal.stock().items()},
                 routers=[RouterRow.of(router) for router in routers],
                 discord=discord(routers),
+                refused=self._controls.refused,
+                restart=self._controls.pending_restart,
             )
         )
 
@@ -238,7 +251,9 @@ class Api:
     async def reload(self, _: web.Request) -> web.Response:
         """The configuration file is read again; refused, it changes nothing and the answer is 422."""
         reload = await self._controls.reload()
-        return answer(reload, 200 if reload.ok else 422)
+        digest = await anyio.to_thread.run_sync(file_digest, self._file)
+        document = msgspec.structs.replace(reload, config=self._file, sha256=digest)
+        return answer(document, 200 if reload.ok else 422)
 
     async def backup(self, request: web.Request) -> web.Response:
         """A consistent copy of the journal, written by the daemon to a new file on its host."""
@@ -252,6 +267,11 @@ class Api:
         except JournalError as error:
             raise Rejected(str(error), "choose a new file where the daemon may write", 409) from None
         return answer(Copied(str(path), (await anyio.Path(path).stat()).st_size))
+
+    @property
+    def _file(self) -> str:
+        """The configuration's whole path: who asks may be in another folder."""
+        return str(Path(self._controls.config.path).absolute())
 
     async def _judged(self, event_id: str) -> Judged:
         identifier(event_id, "evt")

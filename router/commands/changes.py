@@ -7,12 +7,14 @@ import click
 import msgspec
 
 from router import tables
-from router.admin.answers import Changed, Copied, Reload, Replayed, SinkRow, Skipped
+from router.admin.answers import Changed, Copied, Replayed, SinkRow, Skipped
+from router.admin.reloads import Reload
 from router.client import Client
 from router.columns import plural
 from router.commands.daemon import quoted, reach
-from router.commands.options import config_option, json_option
+from router.commands.options import config_option, config_path, given, json_option
 from router.commands.terminal import print_json, read, show, waiting
+from router.config.changes import file_digest
 from router.errors import Rejected
 
 # A change may touch every row of a large journal; nobody waits for longer without wanting to know.
@@ -118,14 +120,16 @@ def resume(ctx: click.Context, sink: str, *, as_json: bool) -> None:
 def reload(ctx: click.Context, *, as_json: bool) -> None:
     """Validate the configuration file of the running router, then put sources, rules and sinks into force.
 
-    A file with problems changes nothing: they are listed, and the exit code is 2.
+    A file with problems changes nothing: they are listed, and the exit code is 2. It is the router's own file
+    that is read: if --config names one with other content, that is said, and the exit code is 1.
     """
     with waiting("reloading"):
         raw = reach(ctx).post("/reload", limit=_LONG, expected=(422,))
     document = show(raw, Reload, lambda document, _: tables.reload(document), as_json=as_json)
     for problem in document.problems:
         click.echo(problem, err=True)
-    ctx.exit(0 if document.ok else 2)
+    mistaken = _read_another(ctx, document)
+    ctx.exit(2 if not document.ok else 1 if mistaken else 0)
 
 
 @click.command(short_help="Have the router write a consistent copy of its journal.")
@@ -143,6 +147,21 @@ def backup(ctx: click.Context, file: str, *, as_json: bool) -> None:
     with waiting(f"writing {path}"):
         raw = reach(ctx).post("/backup", {"path": path}, limit=_LONG)
     show(raw, Copied, lambda document, _: tables.copied(document), as_json=as_json)
+
+
+def _read_another(ctx: click.Context, document: Reload) -> bool:
+    """Say that the router read another file than this command's own; True: than the one named by --config.
+
+    Compared is what they hold: a container has the same file at another path, or another at the same.
+    """
+    path = config_path(ctx)
+    if document.sha256 in ("", file_digest(path)):
+        return False
+    named = given(ctx) is not None
+    said = f"the router read '{document.config}', not '{Path(path).absolute()}', which holds something else"
+    click.echo(f"{'error' if named else 'warning'}: {said}", err=True)
+    click.echo("  fix: write it there and reload, or start the router with --config", err=True)
+    return named
 
 
 def _one_of(ids: tuple[str, ...], sink: str | None) -> None:

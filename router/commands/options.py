@@ -46,9 +46,9 @@ def config_path(ctx: click.Context) -> str:
     Raises:
         Rejected: there is none.
     """
-    given: str | None = ctx.meta.get(_KEY) or os.environ.get(VARIABLE)
-    if given:
-        return given
+    named = given(ctx) or os.environ.get(VARIABLE)
+    if named:
+        return named
     for place in PLACES:
         if Path(place).is_file():
             return place
@@ -58,11 +58,17 @@ def config_path(ctx: click.Context) -> str:
     )
 
 
+def given(ctx: click.Context) -> str | None:
+    """The path named by `--config`, if there is one."""
+    path: str | None = ctx.meta.get(_KEY)
+    return path
+
+
 def again() -> str:
     """How to call this program again for the same configuration: what a line to paste begins with."""
     ctx = click.get_current_context(silent=True)
-    given: str | None = None if ctx is None else ctx.meta.get(_KEY)
-    return called() if given is None else f"{called()} --config {quote(given)}"
+    named = None if ctx is None else given(ctx)
+    return called() if named is None else f"{called()} --config {quote(named)}"
 
 
 def _remember(ctx: click.Context, _: click.Parameter, value: str | None) -> None:

@@ -2,8 +2,13 @@
 
 import hashlib
 import json
+from pathlib import Path
 
+import msgspec
+
+from router.config.document import LONGEST
 from router.config.schema import Config
+from router.secret import Secret
 from router.sinks.sink import spelled
 
 
@@ -15,6 +20,18 @@ def digest(config: Config) -> str:
         config.matcher.digest,
     ]
     return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
+
+
+def file_digest(path: str) -> str:
+    """Of the bytes of a file, whatever they mean; empty where there is no file that can be read twice."""
+    file = Path(path)
+    try:
+        if not file.is_file():
+            return ""
+        with file.open("rb") as opened:
+            return hashlib.sha256(opened.read(LONGEST)).hexdigest()
+    except OSError:
+        return ""
 
 
 def changes(old: Config, new: Config) -> list[str]:
@@ -48,3 +65,15 @@ def needing_restart(started_with: Config, new: Config) -> list[str]:
         for field in running.__struct_fields__
         if getattr(running, field) != getattr(wanted, field)
     ]
+
+
+def read_at_start(config: Config) -> list[str]:
+    """The secrets of sources and sinks that no reload reads again, by reference."""
+    found: set[str] = set()
+
+    def note(value: object) -> None:
+        if isinstance(value, Secret) and value.reference.startswith(("env:", "credential:")):
+            found.add(value.reference)
+
+    msgspec.to_builtins([config.sources, config.sinks], enc_hook=note)
+    return sorted(found)

@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from router.admin.admin import Admin, Reload
+from router.admin.reloads import RefusedReload
 from router.clock import Clock
 from router.config.load import load
 from router.config.schema import Config
@@ -47,6 +48,8 @@ class Program:
         self.reasons: list[str] = []
         self.reloaded = Reload(ok=True, problems=[], changed=[], restart=[])
         self.failure: RouterError | None = None
+        self.refused: RefusedReload | None = None
+        self.pending_restart: list[str] = []
 
     def unready(self) -> list[str]:
         """As told."""

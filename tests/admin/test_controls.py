@@ -1,11 +1,16 @@
 """Sinks, status, reload and backup over the API."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from router import __version__
-from router.admin.answers import Reload
+from router.admin.answers import moment
+from router.admin.reloads import RefusedReload, Reload
 from router.clock import Clock
+from router.config.load import load
 from router.delivery import State
 from router.errors import Problem, RouterError
 from router.journal import open_journal
@@ -104,9 +109,39 @@ async def test_a_reload_is_answered_with_what_changed(desk: Desk, door: Door) ->
     """And with what waits for a restart."""
     desk.program.reloaded = Reload(True, [], ["rules"], ["server.listen"])
 
+    path = desk.folder / "config.yaml"
+
     assert await door.post("/reload") == {
-        "ok": True, "problems": [], "changed": ["rules"], "restart": ["server.listen"],
+        "ok": True, "problems": [], "changed": ["rules"], "restart": ["server.listen"], "from_start": [],
+        "config": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }  # fmt: skip
+
+
+async def test_the_whole_path_of_the_file_is_told(
+    desk: Desk, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks may be in another folder than the daemon."""
+    monkeypatch.chdir(desk.folder)
+    desk.program.config = load("config.yaml")
+    status: Any = await door.get("/status")
+    reload: Any = await door.post("/reload")
+
+    assert status["config"] == reload["config"] == str(desk.folder / "config.yaml")
+
+
+async def test_what_of_the_file_is_not_in_force_stays_in_the_status(desk: Desk, door: Door) -> None:
+    """A refused reload, and what waits for a restart: both are well until the next start."""
+    before: Any = await door.get("/status")
+    desk.program.refused = RefusedReload(moment(1_700_000_000), 2, "config.yaml:3:7: sink 'x' is not defined")
+    desk.program.pending_restart = ["server.grace"]
+    after: Any = await door.get("/status")
+
+    assert (before["refused"], before["restart"]) == (None, [])
+    assert after["refused"] == {
+        "at": "2023-11-14T22:13:20Z", "problems": 2, "first": "config.yaml:3:7: sink 'x' is not defined",
+    }  # fmt: skip
+    assert after["restart"] == ["server.grace"]
+    assert await door.ask("/readyz") == (200, {"ready": True, "reasons": []})
 
 
 async def test_a_refused_reload_is_422_with_its_problems(desk: Desk, door: Door) -> None:

@@ -10,6 +10,7 @@ import anyio.to_thread
 from click.testing import CliRunner, Result
 
 from router.cli import program
+from router.config.load import load
 from router.server.server import Server
 from router.server.settings import ServerSettings
 from router.units import Listen
@@ -45,6 +46,7 @@ class Session(Shell):
         self.desk = desk
         self.head = f"server: {{listen: '127.0.0.1:{port}', admin: 'unix:{desk.folder}/admin.sock'}}\n"
         self.write(self.head + RULES)
+        desk.program.config = load(self.config)
 
     async def type(self, *words: str, code: int = 0, **how: Any) -> Result:
         """Run a command while the daemon answers."""

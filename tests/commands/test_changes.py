@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import anyio.to_thread
+import pytest
 
-from router.admin.answers import Reload
+from router.admin.reloads import Reload
 from router.delivery import State
 from router.errors import Problem
 from tests.admin.desk import RULES
@@ -132,7 +133,9 @@ async def test_a_reload_tells_what_changed(session: Session) -> None:
     session.desk.program.reloaded = Reload(True, [warning], ["rules"], ["server.grace"])
     result = await session.type("reload")
 
-    assert result.stdout == "reloaded: rules\ntakes effect only after a restart: server.grace\n"
+    assert result.stdout == (
+        f"reloaded: rules\nread from {session.config}\ntakes effect only after a restart: server.grace\n"
+    )
     assert result.stderr == "c.yaml:3:1: warning: no rule uses sink 'x'\n"
 
 
@@ -142,9 +145,58 @@ async def test_a_refused_reload_tells_every_problem(session: Session) -> None:
     session.desk.program.reloaded = Reload(False, [problem], [], [])
     result = await session.type("reload", code=2)
 
-    assert result.stdout == "refused; the configuration in force is unchanged\n"
+    assert result.stdout == (
+        f"refused; the configuration in force is unchanged\nread from {session.config}\n"
+    )
     assert result.stderr == "c.yaml:3:7: sink 'x' is not defined\n"
     assert (await session.read("reload", code=2))["ok"] is False
+
+
+async def test_a_reload_never_passes_for_one_of_a_file_that_was_not_read(session: Session) -> None:
+    """Named by --config, with other content: exit code 1, also for a script, unless there is worse."""
+    own = session.config
+    other = Path(session.write(session.head + RULES + "  - {name: more, to: log}\n", "other.yaml"))
+    session.config = other
+    told = (
+        f"error: the router read '{own}', not '{other}', which holds something else\n"
+        "  fix: write it there and reload, or start the router with --config\n"
+    )
+    result = await session.type("reload", code=1)
+
+    assert result.stdout == f"reloaded: nothing changed\nread from {own}\n"
+    assert result.stderr == told
+    assert (await session.read("reload", code=1))["config"] == str(own)
+
+    session.desk.program.reloaded = Reload(False, [Problem("c.yaml", 3, 7, "no")], [], [])
+
+    assert (await session.type("reload", code=2)).stderr == f"c.yaml:3:7: no\n{told}"
+
+
+async def test_a_file_with_the_same_content_is_the_same_file(session: Session) -> None:
+    """A container has it at another path; a copy that is equal is in force."""
+    own = session.config
+    session.config = Path(session.write(own.read_text("utf-8"), "copy.yaml"))
+    result = await session.type("reload")
+
+    assert (result.stdout, result.stderr) == (f"reloaded: nothing changed\nread from {own}\n", "")
+
+
+async def test_a_file_that_was_only_found_is_a_warning(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripts name a file where they mean one; a folder may have a config.yaml by chance."""
+    own, folder = session.config, session.folder / "clone"
+    folder.mkdir()
+    session.write(session.head + RULES + "# a draft\n", "clone/config.yaml")
+    monkeypatch.chdir(folder)
+    session.config = folder / "none"
+    result = await session.type("reload")
+
+    assert result.stdout == f"reloaded: nothing changed\nread from {own}\n"
+    assert result.stderr == (
+        f"warning: the router read '{own}', not '{folder}/config.yaml', which holds something else\n"
+        "  fix: write it there and reload, or start the router with --config\n"
+    )
 
 
 async def test_a_backup_is_written_by_the_daemon(session: Session, tmp_path: Path) -> None:

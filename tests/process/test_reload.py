@@ -1,9 +1,11 @@
 """A reload swaps everything at once, or nothing."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.process.harness import Daemon, Destination, post
@@ -22,6 +24,16 @@ sinks:
 rules:
   - {{name: one branch, when: {{branch: {branch}}}, to: out}}
 """
+
+
+async def ready(router: Daemon) -> int:
+    """The status of `/readyz`."""
+    connector = aiohttp.UnixConnector(router.admin_at.removeprefix("unix:"))
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get("http://router/readyz") as answer,
+    ):
+        return answer.status
 
 
 async def test_a_broken_file_leaves_the_old_rules_at_work(
@@ -90,4 +102,57 @@ async def test_a_pending_restart_is_neither_forgotten_nor_invented(
     router.write(routed(destination.url, "main"))
 
     assert (await router.ask("reload"))["restart"] == []
+    assert await router.stop() == 0
+
+
+async def test_a_refused_reload_is_seen_until_the_next_good_one(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """Who sends SIGHUP hears no answer: log and status say it, and the daemon is ready all the same."""
+    router = await daemon(routed(destination.url, "main")).start()
+    router.write(routed(destination.url, "main").replace("to: out", "to: outt"), grace="6s")
+    router.signal(signal.SIGHUP)
+    while "reload_refused" not in router.log:
+        assert await router.ask("status")
+    refused = await router.ask("status")
+    (told,) = [line for line in map(json.loads, router.log.splitlines()) if line["event"] == "reload_refused"]
+
+    assert (told["level"], told["problems"]) == ("error", 1)
+    assert told["effect"] == "the configuration before it stays in force"
+    assert refused["config"] == str(router.config)
+    assert refused["refused"]["problems"] == 1
+    assert refused["refused"]["first"].endswith("sink 'outt' is not defined; did you mean 'out'?")
+    assert refused["restart"] == []
+    assert await ready(router) == 200
+    assert "\nthe file on disk was refused at " in await router.command("status")
+
+    router.write(routed(destination.url, "main"), grace="6s")
+    await router.command("reload")
+    good = await router.ask("status")
+
+    assert (good["refused"], good["restart"]) == (None, ["server.grace"])
+    assert await router.stop() == 0
+
+
+async def test_a_reload_reads_the_secrets_in_files_and_says_which_others_it_does_not(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """A new value behind `env:` is that of another process."""
+    secret = "a secret for the sources alone"
+    config = routed(destination.url, "main").replace(
+        "sinks:", "  app: {type: percy, secret: env:APP}\n  hap: {type: happo, secret: file:hap}\nsinks:"
+    )
+    router = daemon(config, {"APP": secret})
+    value = router.folder / "hap"
+    value.write_text(secret, "utf-8")
+    value.chmod(0o600)
+    await router.start()
+    value.write_text(f"{secret}, and a new one", "utf-8")
+
+    assert (await router.ask("reload"))["changed"] == ["sources.hap"]
+    assert (await router.command("reload")).splitlines() == [
+        "reloaded: nothing changed",
+        f"read from {router.config}",
+        "values behind env: were read when the router started; new ones take a restart",
+    ]
     assert await router.stop() == 0
