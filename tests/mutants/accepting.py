@@ -235,7 +235,8 @@ FAULTS = (
         "if self._stopped and not self._held:", "if self._stopped:", _ROTATION,
     ),
     Fault(
-        "a transport that was stopped stays so", "a body that waited is read on", "router/server/connection.py",
+        "a transport that was stopped stays so", "a body that waited is read on",
+        "router/server/connection.py",
         "            self._stopped = False\n", "            return\n", (*_ROTATION, *_CONNECTION),
     ),
     Fault(
