@@ -5,6 +5,7 @@ may be gone, or there in part, sector by sector, in any order.
 """
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.disk.trace import Named, Said, Step, Synced, Syncing, Truncate, Unnamed, Write
@@ -25,6 +26,12 @@ class Platter:
         self._changes: list[_Change] = []
         self._namings: list[_Naming] = []
         self._syncing: dict[int, tuple[str, int, int]] = {}
+
+    def hold(self, files: Mapping[str, bytes]) -> None:
+        """Have these files, by name, on disk before anything is done."""
+        for name, data in files.items():
+            self._content[f"{self._folder}/{name}"] = bytearray(data)
+            self._names.add(f"{self._folder}/{name}")
 
     def follow(self, step: Step) -> None:
         """Take one step."""

@@ -45,16 +45,19 @@ EARLY = (
 
 
 class Recorded(msgspec.Struct):
-    """A run: the steps of its disk, and the bodies of what it acknowledged."""
+    """A run: the steps of its disk, and the bodies of what it acknowledged; what was there before it."""
 
     folder: Path
     steps: list[Step]
     bodies: dict[str, bytes]
+    held: dict[str, bytes]
+    known: dict[str, bytes]
 
 
 async def record(machine: Machine, sink: Destination, log: Path, events: int, *, stop: bool) -> Recorded:
     """One life of the daemon under a bounded load, from its first start to `stop`, or to `kill -9`."""
     machine.tool = (*_STRACE, f"trace={CALLS}", "-o", str(log))
+    held = contents(machine.disk)
     await machine.start()
     sender = Sender(machine)
     assert set(await sender.send(events)) == {202}
@@ -66,7 +69,7 @@ async def record(machine: Machine, sink: Destination, log: Path, events: int, *,
     found = steps(log, machine.disk)
     acknowledged = {match[1].decode() for step in found if (match := _said(step, _ACKNOWLEDGED))}
     assert acknowledged == set(sender.acknowledged)
-    return Recorded(machine.disk, found, sender.acknowledged)
+    return Recorded(machine.disk, found, sender.acknowledged, held, {})
 
 
 def _said(step: Step, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
@@ -84,7 +87,8 @@ async def losses(run: Recorded, count: int, place: Path) -> list[str]:
     """What is missing after each of so many power cuts, in words; empty: nothing."""
     chance = random.Random(SEED)
     platter = Platter(run.folder)
-    acknowledged: list[str] = []
+    platter.hold(run.held)
+    acknowledged = list(run.known)
     sent: dict[str, int] = {}
     found: list[str] = []
     done = 0
@@ -98,9 +102,14 @@ async def losses(run: Recorded, count: int, place: Path) -> list[str]:
         done = at
         files = platter.cut(chance, torn=chance.random() < 0.5)
         write(place, files)
-        last = {event: run.bodies[event] for event in acknowledged[-3:]}
+        last = {event: (run.known | run.bodies)[event] for event in acknowledged[-3:]}
         found += [f"cut {at}: {loss}" for loss in await missing(place, acknowledged, sent, last)]
     return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files in a folder."""
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def write(place: Path, files: dict[str, bytes]) -> None:

@@ -12,6 +12,7 @@ _HANDOVER = ("tests/journal/conformance/test_handover.py", "tests/dispatch/test_
 _DURABILITY = ("tests/journal/sqlite/test_durability.py",)
 _FAULTS = ("tests/journal/sqlite/test_faults.py",)
 _OPENING = ("tests/journal/sqlite/test_opening.py",)
+_HEADER = ("tests/journal/sqlite/test_header.py",)
 
 FAULTS = (
     Fault(
@@ -64,6 +65,31 @@ FAULTS = (
     Fault(
         "two daemons share a file", "one file, one daemon", "router/journal/sqlite/lock.py",
         "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB", _OPENING,
+    ),
+    Fault(
+        "another journal's log is laid over a backup", "a restored backup holds what it held",
+        "router/journal/sqlite/header.py",
+        "    if _is_copy(head) and (log or rollback):\n", "    if False:\n", _HEADER,
+    ),
+    Fault(
+        "a backup says that a log beside it is its own", "a restored backup holds what it held",
+        "router/journal/sqlite/copy.py", "            disown(self._part)\n", "", _HEADER,
+    ),
+    Fault(
+        "verify lays another journal's log over a backup", "a restored backup holds what it held",
+        "router/journal/sqlite/reader.py", "        heed(file)\n", "", _HEADER,
+    ),
+    Fault(
+        "a journal goes on as a backup", "a journal's own log is taken, whatever it began as",
+        "router/journal/sqlite/header.py", "        _mark(file, _ITS_OWN)\n", "", _HEADER,
+    ),
+    Fault(
+        "a log begins before its file says so on disk", "a journal's own log is taken, whatever it began as",
+        "router/journal/sqlite/header.py", "        sync_file(file)\n", "", ("tests/disk/test_restored.py",),
+    ),
+    Fault(
+        "a log without its journal is thrown away", "what was acknowledged is never deleted in passing",
+        "router/journal/sqlite/header.py", "    if not head and log:\n", "    if False:\n", _HEADER,
     ),
     Fault(
         "a newer release's file is used", "what is not understood is left alone",

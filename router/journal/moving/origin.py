@@ -13,7 +13,7 @@ from router.journal.moving.kinds import Key, Kind
 from router.journal.rows import Value
 from router.journal.sqlite.faults import fault
 from router.journal.sqlite.lock import idle
-from router.journal.sqlite.reader import open_reader
+from router.journal.sqlite.reader import open_idle
 from router.journal.sqlite.schema import version_of
 from router.journal.sqlite.statements import migrations, statements
 
@@ -39,14 +39,14 @@ class Origin:
         """How many rows there are of a kind."""
         if self._version < kind.since:
             return 0
-        with _read():
+        with _read(self._file):
             return cast(int, self._connection.execute(f"SELECT count(*) FROM {kind.table}").get)  # noqa: S608  # our names
 
     def rows(self, kind: Kind, after: Key) -> Iterator[Row]:
         """The rows behind a key, in order, in the target's columns."""
         if self._version < kind.since:
             return
-        with _read():
+        with _read(self._file):
             yield from cast(Iterator[Row], self._connection.execute(_SQL[kind.table], after))
 
 
@@ -62,7 +62,7 @@ def open_origin(path: Path) -> Iterator[Origin]:
     file = path.resolve()
     if not file.is_file():
         raise JournalError(f"there is no file '{path}'; name the journal that is to be moved")
-    with _kept(file) as suspicious, _connected(file) as connection, _read():
+    with _kept(file) as suspicious, _read(path), _connected(file) as connection:
         version = version_of(connection, file, len(migrations()))
         if not version:
             raise SchemaMismatch(f"'{path}' is empty; name the journal that is to be moved")
@@ -82,21 +82,22 @@ def _kept(file: Path) -> Iterator[bool]:
 
 @contextmanager
 def _connected(file: Path) -> Iterator[apsw.Connection]:
-    with _read():
-        connection = open_reader(file, None, still=not file.with_name(f"{file.name}-wal").exists())
-        try:
-            connection.execute("BEGIN")
-            yield connection
-        finally:
-            connection.close()
+    connection = open_idle(file)
+    try:
+        connection.execute("BEGIN")
+        yield connection
+    finally:
+        connection.close()
 
 
 @contextmanager
-def _read() -> Iterator[None]:
+def _read(path: Path) -> Iterator[None]:
     try:
         yield
+    except apsw.NotADBError:
+        raise SchemaMismatch(f"'{path}' is no journal; name the journal that is to be moved") from None
     except apsw.Error as error:
-        raise fault(error, "be read") from error
+        raise fault(error, "be read", f"'{path}'") from error
 
 
 def _stand(file: Path) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import apsw
 from router.disk import sync_file, sync_folder
 from router.errors import JournalError
 from router.journal.sqlite.faults import described
+from router.journal.sqlite.header import disown
 
 # Pages of one step, 1 MiB: about a millisecond, which a commit may have to wait.
 _PAGES = 256
@@ -77,6 +78,7 @@ class Copy:
     def complete(self) -> None:
         """Give the copy its name, once it was left."""
         with self._turn, self._named():
+            disown(self._part)
             sync_file(self._part)
             os.link(self._part, self._target)
             sync_folder(self._target.parent)

@@ -22,6 +22,8 @@ _SCARCE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
 )
 
+# What helps where a journal is damaged.
+RESTORE = "restore a backup as the README says"
 _ELSEWHERE = "name another file in journal.url"
 _FIXES: dict[int | None, str] = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
@@ -35,14 +37,17 @@ ALONE = (
 )  # fmt: skip
 
 
-def fault(error: apsw.Error, what: str = "be written") -> JournalError:
-    """The journal's error for one of SQLite's: `JournalUnavailable` only for what can heal by itself."""
+def fault(error: apsw.Error, what: str = "be written", which: str = "the journal") -> JournalError:
+    """The journal's error for one of SQLite's: `JournalUnavailable` only for what can heal by itself.
+
+    `which` names the journal to whoever has to do something about its file.
+    """
     code = _code(error)
     detail = described(error)
     if code in _SYNC:
         return JournalBroken(f"a sync of the journal failed: {detail}; what is on disk is unknown")
     if code in _DAMAGED or isinstance(error, apsw.CorruptError | apsw.NotADBError):
-        return JournalBroken(f"the journal is damaged: {detail}; restore a backup")
+        return JournalBroken(f"{which} is damaged: {detail}; {RESTORE}")
     if isinstance(error, _MAY_HEAL):
         return JournalUnavailable(f"the journal cannot {what} now: {detail}")
     return JournalBroken(f"the journal cannot {what}: {detail}")

@@ -9,11 +9,12 @@ import apsw
 
 from router.clock import Clock, Ids
 from router.delivery import State
-from router.errors import JournalBroken, JournalError
+from router.errors import JournalBroken, JournalError, SchemaMismatch
 from router.journal.opening import lent
 from router.journal.sqlite.archive import SqliteArchive
-from router.journal.sqlite.faults import fault, os_fault
+from router.journal.sqlite.faults import RESTORE, fault, os_fault
 from router.journal.sqlite.files import make_file, make_folder
+from router.journal.sqlite.header import adopt
 from router.journal.sqlite.inbox import SqliteInbox
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.moves import bury
@@ -69,6 +70,7 @@ def open_sqlite(
     Raises:
         JournalLocked: another process has it; the file is left as it was.
         SchemaMismatch: a newer release wrote it, or it is no journal.
+        JournalError: what another journal left lies beside it; nothing is touched.
         JournalBroken: it is damaged.
         JournalUnavailable: it cannot be opened or written now, and nobody is patient.
     """
@@ -96,6 +98,7 @@ def _open(file: Path, now: float, vfs: str | None) -> Opened:
         lock = _lock(file)
         stack.callback(lock.release)
         try:
+            adopt(file)
             make_file(file)
             writing = _connect(file, vfs)
             stack.callback(writing.close)
@@ -110,8 +113,12 @@ def _open(file: Path, now: float, vfs: str | None) -> Opened:
             newest, counts = _newest(writing), _counts(writing)
             stock = stocks(writing.cursor())
             opened = Opened(lock, writing, open_reader(file, vfs), newest, counts, suspects, stock)
+        except apsw.NotADBError:
+            raise SchemaMismatch(
+                f"'{file}' is no journal; name another file in journal.url, or {RESTORE}"
+            ) from None
         except apsw.Error as error:
-            meaning = fault(error, "be opened")
+            meaning = fault(error, "be opened", f"'{file}'")
             if isinstance(meaning, JournalBroken):
                 lock.suspect()
             raise meaning from error
@@ -140,9 +147,9 @@ def _connect(file: Path, vfs: str | None) -> apsw.Connection:
 
 def _check(connection: apsw.Connection, file: Path) -> None:
     """A sync failed under the last owner: trust the file only after reading all of it."""
-    verdict = connection.execute("PRAGMA quick_check(1)").get
+    verdict = cast(str, connection.execute("PRAGMA quick_check(1)").get)
     if verdict != "ok":
-        raise JournalBroken(f"'{file}' is damaged: {verdict}; restore a backup")
+        raise JournalBroken(f"'{file}' is damaged: {verdict.splitlines()[-1]}; {RESTORE}")
 
 
 def _recover(connection: apsw.Connection, now: float) -> bool:

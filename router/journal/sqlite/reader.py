@@ -9,7 +9,8 @@ import anyio.to_thread
 import apsw
 
 from router.errors import JournalUnavailable
-from router.journal.sqlite.faults import fault
+from router.journal.sqlite.faults import fault, os_fault
+from router.journal.sqlite.header import has_log, heed
 
 T = TypeVar("T")
 
@@ -27,6 +28,20 @@ def open_reader(path: Path, vfs: str | None, *, still: bool = False) -> apsw.Con
     connection = apsw.Connection(name, flags=flags, vfs=vfs)
     connection.set_busy_timeout(_PATIENCE_MS)
     return connection
+
+
+def open_idle(file: Path) -> apsw.Connection:
+    """A connection to a journal that no daemon has, which is left as it is; so is what lies beside it.
+
+    Raises:
+        JournalError: another journal left something beside it, or it cannot be read.
+        apsw.Error: it cannot be opened.
+    """
+    try:
+        heed(file)
+        return open_reader(file, None, still=not has_log(file))
+    except OSError as error:
+        raise os_fault(error, f"open '{file}'", "let this user read it") from None
 
 
 class Reader:

@@ -8,7 +8,7 @@ import apsw
 from router.errors import SchemaMismatch
 
 # "vrtr": what `file` and our own check tell a journal by.
-_APPLICATION = 0x76727472
+APPLICATION = 0x76727472
 
 
 def migrate(connection: apsw.Connection, path: Path, scripts: Sequence[str]) -> None:
@@ -21,7 +21,7 @@ def migrate(connection: apsw.Connection, path: Path, scripts: Sequence[str]) -> 
     for number, script in enumerate(scripts[version:], version + 1):
         with connection:
             connection.execute(script)
-            connection.pragma("application_id", _APPLICATION)
+            connection.pragma("application_id", APPLICATION)
             connection.pragma("user_version", number)
 
 
@@ -38,6 +38,6 @@ def version_of(connection: apsw.Connection, path: Path, newest: int) -> int:
             " install the newer release or restore a backup"
         )
     application = connection.pragma("application_id")
-    if application != _APPLICATION and connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+    if application != APPLICATION and connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
         raise SchemaMismatch(f"'{path}' is not a journal of this program; name another file in journal.url")
     return version

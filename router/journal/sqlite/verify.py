@@ -16,7 +16,7 @@ from router.errors import JournalError, SchemaMismatch
 from router.journal.duplicates import digest_of
 from router.journal.sqlite.faults import described, fault
 from router.journal.sqlite.lock import idle
-from router.journal.sqlite.reader import open_reader
+from router.journal.sqlite.reader import open_idle
 from router.journal.sqlite.schema import version_of
 from router.journal.sqlite.statements import migrations, statements
 
@@ -48,7 +48,7 @@ def verify(path: Path) -> Verdict:
     file = path.resolve()
     if not file.is_file():
         raise JournalError(f"there is no file '{path}'; name a journal or a backup")
-    with idle(file), _reading(file) as connection:
+    with idle(file), _reading(file, path) as connection:
         scripts = migrations()
         version = version_of(connection, file, len(scripts))
         if not version:
@@ -63,18 +63,20 @@ def verify(path: Path) -> Verdict:
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[apsw.Connection]:
+def _reading(file: Path, path: Path) -> Iterator[apsw.Connection]:
     """The whole file in one transaction."""
     try:
-        connection = open_reader(file, None, still=not file.with_name(f"{file.name}-wal").exists())
+        connection = open_idle(file)
         try:
             connection.create_scalar_function("body_digest", _digest, 1, deterministic=True)
             connection.execute("BEGIN")
             yield connection
         finally:
             connection.close()
+    except apsw.NotADBError:
+        raise SchemaMismatch(f"'{path}' is no journal; name a journal or a backup") from None
     except apsw.Error as error:
-        raise fault(error, "be read") from error
+        raise fault(error, "be read", f"'{path}'") from error
 
 
 def _digest(*values: object) -> bytes:
@@ -89,9 +91,11 @@ def _integrity(connection: apsw.Connection) -> Iterator[str]:
         )
     except apsw.Error as error:
         lines = [(described(error),)]
-    for (line,) in lines:
-        if line != "ok":
-            yield f"damaged: {line}"
+    for (text,) in lines:
+        # The first answer may be many lines, below the name of the database, which says nothing here.
+        for line in text.splitlines():
+            if line != "ok" and not line.startswith("*** in database"):
+                yield f"damaged: {line}"
 
 
 def _broken(connection: apsw.Connection, name: str, sql: str) -> Iterator[str]:

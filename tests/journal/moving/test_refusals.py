@@ -60,8 +60,8 @@ def test_what_is_no_journal_is_not_moved(tmp_path: Path, target: str) -> None:
     assert refused(empty, target, SchemaMismatch) == (
         f"'{empty}' is empty; name the journal that is to be moved"
     )
-    assert refused(text, target, JournalBroken) == (
-        "the journal is damaged: file is not a database (SQLITE_NOTADB); restore a backup"
+    assert refused(text, target, SchemaMismatch) == (
+        f"'{text}' is no journal; name the journal that is to be moved"
     )
     assert refused(other, target, SchemaMismatch) == (
         f"'{other}' is not a journal of this program; name another file in journal.url"

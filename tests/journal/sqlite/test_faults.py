@@ -199,7 +199,8 @@ async def test_the_next_owner_checks_a_file_whose_sync_failed(path: Path, time: 
             async with open_sqlite(path, time.clock()):
                 pass
         assert str(caught.value).startswith(f"'{path}' is damaged: ")
-        assert str(caught.value).endswith("; restore a backup")
+        assert str(caught.value).endswith("; restore a backup as the README says")
+        assert "\n" not in str(caught.value)
 
 
 async def test_a_sync_that_fails_while_the_journal_is_opened_is_remembered_too(

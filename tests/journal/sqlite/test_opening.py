@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from router.delivery import State
-from router.errors import JournalBroken, JournalError, JournalLocked, JournalUnavailable, SchemaMismatch
+from router.errors import JournalError, JournalLocked, JournalUnavailable, SchemaMismatch
 from router.journal import open_journal
 from router.journal.journal import EventQuery, JournalSettings
 from router.journal.sqlite import open_sqlite
@@ -141,8 +141,10 @@ async def test_a_file_that_is_no_journal_at_all_is_refused(path: Path, time: Tim
 
     error = await _refusal(path, time)
 
-    assert isinstance(error, JournalBroken)
-    assert str(error) == ("the journal is damaged: file is not a database (SQLITE_NOTADB); restore a backup")
+    assert isinstance(error, SchemaMismatch)
+    assert str(error) == (
+        f"'{path}' is no journal; name another file in journal.url, or restore a backup as the README says"
+    )
     assert _content(path).startswith(b"not a journal")
 
 

@@ -208,6 +208,7 @@ async def test_a_damaged_file_is_told_from_a_sound_one(path: Path, time: Time) -
     assert any(problem.startswith("damaged: ") for problem in broken)
     assert any(problem.startswith("cannot look for ") for problem in broken)
     assert any(problem.startswith("damaged: ") for problem in nonsense)
+    assert [problem for problem in nonsense if "\n" in problem or "***" in problem] == []
     assert hopeless.problems[0].startswith("damaged: ")
     assert hopeless.rows == {}
 
@@ -224,8 +225,9 @@ async def test_what_is_no_journal_is_not_judged(path: Path, time: Time) -> None:
         verify(path)
 
     write(path, "not a database, but a text that is long enough to be taken for one" * 20)
-    with pytest.raises(JournalError, match="SQLITE_NOTADB"):
+    with pytest.raises(SchemaMismatch) as other:
         verify(path)
+    assert str(other.value) == f"'{path}' is no journal; name a journal or a backup"
 
 
 async def test_a_lock_that_cannot_be_opened_is_told(path: Path, time: Time) -> None:
