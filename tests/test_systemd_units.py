@@ -2,10 +2,12 @@
 
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
+from router.addresses import HostKind, permit
 from router.cli import COMMANDS
 from router.commands.options import PLACES
 from router.server.settings import ServerSettings
@@ -106,6 +108,13 @@ def test_the_sockets_are_told_apart_by_name() -> None:
     assert settings("visual-router.service")["Sockets"] == "visual-router.socket visual-router-admin.socket"
 
 
+def test_whoever_stops_the_service_is_told_of_its_sockets() -> None:
+    """Either of them would start it again on the next request."""
+    text = (UNITS / "visual-router.service").read_text("utf-8")
+
+    assert f"#   systemctl stop {' '.join((*NAMES[1:], NAMES[0]))}\n" in text
+
+
 def test_neither_a_bad_disk_nor_a_bad_hour_ends_the_service_for_good() -> None:
     """No limit on starts, none on the sockets' triggers; only a wrong configuration stays down."""
     service = settings("visual-router.service")
@@ -132,3 +141,54 @@ def test_an_instance_differs_from_the_only_one_in_nothing_but_its_place() -> Non
     for name in place:
         spelled = instance[name].replace("-%i", "").replace("/%i.yaml", "/config.yaml")
         assert (spelled, "%i" in instance[name]) == (alone[name], True)
+
+
+# What the clouds' own documentation names: these answer DNS, and some are their metadata service as well.
+RESOLVERS = {
+    "169.254.169.253": "Amazon",
+    "169.254.169.254": "Google",
+    "fd00:ec2::253": "Amazon",
+    "fd20:ce::254": "Google",
+    "168.63.129.16": "Azure",
+    "100.100.2.136": "Alibaba",
+    "100.100.2.138": "Alibaba",
+    "fe80::1": "a router that advertises itself",
+    "127.0.0.53": "systemd-resolved",
+}
+# Where a task, a pod or a host finds credentials, and nothing else.
+METADATA = (
+    "169.254.170.2",
+    "169.254.170.23",
+    "100.100.100.200",
+    "192.0.0.192",
+    "fd00:ec2::254",
+    "fd00:42::42",
+)
+
+
+def let_through(unit: str, text: str) -> bool:
+    """What systemd.resource-control(5) says of an address: Allow first, then Deny, else granted."""
+    given = settings(unit)
+    address, lists = ip_address(text), {}
+    for name in ("IPAddressAllow", "IPAddressDeny"):
+        words = given[name].replace("multicast", "224.0.0.0/4 ff00::/8").split()
+        lists[name] = any(address in ip_network(word) for word in words)
+    return lists["IPAddressAllow"] or not lists["IPAddressDeny"]
+
+
+@pytest.mark.parametrize("unit", ["visual-router.service", TEMPLATE])
+def test_the_units_leave_every_clouds_resolver_open(unit: str) -> None:
+    """Else no sink that has a name would ever be reached."""
+    assert [address for address in RESOLVERS if not let_through(unit, address)] == []
+
+
+@pytest.mark.parametrize("unit", ["visual-router.service", TEMPLATE])
+def test_the_units_close_what_only_hands_out_credentials(unit: str) -> None:
+    """A second lock, in the kernel, behind the program's own."""
+    assert [address for address in METADATA if let_through(unit, address)] == []
+    assert not let_through(unit, "169.254.7.7")
+
+
+def test_the_program_itself_closes_what_the_units_leave_open() -> None:
+    """A resolver is no destination: no sink's name may lead to an address of this kind."""
+    assert [each for each in RESOLVERS if permit(ip_address(each), HostKind.NAME) is None] == []
