@@ -14,6 +14,7 @@ from router.config.load import load
 from router.config.schema import json_schema
 from router.event import FIELDS, KINDS, STATUSES
 from router.journal.journal import JournalSettings
+from router.quarantine import MOST
 from router.retry import RetryPolicy
 from router.rules.pattern import Absent, Exact, Expression, Item, Range, Wildcard
 from router.rules.rule import Rule
@@ -191,6 +192,18 @@ def test_settings_shown_as_defaults_are_the_defaults(whole: Path) -> None:
     journal = msgspec.structs.replace(config.journal, listen_url=None, may_lose_acknowledged_events=False)
     assert journal == JournalSettings()
     assert (sink.concurrency, sink.timeout, sink.retry) == (Sink().concurrency, Sink().timeout, Sink().retry)
+
+
+def test_the_bounds_of_the_quarantine_are_those_of_the_program() -> None:
+    """A number in a comment goes stale otherwise."""
+    assert f"at most {MOST:,}, and ten a second" in re.sub(r"\n#\| +#", "", TEXT)
+
+
+def test_a_secret_in_a_file_says_how_it_goes_under_systemd() -> None:
+    """The user of the unit cannot read root's files, and what all may read is refused."""
+    at = TEXT.index("file:/etc/visual-router/happo.secret")
+
+    assert "credential:happo" in TEXT[at : at + 300]
 
 
 def test_no_line_is_wider_than_the_code() -> None:

@@ -27,6 +27,10 @@ LINES = [
 TYPED = [line for line in LINES if line.strip()]
 VERBS = re.findall(r"^make (\w+)", README, re.MULTILINE)
 
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+UNITS = ("visual-router.service", "visual-router.socket", "visual-router-admin.socket")
+SINK_STATES = ["ready", "held", "open", "paused", "no sink"]
+
 FRAME = """
 sources:
   web: {type: chromatic, unsigned: true}
@@ -34,6 +38,12 @@ sinks:
   design-review: {type: slack, url: "env:SLACK"}
   release-bot: {type: webhook, url: "https://ci.example.com/visual"}
 """
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links."""
+    headings = re.findall(r"^#+ (.*)", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("is", "receives")])
@@ -102,6 +112,52 @@ def test_every_path_that_contributors_are_sent_to_exists() -> None:
 
     assert len(paths) > 15
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """To a file that is there, and to a heading in it."""
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text("utf-8")):
+        target = page.parent / path if path else page
+
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_whoever_stops_the_router_is_told_to_stop_its_sockets(page: Path) -> None:
+    """Else the next request would start it again, on a journal that was moved or is being restored."""
+    stops = re.findall(r"systemctl (?:stop|disable)\b[^`\n]*", page.read_text("utf-8"))
+
+    for line in stops:
+        assert "visual-router@" in line or all(unit in line for unit in UNITS), line
+
+
+def test_the_readme_and_the_pages_on_moving_say_how_to_stop() -> None:
+    """The test before this one would pass for ever if nobody said."""
+    for name in ("README.md", "docs/scaling.md", "docs/load-balancer.md"):
+        assert all(unit in (ROOT / name).read_text("utf-8") for unit in UNITS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_metric_that_is_named_exists(page: Path) -> None:
+    """An alert on a name that nobody counts never fires."""
+    exported = (ROOT / "tests" / "metrics.txt").read_text("utf-8")
+    names = set(re.findall(r"\bvisual_router_\w+", page.read_text("utf-8")))
+
+    assert {name for name in names if f"# TYPE {name} " not in exported} == set()
+
+
+def test_a_refused_reload_is_worth_an_alert() -> None:
+    """The daemon goes on; only its next start fails."""
+    assert "`visual_router_config_last_reload_success == 0`" in README.partition("**Monitoring.**")[2]
+
+
+def test_every_state_of_a_sink_is_explained() -> None:
+    """`status` shows the word; what it means and what ends it stands here."""
+    rows = re.findall(r"^\| `([a-z ]+)` \| .+\|$", README, re.MULTILINE)
+
+    assert [row for row in rows if row in SINK_STATES] == SINK_STATES
 
 
 def test_there_is_something_to_check() -> None:

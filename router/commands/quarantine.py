@@ -42,7 +42,7 @@ def quarantine(
     """List requests that were refused and are kept, newest first.
 
     A request to a known source whose signature is wrong, or whose body does not decode, is answered 401 or
-    400 and kept. Repair the secret, reload, and reverify: a wrong secret costs nothing.
+    400 and kept. Repair the secret and reverify: a wrong secret costs nothing.
     """
     if ctx.invoked_subcommand is None:
         query = {"source": source, "before": before, "limit": str(limit)}
@@ -100,8 +100,9 @@ def reverify(
 ) -> None:
     """Verify refused requests again, as of their receipt, and accept what passes.
 
-    With the secrets and rules in force now: repair the secret and reload first. What passes becomes an event
-    and is delivered; what does not stays. Exit code 1 if anything is still refused.
+    With the secrets and rules in force now. So first repair the secret; then reload if it is a file: secret,
+    restart the router if it is env: or credential:, which are read only at the start. What passes becomes an
+    event and is delivered; what does not stays. Exit code 1 if anything is still refused.
     """
     _one_of(ids, source, all_=all_)
     with waiting("verifying"):
