@@ -28,6 +28,7 @@ from router.admin.answers import (
 )
 from router.admin.reloads import RefusedReload, Reload
 from router.columns import ago, exact, grid, listing, plural, span, width
+from router.delivery import State
 from router.roster import roster
 from router.text import readable_json, visible
 
@@ -88,14 +89,14 @@ def events(page: EventPage, view: View) -> str:
 
 
 def deliveries(page: DeliveryPage, view: View) -> str:
-    """A list of deliveries."""
+    """A list of deliveries, each with its age; a dead one with how long it has been dead."""
     if not page.deliveries:
         return "no deliveries"
     head = ["ID", "WHEN", "STATE", "SINK", "WHY", "TRIES", "EVENT"]
     rows = [
         [
             one.id,
-            view.ago(one.created_at),
+            view.ago(one.settled_at if one.state is State.DEAD else one.created_at),
             one.state.value,
             one.sink,
             _why(one, view),

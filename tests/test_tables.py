@@ -102,9 +102,9 @@ def test_an_empty_list_says_so() -> None:
 
 
 def test_deliveries_say_why_they_stand_where_they_stand() -> None:
-    """A dead one its reason, a pending one when it is tried again and what happened last."""
+    """A dead one its reason and when it died, a pending one when it is tried again and what happened last."""
     rows = [
-        delivery(state="dead", reason="answered 400"),
+        delivery(state="dead", reason="answered 400", settled_at=then(5)),
         delivery(id="dlv_2", state="pending", due=then(-120), reason="answered 503", claim=3),
         delivery(id="dlv_3", state="pending", due=then(0), claim=0),
         delivery(id="dlv_4"),
@@ -113,7 +113,7 @@ def test_deliveries_say_why_they_stand_where_they_stand() -> None:
     assert tables.deliveries(DeliveryPage(rows, None), VIEW) == text(
         """
         ID     WHEN       STATE      SINK    WHY                         TRIES  EVENT
-        dlv_1  1 min ago  dead       design  answered 400                1      evt_1
+        dlv_1  5 s ago    dead       design  answered 400                1      evt_1
         dlv_2  1 min ago  pending    design  due in 2 min: answered 503  3      evt_1
         dlv_3  1 min ago  pending    design  due now                     0      evt_1
         dlv_4  1 min ago  delivered  design  -                           1      evt_1

@@ -200,8 +200,10 @@ class Api:
         return answer(Replayed(event_id=event.id, routes=rows, added=added))
 
     async def deliveries(self, request: web.Request) -> web.Response:
-        """A page of deliveries."""
+        """A page of deliveries; `since` counts from when each was created, of dead ones from their death."""
         query, oldest = delivery_query(request.query), since(request.query, self._clock.now())
+        if query.state is State.DEAD:
+            query, oldest = msgspec.structs.replace(query, settled_since=oldest), None
         found = await self._journal.deliveries(msgspec.structs.replace(query, limit=query.limit + 1))
         page = [one for one in found[: query.limit] if oldest is None or one.created_at >= oldest]
         more = len(found) > query.limit and len(page) == query.limit

@@ -1,6 +1,7 @@
 """Queries: what the running router is asked: status, events, show, deliveries, dead."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -21,12 +22,12 @@ C = TypeVar("C", bound=Callable[..., object])
 _LOOKING = "looking through the journal"
 
 
-def _paged(command: C) -> C:
+def _paged(command: C, since: str = "Only from then on") -> C:
     """What every list takes."""
     for option in (
         click.option("--before", metavar="ID", help="Continue a list: only what is older than this."),
         click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="How many."),
-        click.option("--since", metavar="TIME", help="Only from then on: 2h, 7d, 2026-01-31."),
+        click.option("--since", metavar="TIME", help=f"{since}: 2h, 7d, 2026-01-31."),
     ):
         command = option(command)
     return command
@@ -106,7 +107,7 @@ def deliveries(ctx: click.Context, /, *, as_json: bool, limit: int, **filters: s
 
 @click.command(short_help="List dead letters: deliveries that were given up, and why.")
 @click.option("--sink", metavar="NAME", help="Only to this sink.")
-@_paged
+@partial(_paged, since="Only what was given up from then on")
 @config_option
 @json_option
 @click.pass_context

@@ -91,11 +91,12 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Filters for `deliveries`; newest first; `before` is the id of the last delivery of the page before."""
+    """Filters for `deliveries`; newest first; `before` as in `EventQuery`; `settled_since`: nothing open."""
 
     event_id: str | None = None
     sink: str | None = None
     state: State | None = None
+    settled_since: float | None = None
     before: str | None = None
     limit: int = 50
 

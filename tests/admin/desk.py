@@ -73,6 +73,7 @@ class Desk:
     def __init__(self, folder: Path, journal: Journal, transports: Lanes, clock: Clock) -> None:
         self.folder = folder
         self.journal = journal
+        self.clock = clock
         self.metrics = Metrics()
         self.program = Program(self.read(RULES))
         self.dispatcher = Dispatcher(journal, transports, clock, self.metrics)

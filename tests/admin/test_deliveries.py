@@ -40,6 +40,20 @@ async def test_deliveries_are_filtered(desk: Desk, door: Door) -> None:
     assert (await door.get("/deliveries"))["deliveries"][0]["attempts"] is None  # type: ignore[index]  # a document
 
 
+async def test_dead_letters_are_found_by_when_they_died(desk: Desk, door: Door) -> None:
+    """With a schedule of days what ran out overnight was created long before; all else goes by creation."""
+    await desk.event()
+    desk.clock.agree(desk.clock.now() + 7200)
+    dead = await desk.settle("design", State.DEAD, "answered 503")
+    later = await desk.event()
+
+    assert ids(await door.get("/deliveries?state=dead&since=1h")) == [dead]
+    assert ids(await door.get("/deliveries?state=dead&since=1h&limit=1")) == [dead]
+    assert ids(await door.get("/deliveries?state=dead&since=2999-01-01")) == []
+    recent: Any = await door.get("/deliveries?since=1h")
+    assert {row["event_id"] for row in recent["deliveries"]} == {later}
+
+
 async def test_one_delivery_tells_its_attempts(desk: Desk, door: Door) -> None:
     """By its id alone, the newest and the oldest alike."""
     await desk.event()

@@ -78,6 +78,10 @@ def _deliveries(query: DeliveryQuery, before: int, cursor: Cursor) -> list[Deliv
     if query.state is not None:
         terms.append(f"state = '{query.state}'")
         tables = ["settled" if query.state in (State.DELIVERED, State.DEAD) else "open"]
+    if query.settled_since is not None:
+        terms.append("settled_at >= %s")
+        values.append(query.settled_since)
+        tables = [table for table in tables if table == "settled"]
     found: list[tuple[object, ...]] = []
     for table in tables:
         sql = " ".join([_SQL[table], "WHERE", " AND ".join(terms), "ORDER BY id DESC LIMIT %s"])

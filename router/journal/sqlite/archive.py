@@ -90,9 +90,14 @@ def _deliveries(query: DeliveryQuery, before: int, cursor: apsw.Cursor) -> list[
     if query.event_id is not None:
         terms.append("event = ?")
         values.append(event_number(query.event_id))
+    if query.settled_since is not None:
+        terms.append("settled_at >= ?")
+        values.append(query.settled_since)
     found: list[Row] = []
     for state in State if query.state is None else (query.state,):
         table = "settled" if state in (State.DELIVERED, State.DEAD) else "open"
+        if query.settled_since is not None and table == "open":
+            continue
         where = " AND ".join([f"state = '{state}'", *terms])
         sql = " ".join([_SQL[table], "WHERE", where, "ORDER BY id DESC LIMIT ?"])
         found += cursor.execute(sql, [*values, query.limit]).fetchall()

@@ -143,6 +143,25 @@ async def test_deliveries_are_filtered_by_sink_state_and_event(journal: Journal,
     assert await ids(event_id=delivered.event_id, sink="slack") == []
 
 
+async def test_deliveries_are_found_by_when_they_settled(journal: Journal, time: Time) -> None:
+    """From the very moment on, however old they are; what is open has not settled."""
+    early = await _one_in_each_state(journal, time, "slack")
+    time.pass_by(60)
+    assert await journal.discard(ids=[early[State.PENDING]], reason="r") == 1
+    late = await _one_in_each_state(journal, time, "slack")
+
+    async def ids(since: float, **filters: object) -> list[str]:
+        query = DeliveryQuery(settled_since=since, **filters)  # type: ignore[arg-type]  # a table of test values
+        return [delivery.id for delivery in await journal.deliveries(query)]
+
+    assert [late[State.DEAD], early[State.PENDING]] == await ids(time.wall, state=State.DEAD)
+    assert [early[State.PENDING]] == await ids(time.wall, state=State.DEAD, before=late[State.PENDING])
+    assert [late[State.DEAD]] == await ids(time.wall, state=State.DEAD, limit=1)
+    assert [late[State.DEAD], late[State.DELIVERED], early[State.PENDING]] == await ids(time.wall)
+    assert early[State.DEAD] in await ids(time.wall - 60, sink="slack")
+    assert await ids(0, state=State.PENDING) == await ids(0, sink="hook") == await ids(1e12) == []
+
+
 async def test_deliveries_come_page_by_page(journal: Journal, time: Time) -> None:
     """Over the states, by id."""
     wanted = [*(await _one_in_each_state(journal, time, "slack")).values()][::-1]
