@@ -9,7 +9,9 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
-from router.admin.answers import (
+from router.admin.api import Controls, answer
+from router.admin.parameters import LARGEST_PAGE, RefusedSelection, body, identifier, refused_query
+from router.admin.refusals import (
     Discarded,
     FailedRow,
     RefusedPage,
@@ -18,8 +20,6 @@ from router.admin.answers import (
     ReleasedRow,
     Reverified,
 )
-from router.admin.api import Controls, answer
-from router.admin.parameters import LARGEST_PAGE, RefusedSelection, body, identifier, refused_query
 from router.errors import IntakeError, Rejected, Unavailable, Unknown, UnknownSource
 from router.journal.journal import Receipt, Refused, RefusedQuery, Stock
 from router.spelling import near

@@ -5,7 +5,7 @@ import sys
 import click
 import msgspec
 
-from router.admin.answers import (
+from router.admin.refusals import (
     Discarded,
     FailedRow,
     RefusedPage,
