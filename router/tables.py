@@ -25,6 +25,7 @@ from router.admin.answers import (
     SinkRow,
     Status,
     VerdictRow,
+    Wait,
 )
 from router.admin.reloads import RefusedReload, Reload
 from router.columns import ago, exact, grid, listing, plural, span, width
@@ -105,7 +106,9 @@ def deliveries(page: DeliveryPage, view: View) -> str:
         ]
         for one in page.deliveries
     ]
-    return _with_next(grid(head, rows, view.cells, _DELIVERIES), page.next)
+    notes = dict.fromkeys(_note(one.sink, one.waits, view) for one in page.deliveries if one.waits)
+    table = "\n".join([grid(head, rows, view.cells, _DELIVERIES), *([""] if notes else []), *notes])
+    return _with_next(table, page.next)
 
 
 def event(report: EventReport, view: View) -> str:
@@ -137,6 +140,7 @@ def delivery(row: DeliveryRow, view: View) -> str:
             ("why", row.reason),
             ("created", view.exact(row.created_at)),
             ("due", view.exact(row.due)),
+            ("waits", None if row.waits is None else _note(row.sink, row.waits, view)),
             ("settled", view.exact(row.settled_at)),
             ("crashes", str(row.crashes) if row.crashes else None),
         ]
@@ -196,14 +200,15 @@ def sinks(page: SinkPage, view: View) -> str:
         for row in page.sinks
     ]
     head = ["SINK", "TYPE", "STATE", "PENDING", "IN FLIGHT", "DELIVERED", "DEAD"]
-    notes = [note for row in page.sinks if (note := _note(row, view))]
+    notes = [_note(row.name, row, view) for row in page.sinks if row.state != "ready"]
     return "\n".join([grid(head, rows, view.cells, {"SINK": 8}), *([""] if notes else []), *notes])
 
 
 def sink(row: SinkRow, view: View) -> str:
     """How one sink stands, on one line."""
-    waiting = plural(row.pending, "delivery")
-    return _note(row, view) or f"{visible(row.name)} is {row.state}, {waiting} pending"
+    if row.state != "ready":
+        return _note(row.name, row, view)
+    return f"{visible(row.name)} is {row.state}, {plural(row.pending, 'delivery')} pending"
 
 
 def changed(document: Changed, verb: str) -> str:
@@ -328,15 +333,28 @@ def _why(row: DeliveryRow, view: View) -> str | None:
     """What a person at the list asks next: why it is dead, or when it is tried again."""
     if row.due is None:
         return row.reason
-    return f"due {view.ago(row.due)}" + ("" if row.reason is None else f": {row.reason}")
+    state = "" if row.waits is None else row.waits.state.replace("no sink", "gone")
+    return f"{f'sink is {state}; ' if state else ''}due {view.ago(row.due)}" + (
+        "" if row.reason is None else f": {row.reason}"
+    )
 
 
-def _note(row: SinkRow, view: View) -> str | None:
-    if row.state == "ready":
-        return None
-    until = "" if row.until is None else f" until {view.ago(row.until)}"
-    advice = f"; {view.program} resume {row.name}" if row.state == "paused" else ""
-    return visible(f"{row.name} is {row.state}{until}: {row.reason or 'no reason known'}{advice}")
+def _note(name: str, sink: SinkRow | Wait, view: View) -> str:
+    """Why a sink that is not ready takes nothing, when that ends, and what an operator may do about it."""
+    reason = "" if sink.reason is None else f": {sink.reason}"
+    then = "at any moment" if sink.until is None or sink.until <= view.now else view.ago(sink.until)
+    match sink.state:
+        case "open":
+            told = f"is open, five failures in a row{reason}; tried again {then}"
+            told += f", or now: {view.program} resume {name}"
+        case "held":
+            told = f"is held, it asked for silence{reason}; goes on by itself {then}"
+        case "no sink":
+            told = "is not in the configuration, its deliveries wait"
+            told += f"; put it back and reload, or: {view.program} discard --sink {name}"
+        case state:
+            told = f"is {state}{reason or ': no reason known'}; {view.program} resume {name}"
+    return visible(f"{name} {told}")
 
 
 def _kept(quarantined: Mapping[str, int], view: View) -> str | None:

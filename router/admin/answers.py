@@ -76,8 +76,19 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
         return cls(**fields | {"started_at": moment(attempt.started_at)})
 
 
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a pending delivery is not tried even when it is due: how its sink stands, as in `SinkRow`."""
+
+    state: str
+    reason: str | None = None
+    until: datetime | None = None
+
+
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery; `due` counts while it is pending; `attempts` is null where a list does not tell them."""
+    """A delivery; `due` counts while it is pending; `attempts` is null where a list does not tell them.
+
+    `waits` is null unless it is pending and its sink is not ready.
+    """
 
     id: str
     event_id: str
@@ -92,16 +103,21 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     crashes: int = 0
     reason: str | None = None
     attempts: list[AttemptRow] | None = None
+    waits: Wait | None = None
 
     @classmethod
-    def of(cls, delivery: Delivery, attempts: Sequence[Attempt] | None = None) -> "DeliveryRow":
-        """The row of a delivery, with its attempts if they are given."""
-        fields = {name: getattr(delivery, name) for name in cls.__struct_fields__ if name != "attempts"}
+    def of(
+        cls, delivery: Delivery, attempts: Sequence[Attempt] | None = None, wait: Wait | None = None
+    ) -> "DeliveryRow":
+        """The row of a delivery, with its attempts if they are given; `wait` is its sink's, if it has one."""
+        told = ("attempts", "waits")
+        fields = {name: getattr(delivery, name) for name in cls.__struct_fields__ if name not in told}
+        pending = delivery.state is State.PENDING
         fields["created_at"] = moment(delivery.created_at)
-        fields["due"] = moment(delivery.due) if delivery.state is State.PENDING else None
+        fields["due"] = moment(delivery.due) if pending else None
         fields["settled_at"] = None if delivery.settled_at is None else moment(delivery.settled_at)
         rows = None if attempts is None else [AttemptRow.of(attempt) for attempt in attempts]
-        return cls(**fields, attempts=rows)
+        return cls(**fields, attempts=rows, waits=wait if pending else None)
 
 
 class EventPage(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from router.admin.answers import (
     Skipped,
     SourceRow,
     Status,
+    Wait,
     moment,
     payload_of,
 )
@@ -207,7 +208,9 @@ class Api:
         found = await self._journal.deliveries(msgspec.structs.replace(query, limit=query.limit + 1))
         page = [one for one in found[: query.limit] if oldest is None or one.created_at >= oldest]
         more = len(found) > query.limit and len(page) == query.limit
-        return answer(DeliveryPage([DeliveryRow.of(one) for one in page], page[-1].id if more else None))
+        waits = self._waits()
+        rows = [DeliveryRow.of(one, wait=waits.get(one.sink)) for one in page]
+        return answer(DeliveryPage(rows, page[-1].id if more else None))
 
     async def delivery(self, request: web.Request) -> web.Response:
         """One delivery with its attempts."""
@@ -293,7 +296,13 @@ class Api:
 
     async def _with_attempts(self, deliveries: Sequence[Delivery]) -> list[DeliveryRow]:
         attempts = await self._journal.attempts([delivery.id for delivery in deliveries])
-        return [DeliveryRow.of(delivery, attempts.get(delivery.id, [])) for delivery in deliveries]
+        waits = self._waits()
+        return [DeliveryRow.of(one, attempts.get(one.id, []), waits.get(one.sink)) for one in deliveries]
+
+    def _waits(self) -> dict[str, Wait]:
+        """What deliveries wait for, by sink; a ready sink lets nothing wait."""
+        rows = [row for row in self._sink_rows() if row.state != "ready"]
+        return {row.name: Wait(state=row.state, reason=row.reason, until=row.until) for row in rows}
 
     async def _chosen(self, selection: Selection, state: State) -> tuple[list[str], list[Skipped]]:
         """The ids of a selection in the wanted state, and those in another; unknown ones are `Rejected`."""

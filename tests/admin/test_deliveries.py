@@ -54,6 +54,29 @@ async def test_dead_letters_are_found_by_when_they_died(desk: Desk, door: Door) 
     assert {row["event_id"] for row in recent["deliveries"]} == {later}
 
 
+async def test_a_pending_delivery_tells_what_its_sink_waits_for(desk: Desk, door: Door) -> None:
+    """A sink that is paused, or gone; what is settled waits for nothing, nor does what a ready sink takes."""
+    event_id = await desk.event()
+    await desk.settle("design", State.DEAD, "answered 400")
+    await desk.event()
+    await desk.dispatcher.pause("design", "moving")
+    page: Any = await door.get("/deliveries")
+    waits = [(row["sink"], row["state"], row["waits"]) for row in page["deliveries"]]
+    paused = {"state": "paused", "reason": "moving", "until": None}
+
+    assert waits == [
+        ("log", "pending", None),
+        ("design", "pending", paused),
+        ("log", "pending", None),
+        ("design", "dead", None),
+    ]
+    found: Any = await door.get(f"/deliveries/{page['deliveries'][1]['id']}")
+    assert found["waits"] == paused
+    await desk.use(RULES.replace("log", "file").replace("type: file", "type: log"))
+    report: Any = await door.get(f"/events/{event_id}")
+    assert {row["waits"] and row["waits"]["state"] for row in report["deliveries"]} == {None, "no sink"}
+
+
 async def test_one_delivery_tells_its_attempts(desk: Desk, door: Door) -> None:
     """By its id alone, the newest and the oldest alike."""
     await desk.event()
