@@ -11,7 +11,6 @@ import msgspec
 
 from router.admin.answers import (
     AttemptRow,
-    Changed,
     CheckedRow,
     Copied,
     DeliveryPage,
@@ -20,7 +19,6 @@ from router.admin.answers import (
     EventReport,
     EventRow,
     Explanation,
-    Replayed,
     SinkPage,
     SinkRow,
     Status,
@@ -209,27 +207,6 @@ def sink(row: SinkRow, view: View) -> str:
     if row.state != "ready":
         return _note(row.name, row, view)
     return f"{visible(row.name)} is {row.state}, {plural(row.pending, 'delivery')} pending"
-
-
-def changed(document: Changed, verb: str) -> str:
-    """`3 deliveries requeued`, and which of the named ones were left alone."""
-    lines = [f"{plural(document.count, 'delivery')} {verb}"]
-    lines += [
-        f"{one.id} was left alone: it is {one.state.value.replace('_', ' ')}" for one in document.skipped
-    ]
-    return "\n".join(lines)
-
-
-def replayed(document: Replayed) -> str:
-    """What a replay came to, on one line."""
-    if not document.routes:
-        return f"{document.event_id}: no rule of today matches"
-    if not document.added:
-        all_ = "its only route" if len(document.routes) == 1 else f"all {len(document.routes)} routes"
-        return f"{document.event_id}: nothing new, {all_} had a delivery"
-    return (
-        f"{document.event_id}: {plural(len(document.added), 'delivery')} added: {', '.join(document.added)}"
-    )
 
 
 def reload(document: Reload) -> str:

@@ -5,7 +5,6 @@ import msgspec
 from router import tables
 from router.admin.answers import (
     AttemptRow,
-    Changed,
     CheckedRow,
     Copied,
     DeliveryPage,
@@ -13,15 +12,11 @@ from router.admin.answers import (
     EventReport,
     Explanation,
     FindingRow,
-    Replayed,
-    RouteRow,
     SinkRow,
-    Skipped,
     SourceRow,
     Status,
 )
 from router.admin.reloads import Reload
-from router.delivery import State
 from router.tables import View
 from tests.pages import NOW, VIEW, delivery, event, stamp, text, then, verdict
 
@@ -261,33 +256,6 @@ def test_a_daemon_that_is_not_ready_says_why() -> None:
 
     first = tables.status(document, VIEW).splitlines()[0]
     assert first == "visual-router  1, not ready: the journal cannot write: disk full"
-
-
-def test_a_change_tells_what_it_left_alone() -> None:
-    """A delivered one cannot be requeued."""
-    document = Changed(2, [Skipped("dlv_9", State.IN_FLIGHT)])
-
-    assert tables.changed(document, "requeued") == text(
-        """
-        2 deliveries requeued
-        dlv_9 was left alone: it is in flight
-        """
-    )
-
-
-def test_a_replay_tells_what_was_new() -> None:
-    """Added, nothing new, or no rule."""
-    route = RouteRow("main", "design")
-    told = [
-        tables.replayed(Replayed(event_id="evt_1", routes=routes, added=added))
-        for routes, added in (([route], ["dlv_7"]), ([route], []), ([], []))
-    ]
-
-    assert told == [
-        "evt_1: 1 delivery added: dlv_7",
-        "evt_1: nothing new, its only route had a delivery",
-        "evt_1: no rule of today matches",
-    ]
 
 
 def test_a_reload_tells_what_changed_and_what_must_wait() -> None:

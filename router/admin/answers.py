@@ -288,11 +288,19 @@ class Skipped(msgspec.Struct, frozen=True):
     state: State
 
 
+class Idle(msgspec.Struct, frozen=True):
+    """An event none of whose deliveries a change concerned; `states` counts them."""
+
+    event_id: str
+    states: dict[State, int]
+
+
 class Changed(msgspec.Struct, frozen=True):
-    """How many deliveries a requeue or discard changed, and which of the named ones it did not."""
+    """How many deliveries a requeue or discard changed, and which of the named ones and events it did not."""
 
     count: int
     skipped: list[Skipped] = []
+    idle: list[Idle] = []
 
 
 class RouteRow(msgspec.Struct, frozen=True):
@@ -303,11 +311,15 @@ class RouteRow(msgspec.Struct, frozen=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay came to: the routes under today's rules, and the ids of the deliveries that were new."""
+    """What a replay came to: the routes under today's rules, and the ids of the deliveries that were new.
+
+    `dead`: those of the event that were given up, which a replay leaves so.
+    """
 
     event_id: str
     routes: list[RouteRow]
     added: list[str]
+    dead: list[str] = []
 
 
 class Copied(msgspec.Struct, frozen=True):

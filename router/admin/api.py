@@ -4,6 +4,7 @@ Owns the paths and what each answers. Reads and changes go through the journal, 
 program's controls. Must not know sockets, tokens or browsers: `admin.py` guards the door.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from router.admin.answers import (
     EventPage,
     EventReport,
     EventRow,
+    Idle,
     Replayed,
     RouteRow,
     RouterRow,
@@ -197,8 +199,11 @@ class Api:
         event = (await self._judged(request.match_info["id"])).event
         routes = self._controls.config.matcher.match(event)
         added = await self._journal.add(event.id, routes)
+        dead = await self._journal.deliveries(
+            DeliveryQuery(event_id=event.id, state=State.DEAD, limit=LARGEST_PAGE)
+        )
         rows = [RouteRow(route.rule, route.sink) for route in routes]
-        return answer(Replayed(event_id=event.id, routes=rows, added=added))
+        return answer(Replayed(event_id=event.id, routes=rows, added=added, dead=[one.id for one in dead]))
 
     async def deliveries(self, request: web.Request) -> web.Response:
         """A page of deliveries; `since` counts from when each was created, of dead ones from their death."""
@@ -220,20 +225,20 @@ class Api:
     async def requeue(self, request: web.Request) -> web.Response:
         """Dead deliveries are tried again, now, with a fresh schedule."""
         selection = body(await request.read(), Selection, '{"ids": ["dlv_…"]} or {"sink": "name"}')
-        ids, skipped = await self._chosen(selection, State.DEAD)
+        ids, told = await self._chosen(selection, State.DEAD)
         count = 0
         if ids or selection.sink is not None:
             count = await self._journal.requeue(ids=ids, sink=selection.sink)
-        return answer(Changed(count, skipped))
+        return answer(msgspec.structs.replace(told, count=count))
 
     async def discard(self, request: web.Request) -> web.Response:
         """Pending deliveries are given up."""
         selection = body(await request.read(), Selection, '{"ids": ["dlv_…"]} or {"sink": "name"}')
-        ids, skipped = await self._chosen(selection, State.PENDING)
+        ids, told = await self._chosen(selection, State.PENDING)
         count = 0
         if ids or selection.sink is not None:
             count = await self._journal.discard(ids=ids, sink=selection.sink, reason=selection.reason)
-        return answer(Changed(count, skipped))
+        return answer(msgspec.structs.replace(told, count=count))
 
     async def sinks(self, request: web.Request) -> web.Response:
         """How every sink stands."""
@@ -304,26 +309,30 @@ class Api:
         rows = [row for row in self._sink_rows() if row.state != "ready"]
         return {row.name: Wait(state=row.state, reason=row.reason, until=row.until) for row in rows}
 
-    async def _chosen(self, selection: Selection, state: State) -> tuple[list[str], list[Skipped]]:
-        """The ids of a selection in the wanted state, and those in another; unknown ones are `Rejected`."""
+    async def _chosen(self, selection: Selection, state: State) -> tuple[list[str], Changed]:
+        """The ids of a selection in the wanted state, and what is in another; unknown ones are `Rejected`."""
         if bool(selection.ids) == (selection.sink is not None):
             raise Rejected("name either ids or a sink", 'send {"ids": ["dlv_…"]} or {"sink": "name"}')
         if selection.sink is not None:
             self._known(selection.sink)
-            return [], []
+            return [], Changed(0)
         if len(selection.ids) > _MOST_IDS:
             raise Rejected(f"{len(selection.ids)} ids at once", f"send at most {_MOST_IDS}, or name a sink")
-        named: list[Delivery] = []
+        named, idle = list[Delivery](), list[Idle]()
         for each in dict.fromkeys(selection.ids):
             identifier(each, "dlv", "evt")
             if each.startswith("dlv_"):
                 named.append(await self._delivery(each))
             else:
                 await self._judged(each)
-                query = DeliveryQuery(event_id=each, state=state, limit=LARGEST_PAGE)
-                named += await self._journal.deliveries(query)
+                found = await self._journal.deliveries(DeliveryQuery(event_id=each, limit=LARGEST_PAGE))
+                fitting = [one for one in found if one.state is state]
+                named += fitting
+                if not fitting:
+                    idle.append(Idle(each, Counter(one.state for one in found)))
         ids = list(dict.fromkeys(one.id for one in named if one.state is state))
-        return ids, [Skipped(one.id, one.state) for one in named if one.state is not state]
+        skipped = [Skipped(one.id, one.state) for one in named if one.state is not state]
+        return ids, Changed(0, skipped, idle)
 
     def _configured(self, sink: str) -> str:
         """A sink of the configuration; any other name is `Rejected`."""

@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from router import tables
-from router.admin.answers import Changed, Copied, Replayed, SinkRow, Skipped
+from router import aftermath, tables
+from router.admin.answers import Changed, Copied, Idle, Replayed, SinkRow, Skipped
 from router.admin.reloads import Reload
 from router.client import Client
 from router.columns import plural
 from router.commands.daemon import quoted, reach
 from router.commands.options import config_option, config_path, given, json_option
-from router.commands.terminal import print_json, read, show, waiting
+from router.commands.terminal import print_json, read, show, view, waiting
 from router.config.changes import file_digest
 from router.errors import Rejected
 
@@ -37,7 +37,7 @@ def requeue(ctx: click.Context, ids: tuple[str, ...], sink: str | None, *, as_js
     _one_of(ids, sink)
     with waiting("requeueing"):
         raw = _change(reach(ctx), "requeue", ids, sink, {})
-    document = show(raw, Changed, lambda document, _: tables.changed(document, "requeued"), as_json=as_json)
+    document = show(raw, Changed, aftermath.requeued, as_json=as_json)
     ctx.exit(1 if ids and not document.count else 0)
 
 
@@ -65,7 +65,7 @@ def discard(
         click.confirm(f"Discard everything pending for '{sink}'?", abort=True, err=True)
     with waiting("discarding"):
         raw = _change(reach(ctx), "discard", ids, sink, {"reason": reason})
-    document = show(raw, Changed, lambda document, _: tables.changed(document, "discarded"), as_json=as_json)
+    document = show(raw, Changed, aftermath.discarded, as_json=as_json)
     ctx.exit(1 if ids and not document.count else 0)
 
 
@@ -79,14 +79,18 @@ def replay(ctx: click.Context, ids: tuple[str, ...], *, as_json: bool) -> None:
 
     A sink that had it already does not get it again; for a dead delivery there is requeue.
     """
-    client = reach(ctx)
-    with waiting(f"replaying {plural(len(ids), 'event')}"):
-        paths = [f"/events/{quoted(each)}/replay" for each in dict.fromkeys(ids)]
-        done = [read(client.post(path), Replayed) for path in paths]
-    if as_json:
-        print_json(msgspec.json.encode({"replayed": done}))
-    else:
-        click.echo("\n".join(tables.replayed(one) for one in done))
+    client, done = reach(ctx), list[Replayed]()
+    try:
+        with waiting(f"replaying {plural(len(ids), 'event')}"):
+            for each in dict.fromkeys(ids):
+                done.append(read(client.post(f"/events/{quoted(each)}/replay"), Replayed))
+    except Rejected as error:
+        if not done:
+            raise
+        _tell(done, as_json=as_json)
+        before = f"{plural(len(done), 'event')} had been replayed before"
+        raise Rejected(f"{error}; {before}", error.fix, error.status) from None
+    _tell(done, as_json=as_json)
 
 
 @click.command(short_help="Hold all deliveries to a sink.")
@@ -164,6 +168,14 @@ def _read_another(ctx: click.Context, document: Reload) -> bool:
     return named
 
 
+def _tell(done: list[Replayed], *, as_json: bool) -> None:
+    """What was replayed, a line each."""
+    if as_json:
+        print_json(msgspec.json.encode({"replayed": done}))
+    else:
+        click.echo("\n".join(aftermath.replayed(one, view()) for one in done))
+
+
 def _one_of(ids: tuple[str, ...], sink: str | None) -> None:
     if bool(ids) == (sink is not None):
         raise click.UsageError("Name either IDs or a --sink.")
@@ -174,7 +186,7 @@ def _change(client: Client, verb: str, ids: tuple[str, ...], sink: str | None, m
     path = f"/deliveries/{verb}"
     if sink is not None:
         return client.post(path, {"sink": sink, **more}, limit=_LONG)
-    count, skipped = 0, list[Skipped]()
+    count, skipped, idle = 0, list[Skipped](), list[Idle]()
     for start in range(0, len(ids), _AT_ONCE):
         try:
             raw = client.post(path, {"ids": ids[start : start + _AT_ONCE], **more}, limit=_LONG)
@@ -184,4 +196,5 @@ def _change(client: Client, verb: str, ids: tuple[str, ...], sink: str | None, m
         answer = read(raw, Changed)
         count += answer.count
         skipped += answer.skipped
-    return msgspec.json.encode(Changed(count, skipped))
+        idle += answer.idle
+    return msgspec.json.encode(Changed(count, skipped, idle))

@@ -106,20 +106,26 @@ async def test_dead_deliveries_are_requeued_by_id(desk: Desk, door: Door) -> Non
     pending = next(each for each in ids(await door.get("/deliveries")) if each != dead)
     changed = await door.post("/deliveries/requeue", {"ids": [dead, pending, dead]})
 
-    assert changed == {"count": 1, "skipped": [{"id": pending, "state": "pending"}]}
+    assert changed == {"count": 1, "skipped": [{"id": pending, "state": "pending"}], "idle": []}
     nothing: Any = await door.post("/deliveries/requeue", {"ids": [pending]})
     assert nothing["count"] == 0
     assert (await door.get(f"/deliveries/{dead}"))["state"] == "pending"  # type: ignore[index]  # a document
 
 
 async def test_an_events_id_means_all_of_its_deliveries(desk: Desk, door: Door) -> None:
-    """Of those in the right state."""
+    """Of those in the right state; an event without one is named with the states it has."""
     event_id = await desk.event()
     for sink in ("design", "log"):
         await desk.settle(sink, State.DEAD, "answered 400")
 
-    assert await door.post("/deliveries/requeue", {"ids": [event_id]}) == {"count": 2, "skipped": []}
-    assert await door.post("/deliveries/requeue", {"ids": [event_id]}) == {"count": 0, "skipped": []}
+    assert await door.post("/deliveries/requeue", {"ids": [event_id]}) == {
+        "count": 2,
+        "skipped": [],
+        "idle": [],
+    }
+    assert await door.post("/deliveries/requeue", {"ids": [event_id]}) == {
+        "count": 0, "skipped": [], "idle": [{"event_id": event_id, "states": {"pending": 2}}],
+    }  # fmt: skip
 
 
 async def test_all_dead_deliveries_of_a_sink_are_requeued(desk: Desk, door: Door) -> None:
@@ -129,7 +135,11 @@ async def test_all_dead_deliveries_of_a_sink_are_requeued(desk: Desk, door: Door
         await desk.settle("design", State.DEAD, "answered 400")
         await desk.settle("log", State.DEAD, "answered 400")
 
-    assert await door.post("/deliveries/requeue", {"sink": "design"}) == {"count": 2, "skipped": []}
+    assert await door.post("/deliveries/requeue", {"sink": "design"}) == {
+        "count": 2,
+        "skipped": [],
+        "idle": [],
+    }
     assert len(ids(await door.get("/deliveries?state=dead"))) == 2
 
 
@@ -139,9 +149,9 @@ async def test_pending_deliveries_are_discarded_with_a_reason(desk: Desk, door: 
     changed = await door.post("/deliveries/discard", {"ids": [event_id], "reason": "a flood"})
     page: Any = await door.get("/deliveries?state=dead")
 
-    assert changed == {"count": 2, "skipped": []}
+    assert changed == {"count": 2, "skipped": [], "idle": []}
     assert {row["reason"] for row in page["deliveries"]} == {"a flood"}
-    assert await door.post("/deliveries/discard", {"sink": "log"}) == {"count": 0, "skipped": []}
+    assert await door.post("/deliveries/discard", {"sink": "log"}) == {"count": 0, "skipped": [], "idle": []}
 
 
 async def test_what_waits_for_a_removed_sink_can_be_discarded(desk: Desk, door: Door) -> None:

@@ -192,7 +192,7 @@ async def test_a_replay_adds_what_todays_rules_name_and_is_not_there_yet(desk: D
     again: Any = await door.post(f"/events/{event_id}/replay")
     report: Any = await door.get(f"/events/{event_id}")
 
-    assert nothing == {"event_id": event_id, "routes": [], "added": []}
+    assert nothing == {"event_id": event_id, "routes": [], "added": [], "dead": []}
     assert added["routes"] == [{"rule": "not bots", "sink": "log"}]
     assert added["added"] == [report["deliveries"][0]["id"]]
     assert again["added"] == []

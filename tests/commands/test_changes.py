@@ -30,9 +30,12 @@ async def test_dead_deliveries_are_requeued(session: Session) -> None:
     by_sink = await session.read("requeue", "--sink", "design")
 
     assert by_id.stdout == "1 delivery requeued\n"
-    assert again.stdout == f"0 deliveries requeued\n{first} was left alone: it is pending\n"
+    assert again.stdout == (
+        f"0 deliveries requeued\n{first} was left alone: it is pending\n"
+        f"what is pending is tried by itself: visual-router --config {session.config} show ID says when\n"
+    )
     assert by_event.stdout == "1 delivery requeued\n"
-    assert by_sink == {"count": 1, "skipped": []}
+    assert by_sink == {"count": 1, "skipped": [], "idle": []}
 
 
 async def test_more_ids_than_one_request_takes_are_sent_in_several(session: Session) -> None:
@@ -58,7 +61,9 @@ async def test_pending_deliveries_are_discarded(session: Session) -> None:
     again = await session.type("discard", event_id, code=1)
 
     assert result.stdout == "2 deliveries discarded\n"
-    assert again.stdout.startswith("0 deliveries discarded\n")
+    assert again.stdout == (
+        f"0 deliveries discarded\n{event_id} was left alone: it has no pending delivery (2 dead)\n"
+    )
     assert {row["reason"] for row in rows} == {"a flood"}
 
 
@@ -108,8 +113,40 @@ async def test_old_events_go_through_the_rules_of_today(session: Session) -> Non
     assert told[0].startswith(f"{first}: 1 delivery added: dlv_")
     assert told[1] == f"{second}: nothing new, all 2 routes had a delivery"
     assert document == {
-        "replayed": [{"event_id": first, "routes": [{"rule": "not bots", "sink": "log"}], "added": []}]
+        "replayed": [
+            {"event_id": first, "routes": [{"rule": "not bots", "sink": "log"}], "added": [], "dead": []}
+        ]
     }
+
+
+async def test_what_was_replayed_before_a_slip_is_told(session: Session) -> None:
+    """It is done and sent: the answer is not only the error. A slip at once leaves nothing to tell."""
+    event_id = await session.desk.event("bot/x")
+    await session.desk.use(RULES.replace("bot/**", "robot/**"))
+    slip = "evt_0000000000001"
+    result = await session.type("replay", event_id, slip, code=1)
+    document = await session.read("replay", event_id, slip, code=1)
+    nothing = await session.type("replay", slip, event_id, code=1)
+
+    assert result.stdout.startswith(f"{event_id}: 1 delivery added: dlv_")
+    assert result.stderr == (
+        f"error: no event '{slip}'; 1 event had been replayed before\n"
+        "  fix: it may be older than journal.keep\n"
+    )
+    assert [one["event_id"] for one in document["replayed"]] == [event_id]
+    assert (nothing.stdout, nothing.stderr.splitlines()[0]) == ("", f"error: no event '{slip}'")
+
+
+async def test_a_replay_points_to_what_is_dead(session: Session) -> None:
+    """A sink that has the event already does not get it again: that is for requeue."""
+    event_id = await session.desk.event()
+    await session.desk.settle("design", State.DEAD, "answered 400")
+    told = (await session.type("replay", event_id)).stdout
+
+    assert told == (
+        f"{event_id}: nothing new, all 2 routes had a delivery;"
+        f" 1 dead: visual-router --config {session.config} requeue {event_id}\n"
+    )
 
 
 async def test_a_sink_is_paused_and_resumed(session: Session) -> None:
