@@ -56,7 +56,7 @@ from router.config.schema import Config
 from router.delivery import Delivery, State
 from router.dispatch.outlet import SinkStatus
 from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
-from router.journal.journal import Archive, DeliveryQuery, Judged, Receipt, Refused, Upkeep
+from router.journal.journal import Archive, DeliveryQuery, EventQuery, Judged, Receipt, Refused, Upkeep
 from router.roster import discord
 from router.spelling import near
 
@@ -175,6 +175,8 @@ class Api:
         found = await self._journal.events(
             msgspec.structs.replace(query, limit=query.limit + 1, since=oldest)
         )
+        if not found and query.source is not None:
+            await self._heard_of(query.source)
         page = [event for event in found[: query.limit] if oldest is None or event.received_at >= oldest]
         more = len(found) > query.limit and len(page) == query.limit
         return answer(EventPage([EventRow.of(event) for event in page], page[-1].id if more else None))
@@ -211,6 +213,8 @@ class Api:
         if query.state is State.DEAD:
             query, oldest = msgspec.structs.replace(query, settled_since=oldest), None
         found = await self._journal.deliveries(msgspec.structs.replace(query, limit=query.limit + 1))
+        if not found and query.sink is not None:
+            self._known(query.sink)
         page = [one for one in found[: query.limit] if oldest is None or one.created_at >= oldest]
         more = len(found) > query.limit and len(page) == query.limit
         waits = self._waits()
@@ -343,9 +347,15 @@ class Api:
 
     def _known(self, sink: str) -> None:
         """Refuse a sink neither configured nor named by a delivery: a removed one may be cleared up."""
-        names = dict.fromkeys(name for name, _ in self._journal.counts())
+        names = dict.fromkeys([*self._controls.config.sinks, *(name for name, _ in self._journal.counts())])
         if sink not in names:
-            self._configured(sink)
+            raise Rejected(f"no sink is called '{sink}'", near(sink, names, "sinks"), 404)
+
+    async def _heard_of(self, source: str) -> None:
+        """Refuse a source neither configured nor named by an event: a slip must not look like silence."""
+        sources = self._controls.config.sources
+        if source not in sources and not await self._journal.events(EventQuery(source=source, limit=1)):
+            raise Rejected(f"no source is called '{source}'", near(source, sources, "sources"), 404)
 
     def _sink_row(self, name: str) -> SinkRow:
         return next(row for row in self._sink_rows() if row.name == name)

@@ -14,6 +14,7 @@ from router.delivery import State
 from router.errors import Rejected
 from router.event import KINDS, STATUSES
 from router.journal.journal import DeliveryQuery, EventQuery, RefusedQuery
+from router.sources import SOURCES
 from router.spelling import near
 from router.units import Duration
 
@@ -23,7 +24,12 @@ _FILTERS = ("source", "provider", "kind", "status", "branch", "project", "text")
 _EVENTS = (*_FILTERS, "since", "before", "limit")
 _DELIVERIES = ("event", "sink", "state", "since", "before", "limit")
 _REFUSED = ("source", "before", "limit")
-_WORDS = {"kind": ("kinds", KINDS), "status": ("statuses", STATUSES), "state": ("states", tuple(State))}
+_WORDS = {
+    "kind": ("kinds", KINDS),
+    "status": ("statuses", STATUSES),
+    "state": ("states", tuple(State)),
+    "provider": ("providers", tuple(SOURCES)),
+}
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from shlex import quote
 from typing import TypeVar
 
 import click
@@ -9,7 +10,7 @@ import click
 from router import tables
 from router.admin.answers import DeliveryPage, DeliveryRow, EventPage, EventReport, Status
 from router.commands.daemon import quoted, reach
-from router.commands.options import config_option, json_option
+from router.commands.options import again, config_option, json_option
 from router.commands.terminal import show as show_answer
 from router.commands.terminal import waiting
 from router.delivery import State
@@ -79,6 +80,9 @@ def show(ctx: click.Context, id_: str, *, today: bool, as_json: bool) -> None:
     Of an event: its fields, what each rule said under the rules of its hour, its deliveries with every
     attempt, and its body as the provider sent it.
     """
+    if id_.startswith("req_"):
+        fix = f"{again()} quarantine show {quote(id_)}"
+        raise Rejected(f"'{id_}' is a refused request, no event or delivery", fix)
     if not id_.startswith(("evt_", "dlv_")):
         raise Rejected(f"'{id_}' is no id", "ids begin with evt_ or dlv_: events and deliveries list them")
     client = reach(ctx)

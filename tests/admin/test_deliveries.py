@@ -40,6 +40,22 @@ async def test_deliveries_are_filtered(desk: Desk, door: Door) -> None:
     assert (await door.get("/deliveries"))["deliveries"][0]["attempts"] is None  # type: ignore[index]  # a document
 
 
+async def test_a_slip_in_a_sinks_name_is_no_empty_list(desk: Desk, door: Door) -> None:
+    """It would say that nothing is dead. A name that only the journal has left goes on being listed."""
+    await desk.event()
+    dead = await desk.settle("design", State.DEAD, "answered 400")
+    slip = {"error": "no sink is called 'desing'", "fix": "did you mean 'design'?"}
+
+    for path in ("/deliveries?sink=desing", "/deliveries?sink=desing&state=dead"):
+        assert await door.refused(path) == (404, slip)
+    await desk.use(RULES.replace("design", "paint"))
+    assert await door.refused("/deliveries?sink=desing") == (404, slip)
+    assert ids(await door.get("/deliveries?sink=design")) == [dead]
+    assert ids(await door.get(f"/deliveries?sink=design&before={dead}")) == []
+    assert ids(await door.get("/deliveries?sink=design&state=pending")) == []
+    assert ids(await door.get("/deliveries?sink=paint")) == []
+
+
 async def test_dead_letters_are_found_by_when_they_died(desk: Desk, door: Door) -> None:
     """With a schedule of days what ran out overnight was created long before; all else goes by creation."""
     await desk.event()

@@ -43,6 +43,23 @@ async def test_events_are_filtered(desk: Desk, door: Door) -> None:
     assert ids(await door.get("/events?status=denied")) == []
 
 
+async def test_a_slip_in_a_sources_name_is_no_empty_list(desk: Desk, door: Door) -> None:
+    """It would say that nothing came. A name that only the journal has left goes on being listed."""
+    event_id = await desk.event()
+    slip = {"error": "no source is called 'wbe'", "fix": "did you mean 'web'?"}
+
+    assert await door.refused("/events?source=wbe") == (404, slip)
+    await desk.use(RULES.replace("web:", "shop:"))
+    assert await door.refused("/events?source=x") == (
+        404,
+        {"error": "no source is called 'x'", "fix": "sources are shop"},
+    )
+    assert ids(await door.get("/events?source=web")) == [event_id]
+    assert ids(await door.get("/events?source=web&branch=none")) == []
+    assert ids(await door.get("/events?source=web&since=2999-01-01")) == []
+    assert ids(await door.get("/events?source=shop")) == []
+
+
 async def test_since_draws_a_border(desk: Desk, door: Door) -> None:
     """A duration back from now, or a time."""
     known = await desk.event()

@@ -57,6 +57,7 @@ def test_every_filter_of_deliveries_reaches_the_query() -> None:
             "parameters are source, provider, kind, status, branch, project, text, since, before, limit",
         ),
         ({"status": "panding"}, "'panding' is not a status", "did you mean 'pending'?"),
+        ({"provider": "foo"}, "'foo' is not a provider", "providers are chromatic, percy, happo"),
         (
             {"kind": "x"},
             "'x' is not a kind",

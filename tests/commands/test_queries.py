@@ -115,16 +115,28 @@ async def test_show_of_what_is_not_there(session: Session) -> None:
     )
 
 
+async def test_show_of_a_refused_request_names_the_command_for_it(session: Session) -> None:
+    """It has a page of its own."""
+    told = (await session.type("show", "req_0000000000001", code=2)).stderr
+
+    assert told == (
+        "error: 'req_0000000000001' is a refused request, no event or delivery\n"
+        f"  fix: visual-router --config {session.config} quarantine show req_0000000000001\n"
+    )
+
+
 async def test_deliveries_and_dead_letters_are_listed(session: Session) -> None:
     """With why they stand where they stand."""
     event_id = await session.desk.event()
     dead = await session.desk.settle("design", State.DEAD, "answered 400")
     listed = (await session.type("deliveries", "--event", event_id)).stdout
-    none = (await session.type("dead", "--sink", "nowhere")).stdout
+    none = (await session.type("dead", "--sink", "log")).stdout
+    slip = await session.type("dead", "--sink", "lgo", code=1)
     letters = (await session.type("dead", "--sink", "design")).stdout
 
     assert len(listed.splitlines()) == 3
     assert none == "no dead letters\n"
+    assert slip.stderr == "error: no sink is called 'lgo'\n  fix: did you mean 'log'?\n"
     assert letters.splitlines()[1].startswith(dead)
     assert "  answered 400  " in letters.splitlines()[1]
     assert [row["id"] for row in (await session.read("dead"))["deliveries"]] == [dead]
