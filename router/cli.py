@@ -126,9 +126,11 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def program(ctx: click.Context) -> None:
     """Routes webhooks of Chromatic, Percy and Happo to the sinks that need them.
 
-    Completion: put `eval "$(_VISUAL_ROUTER_COMPLETE=bash_source visual-router)"` into ~/.bashrc, or the same
-    with zsh_source into ~/.zshrc.
-    """
+    Completion: put this into ~/.bashrc, or the same with zsh_source into ~/.zshrc:
+
+    \b
+      eval "$(_VISUAL_ROUTER_COMPLETE=bash_source visual-router)"
+    """  # noqa: D301  # click takes the character itself: the lines below it are not wrapped
     if os.environ.get("NO_COLOR"):
         ctx.color = False
 

@@ -42,6 +42,22 @@ def test_every_command_is_what_the_help_page_says(shell: Shell, name: str, modul
     assert shell.run(name, "--help").stdout.startswith(f"Usage: visual-router {name}")
 
 
+@pytest.mark.parametrize("name", ["", *(name for _, name, _, _ in COMMANDS)])
+@pytest.mark.parametrize("cells", ["80", "200"])
+def test_what_a_help_page_gives_to_paste_is_not_broken(shell: Shell, name: str, cells: str) -> None:
+    """Neither between backquotes, nor where a line is given as one, however wide the terminal."""
+    page = shell.run(*name.split(), "--help", env={"COLUMNS": cells}).stdout
+
+    for line in page.splitlines():
+        assert line.count("`") % 2 == 0, line
+    lines = [line.strip() for line in page.splitlines()]
+    for given in {
+        "": ['eval "$(_VISUAL_ROUTER_COMPLETE=bash_source visual-router)"'],
+        "schema": ["visual-router schema > schema.json", "# yaml-language-server: $schema=schema.json"],
+    }.get(name, []):
+        assert given in lines
+
+
 def test_the_version_is_told(shell: Shell) -> None:
     """Name and number."""
     assert shell.run("--version").stdout == f"visual-router, version {__version__}\n"

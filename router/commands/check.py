@@ -18,10 +18,10 @@ from router.errors import ConfigError, Problem
 @json_option
 @click.pass_context
 def check(ctx: click.Context, files: tuple[str, ...], *, strict: bool, as_json: bool) -> None:
-    """Report every problem of configuration files, each as `file:line:column: what is wrong; what to do`.
+    """Report every problem of configuration files, a line each.
 
-    Without FILE it is the configuration that the other commands would use. No secret is read, so it runs
-    anywhere. Exit code 2 if there are problems.
+    It reads `file:line:column: what is wrong; what to do`. Without FILE it is the configuration that the
+    other commands would use. No secret is read, so it runs anywhere. Exit code 2 if there are problems.
     """
     found = {path: _look_at(path) for path in files or (config_path(ctx),)}
     wrong = [
@@ -43,9 +43,12 @@ def check(ctx: click.Context, files: tuple[str, ...], *, strict: bool, as_json: 
 def schema() -> None:
     """Print the JSON Schema of the configuration, for completion and checks in an editor.
 
-    With the YAML language server: `visual-router schema > schema.json`, and
-    `# yaml-language-server: $schema=schema.json` as the file's first line.
-    """
+    With the YAML language server, write it to a file, and name that in the configuration's first line:
+
+    \b
+      visual-router schema > schema.json
+      # yaml-language-server: $schema=schema.json
+    """  # noqa: D301  # click takes the character itself: the lines below it are not wrapped
     print_json(msgspec.json.encode(json_schema()))
 
 
