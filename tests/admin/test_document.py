@@ -20,7 +20,7 @@ from tests.admin.test_quarantine import refuse, signed
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 CALLS = dict(re.findall(r"^### `(\w+ /api/v1/\S+)`\n(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL))
 # Their keys are the operator's or the provider's.
-FREE = ("labels", "quarantined", "payload")
+FREE = ("labels", "quarantined", "payload", "states")
 BODIES: dict[str, type[msgspec.Struct]] = {
     "POST /api/v1/backup": Target,
     "POST /api/v1/deliveries/requeue": Selection,
@@ -95,15 +95,19 @@ def same(call: str, *answers: object) -> None:
 
 
 async def test_every_answer_of_events_and_deliveries_is_shown_whole(desk: Desk, door: Door) -> None:
-    """One that was sent, one that is dead, with attempts and rules."""
+    """One that is dead, one that waits and then is sent, with attempts and rules."""
     await desk.use(RULES.replace('unless: {branch: "bot/**"}, ', ""))
     event = await desk.event()
     dead = await desk.settle("design", State.DEAD, "answered 400")
-    delivered = await desk.settle("log", State.DELIVERED)
-    ids = {"ids": [dead, delivered]}
+    await door.post("/sinks/log/pause")
+    waiting = await door.get(f"/events/{event}")
+    delivered, done = await desk.settle("log", State.DELIVERED), await desk.event()
+    for sink in ("design", "log"):
+        await desk.settle(sink, State.DELIVERED)
+    ids = {"ids": [dead, delivered, done]}
 
     same("GET /api/v1/events", await door.get("/events"))
-    same("GET /api/v1/events/{id}", await door.get(f"/events/{event}"))
+    same("GET /api/v1/events/{id}", waiting)
     same("POST /api/v1/events/{id}/replay", await door.post(f"/events/{event}/replay"))
     same("GET /api/v1/deliveries", await door.get("/deliveries"))
     same("GET /api/v1/deliveries/{id}", await door.get(f"/deliveries/{dead}"))
