@@ -62,7 +62,10 @@ class App:
         self.quarantine = Quarantine(journal, clock, journal.ids, self.metrics)
         self.intake = Intake(journal, clock, journal.ids, self.metrics, quarantine=self.quarantine)
         self.intake.expect(config.sources)
-        self.retention = Retention(journal, clock, config.journal.keep, lambda: self.config.sinks)
+        keep = config.journal.keep
+        self.retention = Retention(
+            journal, clock, keep, lambda: self.config.sinks, lambda: self.config.matcher
+        )
         self.heartbeat = Heartbeat(journal, self.metrics)
         self._phase: str | None = "starting"
         self._reloading = anyio.Lock()

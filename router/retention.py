@@ -7,13 +7,16 @@ business.
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from math import inf
+from typing import Protocol
 
 import anyio
 import structlog
 
 from router.clock import Clock
 from router.errors import JournalUnavailable
-from router.journal.journal import Upkeep
+from router.journal import journal
+from router.rules.matcher import Matcher
 from router.sinks.sink import Sink
 from router.units import Duration
 
@@ -26,10 +29,22 @@ _PAUSE = 0.02
 # Where one sweep takes more bites than that, as much comes in as goes: better slow than growing without end.
 _GENTLE = 20_000
 _LARGE_BITE = 100
+# Rules that nobody remembered for `keep` and so long are in force nowhere: every router remembers its own
+# again so often, which also brings them back where another release had forgotten them.
+_RULES_MARGIN = 86_400.0
+_RULES_EVERY = 21_600.0
+
+
+class Upkeep(journal.Upkeep, Protocol):
+    """The part of a journal that this needs."""
+
+    async def remember(self, digest: str, rules: str) -> None:
+        """See `Inbox.remember`."""
+        ...
 
 
 class Retention:
-    """Prunes one journal. `sinks` are those of the configuration in force, by name.
+    """Prunes one journal. `sinks`, by name, and `rules` are those of the configuration in force.
 
     It takes its `rest`, in seconds, between two bites.
     """
@@ -40,6 +55,7 @@ class Retention:
         clock: Clock,
         keep: float,
         sinks: Callable[[], Mapping[str, Sink]],
+        rules: Callable[[], Matcher],
         every: float = 60.0,
         rest: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
@@ -47,6 +63,8 @@ class Retention:
         self._clock = clock
         self._keep = keep
         self._sinks = sinks
+        self._rules = rules
+        self._rules_at = -inf
         self._every = every
         self._rest = rest
 
@@ -73,6 +91,7 @@ class Retention:
         Returns events deleted, deliveries expired, and refused requests deleted.
         """
         before = self._clock.now() - self._keep
+        await self._prune_rulesets(before)
         expired = await self._bites(lambda most: self._journal.expire(self._sinks(), before, most))
         for name, sink in self._sinks().items():
             if sink.max_age is not None:
@@ -80,6 +99,15 @@ class Retention:
         pruned = await self._bites(lambda most: self._journal.prune(before, most))
         refused = await self._bites(lambda most: self._journal.prune_quarantine(before, most))
         return pruned, expired, refused
+
+    async def _prune_rulesets(self, before: float) -> None:
+        """Now and then; those of any event that is kept stay, and those in force."""
+        if self._clock.now() < self._rules_at:
+            return
+        matcher = self._rules()
+        await self._journal.remember(matcher.digest, matcher.text)
+        await self._journal.prune_rulesets(before - _RULES_MARGIN)
+        self._rules_at = self._clock.now() + _RULES_EVERY
 
     async def _outdate(self, sink: str, max_age: Duration, most: int) -> int:
         """Whether or not anything is claimed for the sink now: a pause does not stop the time."""

@@ -1,5 +1,6 @@
 """Retention: forgets what is settled and old, and nothing else."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
@@ -13,12 +14,21 @@ from router.journal.journal import DeliveryQuery, EventQuery, Refused, RefusedQu
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.opening import SqliteJournal
 from router.retention import Retention
+from router.rules.matcher import Matcher
 from router.sinks.sink import Sink
 from router.units import Duration
 from tests.waiting import until
 
 DAY = 86_400.0
 OUT = Sink(name="out")
+RULES = Matcher((), "rules: []")
+
+
+def sweeping(
+    journal: object, clock: Clock, sinks: Mapping[str, Sink] = {"out": OUT}, **options: object
+) -> Retention:
+    """What keeps events for thirty days, under these rules."""
+    return Retention(journal, clock, 30 * DAY, lambda: sinks, lambda: RULES, **options)  # type: ignore[arg-type]  # parts of a journal, and options as they are
 
 
 async def record(journal: SqliteJournal, clock: Clock, *sinks: str) -> str:
@@ -42,7 +52,7 @@ async def test_a_sweep_forgets_old_events_in_bites_and_keeps_what_is_open_or_you
         time[0] += 31 * DAY
         young = await record(journal, clock)
         time[0] += 1
-        swept = await Retention(journal, clock, 30 * DAY, lambda: {"out": OUT}).sweep()
+        swept = await sweeping(journal, clock).sweep()
         left = [event.id for event in await journal.events(EventQuery())]
 
     assert swept == (500, 0, 0)
@@ -56,7 +66,7 @@ async def test_deliveries_to_a_name_that_never_returned_end_at_keep(tmp_path: Pa
     async with open_sqlite(tmp_path / "journal.db", clock) as journal:
         await record(journal, clock, "gone")
         time[0] += 31 * DAY
-        swept = await Retention(journal, clock, 30 * DAY, lambda: {"out": OUT}).sweep()
+        swept = await sweeping(journal, clock).sweep()
 
         assert swept == (0, 1, 0)
         assert journal.counts()["gone", State.DEAD] == 1
@@ -72,7 +82,7 @@ async def test_what_waits_for_a_paused_sink_ends_at_its_max_age(tmp_path: Path) 
             await record(journal, clock, "out", "patient")
         time[0] += 1800
         young = await record(journal, clock, "out")
-        retention = Retention(journal, clock, 30 * DAY, lambda: sinks)
+        retention = sweeping(journal, clock, sinks)
         assert await retention.sweep() == (0, 0, 0)
         time[0] += 1801
         swept = await retention.sweep()
@@ -102,10 +112,51 @@ async def test_refused_requests_end_at_keep(tmp_path: Path) -> None:
             await journal.quarantine(refused, most=9, most_bytes=9)
             time[0] += 31 * DAY
         time[0] -= 31 * DAY
-        swept = await Retention(journal, clock, 30 * DAY, lambda: {"out": OUT}).sweep()
+        swept = await sweeping(journal, clock).sweep()
 
         assert swept == (0, 0, 1)
         assert [one.id for one in await journal.quarantined(RefusedQuery())] == [refused.id]
+
+
+async def test_rules_in_force_stay_however_long_and_replaced_ones_go_with_their_last_event(
+    tmp_path: Path,
+) -> None:
+    """Also those that judge nothing for months, and after a reload that failed half-way."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        retention = sweeping(journal, clock)
+        await journal.remember("r", "the rules before")
+        await record(journal, clock)
+        await journal.remember(RULES.digest, RULES.text)
+        time[0] += 60
+        await journal.remember("failed", "the rules of a reload that failed")
+        kept: dict[str, int] = {}
+        for day in range(100):
+            await retention.sweep()
+            for digest in ("r", "failed", RULES.digest):
+                if await journal.rules(digest) is not None:
+                    kept[digest] = day
+            time[0] += DAY
+
+    assert kept == {"r": 30, "failed": 31, RULES.digest: 99}
+
+
+async def test_rules_in_force_that_were_forgotten_elsewhere_come_back(tmp_path: Path) -> None:
+    """Another release on the same journal may know less of what is in force here."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        retention = sweeping(journal, clock)
+        await retention.sweep()
+        time[0] += 60
+        assert await journal.prune_rulesets(time[0]) == 1
+        await retention.sweep()
+        assert await journal.rules(RULES.digest) is None
+        time[0] += DAY / 4
+        await retention.sweep()
+
+        assert await journal.rules(RULES.digest) == RULES.text
 
 
 class Sweeping:
@@ -123,6 +174,13 @@ class Sweeping:
         return 1 if self.calls == 2 else 0
 
     async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
+        """Find none."""
+        return 0
+
+    async def remember(self, digest: str, rules: str) -> None:
+        """See nothing in it."""
+
+    async def prune_rulesets(self, before: float) -> int:
         """Find none."""
         return 0
 
@@ -164,7 +222,7 @@ async def test_a_sweep_rests_between_bites_until_there_is_too_much() -> None:
         rests.append(seconds)
 
     upkeep = Full(300_000)
-    await Retention(upkeep, Clock(), DAY, dict, rest=rest).sweep()
+    await sweeping(upkeep, Clock(), {}, rest=rest).sweep()
 
     assert upkeep.events == 0
     assert upkeep.bites == [10] * 20_000 + [100] * 1001
@@ -176,7 +234,7 @@ async def test_a_journal_that_cannot_write_is_swept_later() -> None:
     upkeep = Sweeping()
     with capture_logs() as lines:
         async with anyio.create_task_group() as loops:
-            loops.start_soon(Retention(upkeep, Clock(), DAY, dict, every=0.0).run)
+            loops.start_soon(sweeping(upkeep, Clock(), {}, every=0.0).run)
             await upkeep.swept.wait()
             await until(lambda: len(lines) >= 2)
             loops.cancel_scope.cancel()

@@ -20,7 +20,8 @@ from router.dispatch.ledger import JOURNAL_RETRY, Entry, Ledger
 from router.dispatch.outlet import Outlet, SinkStatus, missing
 from router.dispatch.settlement import give_back, settle, settle_untried
 from router.errors import JournalUnavailable, Unknown
-from router.journal.journal import Batch, Queue, SinkMark, Slot, Upkeep
+from router.journal.journal import Batch, Queue, SinkMark, Upkeep
+from router.journal.slots import Slot
 from router.metrics import Metrics
 from router.share import ALONE
 from router.sinks.sink import Result, Sink, Transport, fingerprint

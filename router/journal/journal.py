@@ -15,6 +15,7 @@ from router.clock import Ids
 from router.delivery import Attempt, Claim, Delivery, Route, Settlement, State
 from router.event import Event
 from router.journal.fleet import RouterMark
+from router.journal.slots import Slots
 from router.secret import Secret
 from router.share import Share
 from router.units import Duration
@@ -176,27 +177,10 @@ class Inbox(Protocol):
         ...
 
     async def remember(self, digest: str, rules: str) -> None:
-        """Keep the text of a ruleset under its digest; once is enough."""
-        ...
+        """Keep the text of a ruleset under its digest, and when that was.
 
-
-class Slot(Protocol):
-    """Room for one attempt at one sink, set aside: one of its methods is called, in the loop's thread."""
-
-    def take(self, claim: Claim) -> None:
-        """Attempt this claim: it is on disk, in flight."""
-        ...
-
-    def free(self) -> None:
-        """Nothing came of it."""
-        ...
-
-
-class Slots(Protocol):
-    """A standing offer to attempt deliveries from the moment they are recorded. For the loop's thread."""
-
-    def reserve(self, sink: str) -> Slot | None:
-        """Room for one more attempt at a sink, or None if there is none, now."""
+        What is in force is remembered now and then: else `prune_rulesets` takes it for replaced.
+        """
         ...
 
 
@@ -332,6 +316,10 @@ class Upkeep(Protocol):
 
         Those whose deliveries all settled before that time, or that had none and were received before it.
         """
+        ...
+
+    async def prune_rulesets(self, before: float) -> int:
+        """Forget the rulesets not remembered since that time that no event names; returns how many."""
         ...
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:

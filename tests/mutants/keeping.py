@@ -245,6 +245,15 @@ FAULTS = (
         ("tests/test_retention.py",),
     ),
     Fault(
+        "rules in force are not remembered again", "the router can always say why", "router/retention.py",
+        "        await self._journal.remember(matcher.digest, matcher.text)\n", "",
+        ("tests/test_retention.py",),
+    ),
+    Fault(
+        "rules of kept events go", "the router can always say why", "router/journal/rulesets.py",
+        "            left.pop(digest, None)\n", "            pass\n", _UPKEEP,
+    ),
+    Fault(
         "a backup overwrites", "a backup overwrites nothing", "router/journal/sqlite/copy.py",
         "os.link(self._part, self._target)", "self._target.write_bytes(self._part.read_bytes())",
         ("tests/journal/sqlite/test_backup.py",),

@@ -12,7 +12,7 @@ from router.delivery import Claim, Settlement, State
 from router.errors import JournalError
 from router.event import Event
 from router.journal.bites import BITE, until_done
-from router.journal.journal import Batch, SinkMark, Slots
+from router.journal.journal import Batch, SinkMark
 from router.journal.postgres.inbox import columns, rounds
 from router.journal.postgres.moves import give_back
 from router.journal.postgres.outlook import look, marks_of
@@ -21,6 +21,7 @@ from router.journal.postgres.store import Side
 from router.journal.postgres.text import stored
 from router.journal.postgres.work import Cursor, Written
 from router.journal.rows import attempt_row, delivery_number, delivery_of, event_number
+from router.journal.slots import Slots
 from router.journal.statements import statements
 from router.journal.tally import Moves, shift
 from router.share import Share

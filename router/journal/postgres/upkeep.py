@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from router.clock import first_id_at
 from router.delivery import State
+from router.journal import rulesets
 from router.journal.fleet import RouterMark
 from router.journal.postgres.backup import back_up
 from router.journal.postgres.days import drop, lock
@@ -22,8 +23,6 @@ from router.journal.tally import Moves
 from router.journal.walk import STEP, Walk, stretch
 
 _SQL = statements("postgres", "upkeep")
-# Events may still be judged by a ruleset for a moment after the next one was remembered.
-_MARGIN = 86_400.0
 
 _Day = tuple[int, int]
 
@@ -84,12 +83,20 @@ def _prune(numbers: Sequence[int], before: float, cursor: Cursor) -> Written[int
     return Written(len(doomed), moves)
 
 
-def _drop_rulesets(before: float, cursor: Cursor) -> Written[None]:
-    """Delete rulesets that were replaced before the oldest event arrived."""
-    rows = cursor.execute(_SQL["oldest"]).fetchall()
-    oldest = cast(float, rows[0][0]) if rows else before
-    cursor.execute(_SQL["drop_rulesets"], (oldest - _MARGIN,))
-    return Written(None)
+def _not_remembered(before: float, cursor: Cursor) -> list[str]:
+    """The rulesets that nobody remembered since."""
+    return [cast(str, row[0]) for row in cursor.execute(_SQL["not_remembered"], (before,)).fetchall()]
+
+
+def _named(after: int, cursor: Cursor) -> tuple[list[str], int | None]:
+    """The rulesets that the next so many events name; and how far it looked."""
+    rows = cursor.execute(_SQL["named"], (after, rulesets.STRETCH)).fetchall()
+    return rulesets.stretch(cast(list[tuple[str, int, int]], rows))
+
+
+def _drop_rulesets(digests: Sequence[str], before: float, cursor: Cursor) -> Written[int]:
+    """Delete these, unless one was remembered since it was looked at; how many."""
+    return Written(len(cursor.execute(_SQL["drop_rulesets"], (list(digests), before)).fetchall()))
 
 
 class PostgresUpkeep(Side):
@@ -109,16 +116,20 @@ class PostgresUpkeep(Side):
             if dropped := await store.writer.write(partial(_drop_day, day, before), alone=True):
                 return dropped
         border = first_id_at(before - store.timing.grain)
-        pruned = await self._walk.prune(
+        return await self._walk.prune(
             before,
             border,
             limit,
             lambda after: store.reader.read(partial(_walk, after, border, before)),
             lambda numbers: store.writer.write(partial(_prune, numbers, before), alone=True),
         )
-        if not pruned:
-            await store.writer.write(partial(_drop_rulesets, before))
-        return pruned
+
+    async def prune_rulesets(self, before: float) -> int:
+        """See `Upkeep.prune_rulesets`."""
+        store = self._store
+        old = await store.reader.read(partial(_not_remembered, before))
+        gone = await rulesets.unnamed(old, lambda after: store.reader.read(partial(_named, after)))
+        return await store.writer.write(partial(_drop_rulesets, gone, before)) if gone else 0
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
         """See `Upkeep.expire`."""

@@ -10,8 +10,8 @@ from functools import partial
 from router.clock import id_text
 from router.delivery import Claim, Delivery, Route, State
 from router.event import Event
-from router.journal.journal import Slot
 from router.journal.rows import DELIVERY
+from router.journal.slots import Slot
 from router.journal.sqlite.moves import give_back
 from router.journal.sqlite.store import Store
 

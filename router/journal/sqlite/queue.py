@@ -11,8 +11,9 @@ import msgspec
 
 from router.delivery import Claim, Settlement, State
 from router.journal.bites import BITE, until_done
-from router.journal.journal import Batch, SinkMark, Slots
+from router.journal.journal import Batch, SinkMark
 from router.journal.rows import delivery_of, event_of
+from router.journal.slots import Slots
 from router.journal.sqlite.agenda import LOOK
 from router.journal.sqlite.bulk import Bulk
 from router.journal.sqlite.moves import give_back

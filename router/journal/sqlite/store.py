@@ -10,7 +10,8 @@ import msgspec
 from router.clock import Clock
 from router.delivery import State
 from router.journal import store
-from router.journal.journal import Slots, Stock
+from router.journal.journal import Stock
+from router.journal.slots import Slots
 from router.journal.sqlite.agenda import Agenda
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.reader import Reader

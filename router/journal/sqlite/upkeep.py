@@ -1,7 +1,7 @@
 """Upkeep on SQLite: retention in small bites, backup, counts, the health check."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from router import __version__
 from router.clock import first_id_at
 from router.delivery import State
 from router.errors import JournalBroken, JournalUnavailable
+from router.journal import rulesets
 from router.journal.fleet import RouterMark, own_name
 from router.journal.sqlite.copy import UNSYNCED, Copy
 from router.journal.sqlite.moves import bury_of
@@ -24,8 +25,6 @@ from router.journal.sqlite.writer import Written
 from router.journal.walk import STEP, Walk, stretch
 
 _SQL = statements("upkeep")
-# Events may still be judged by a ruleset for a moment after the next one was remembered.
-_MARGIN = 86_400.0
 
 
 def _walk(after: int, border: int, before: float, cursor: apsw.Cursor) -> tuple[list[int], int]:
@@ -34,11 +33,21 @@ def _walk(after: int, border: int, before: float, cursor: apsw.Cursor) -> tuple[
     return stretch(rows, border)
 
 
-def _drop_rulesets(before: float, cursor: apsw.Cursor) -> Written[None]:
-    """Delete rulesets that were replaced before the oldest event arrived."""
-    oldest = cast(float | None, cursor.execute(_SQL["oldest"]).get)
-    cursor.execute(_SQL["drop_rulesets"], ((before if oldest is None else oldest) - _MARGIN,))
-    return Written(None)
+def _not_remembered(before: float, cursor: apsw.Cursor) -> list[str]:
+    """The rulesets that nobody remembered since."""
+    return [cast(str, row[0]) for row in cursor.execute(_SQL["not_remembered"], (before,)).fetchall()]
+
+
+def _named(after: int, cursor: apsw.Cursor) -> tuple[list[str], int | None]:
+    """The rulesets that the next so many events name; and how far it looked."""
+    rows = cursor.execute(_SQL["named"], (after, rulesets.STRETCH)).fetchall()
+    return rulesets.stretch(cast(list[tuple[str, int, int]], rows))
+
+
+def _drop_rulesets(digests: Sequence[str], before: float, cursor: apsw.Cursor) -> Written[int]:
+    """Delete these, unless one was remembered since it was looked at; how many."""
+    found = [cursor.execute(_SQL["drop_ruleset"], (digest, before)).fetchall() for digest in digests]
+    return Written(sum(map(len, found)))
 
 
 def _any_older(sink: str, before: float, cursor: apsw.Cursor) -> bool:
@@ -62,16 +71,20 @@ class SqliteUpkeep(Side):
         """See `Upkeep.prune`. What may go is looked for with the reading connection, in short stretches."""
         store = self._store
         border = first_id_at(before)
-        pruned = await self._walk.prune(
+        return await self._walk.prune(
             before,
             border,
             limit,
             lambda after: store.reader.read(partial(_walk, after, border, before)),
             lambda numbers: store.writer.write(partial(prune, numbers, before)),
         )
-        if not pruned:
-            await store.writer.write(partial(_drop_rulesets, before))
-        return pruned
+
+    async def prune_rulesets(self, before: float) -> int:
+        """See `Upkeep.prune_rulesets`. Events are looked at with the reading connection."""
+        store = self._store
+        old = await store.reader.read(partial(_not_remembered, before))
+        gone = await rulesets.unnamed(old, lambda after: store.reader.read(partial(_named, after)))
+        return await store.writer.write(partial(_drop_rulesets, gone, before)) if gone else 0
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
         """See `Upkeep.expire`."""

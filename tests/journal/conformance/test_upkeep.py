@@ -135,18 +135,57 @@ async def test_pruning_does_not_meet_a_delivery_that_was_requeued_meanwhile(
     assert len(open_events) == journal.counts().get(("slack", State.PENDING), 0)
 
 
-async def test_rulesets_go_with_the_last_event_of_their_time(journal: Journal, time: Time) -> None:
-    """The one in force stays, and so does the one that judged the oldest event."""
-    for digest in ("d1", "d2", "d3"):
-        await journal.remember(digest, "rules")
-        time.pass_by(5 * _DAY)
-        await recorded(journal, time)
-        time.pass_by(5 * _DAY)
+async def _judged(journal: Journal, time: Time, digest: str) -> None:
+    """An event that a ruleset judged."""
+    await journal.record(an_event(journal, time), [], window=0, ruleset=digest)
 
-    assert await _prune_all(journal, time.wall - 10 * _DAY) == 2
-    assert [await journal.rules(digest) for digest in ("d1", "d2", "d3")] == [None, None, "rules"]
-    assert await _prune_all(journal, time.wall) == 1
-    assert await journal.rules("d3") == "rules"
+
+async def test_rulesets_go_once_no_event_names_them_any_more(journal: Journal, time: Time) -> None:
+    """Those remembered since stay, whether or not they judged anything yet."""
+    for digest in ("d1", "never used", "d2", "in force"):
+        await journal.remember(digest, f"rules {digest}")
+        time.pass_by(5 * _DAY)
+        if digest.startswith("d"):
+            await _judged(journal, time, digest)
+        time.pass_by(5 * _DAY)
+    lately = time.wall - 15 * _DAY
+
+    assert await journal.prune_rulesets(lately) == 1
+    assert await _prune_all(journal, time.wall - 25 * _DAY) == 1
+    assert await journal.prune_rulesets(lately) == 1
+    assert await journal.prune_rulesets(lately) == 0
+
+    kept = [await journal.rules(digest) for digest in ("d1", "never used", "d2", "in force")]
+    assert kept == [None, None, "rules d2", "rules in force"]
+
+
+async def test_the_rules_of_a_kept_event_stay_whatever_was_remembered_after_them(
+    journal: Journal, time: Time
+) -> None:
+    """A reload may fail once its rules are remembered, and another router may have rules of its own."""
+    await journal.remember("in force", "rules in force")
+    time.pass_by(60)
+    await journal.remember("not in force", "rules")
+    for _ in range(39):
+        time.pass_by(_DAY)
+        await _judged(journal, time, "in force")
+        await _prune_all(journal, time.wall - 30 * _DAY)
+        await journal.prune_rulesets(time.wall - 31 * _DAY)
+
+    assert await journal.rules("in force") == "rules in force"
+    assert await journal.rules("not in force") is None
+
+
+async def test_rules_remembered_while_they_are_looked_at_stay(journal: Journal, time: Time) -> None:
+    """Somebody puts them into force again."""
+    await journal.remember("again", "rules")
+    time.pass_by(60 * _DAY)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(journal.prune_rulesets(time.wall))
+        group.create_task(journal.remember("again", "rules"))
+
+    assert await journal.rules("again") == "rules"
 
 
 async def test_deliveries_to_sinks_that_are_gone_expire(journal: Journal, time: Time) -> None:

@@ -66,12 +66,15 @@ DELETE FROM latest WHERE event >= %s AND event < %s
 -- name: forget_day
 DELETE FROM days WHERE first = %s
 
--- name: oldest
-SELECT received_at FROM events ORDER BY id LIMIT 1
+-- name: not_remembered
+SELECT digest FROM rulesets WHERE since < %s ORDER BY since
+
+-- name: named
+SELECT ruleset, max(id), count(*) FROM (SELECT id, ruleset FROM events WHERE id > %s ORDER BY id LIMIT %s) AS stretch
+GROUP BY ruleset
 
 -- name: drop_rulesets
-DELETE FROM rulesets WHERE EXISTS (
-  SELECT 1 FROM rulesets AS later WHERE later.since > rulesets.since AND later.since < %s)
+DELETE FROM rulesets WHERE digest = ANY (%b::text[]) AND since < %s RETURNING digest
 
 -- name: ping
 INSERT INTO pulse VALUES (%s, %s) ON CONFLICT (node) DO UPDATE SET at = excluded.at

@@ -5,12 +5,15 @@ SELECT id,
   AND (received_at < ?3 OR EXISTS (SELECT 1 FROM settled_deliveries WHERE event = events.id))
 FROM events WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?4
 
--- name: oldest
-SELECT received_at FROM events ORDER BY id LIMIT 1
+-- name: not_remembered
+SELECT digest FROM rulesets WHERE since < ? ORDER BY since
 
--- name: drop_rulesets
-DELETE FROM rulesets WHERE EXISTS (
-  SELECT 1 FROM rulesets AS later WHERE later.since > rulesets.since AND later.since < ?)
+-- name: named
+SELECT ruleset, max(id), count(*) FROM (SELECT id, ruleset FROM events WHERE id > ? ORDER BY id LIMIT ?)
+GROUP BY ruleset
+
+-- name: drop_ruleset
+DELETE FROM rulesets WHERE digest = ? AND since < ? RETURNING digest
 
 -- name: ping
 INSERT INTO pulse VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at
