@@ -51,12 +51,17 @@ class Shelf(Protocol):
 
 
 class _Gauge:
-    """How much a source may still add."""
+    """How much a source may still add; `waiting` is what it added that the journal does not hold yet."""
 
     def __init__(self, now: float) -> None:
         self.requests = Bucket(_REQUESTS, now)
         self.bytes = Bucket(_BYTES, now)
         self.turn_at = now
+        self.waiting = Stock()
+
+    def waits(self, count: int, size: int) -> None:
+        """Add to what waits, or take from it."""
+        self.waiting = Stock(self.waiting.count + count, self.waiting.bytes + size)
 
 
 class Quarantine:
@@ -109,6 +114,7 @@ class Quarantine:
             body=body,
         )
         self._waiting.append((refused, source.quarantine))
+        self._gauges[source.name].waits(1, len(body))
         self._held += len(body) + _OVERHEAD
         self._empty.clear()
         self._ready.set()
@@ -121,6 +127,7 @@ class Quarantine:
                 refused, most_bytes = self._waiting[0]
                 await self._write(refused, most_bytes)
                 self._waiting.popleft()
+                self._gauges[refused.source].waits(-1, -refused.size)
                 self._held -= refused.size + _OVERHEAD
             self._ready.clear()
             self._empty.set()
@@ -158,8 +165,9 @@ class Quarantine:
             return "memory"
         if gauge.requests.available(now) < 1 or gauge.bytes.available(now) < 1:
             return "rate"
-        stock = self._journal.stock().get(source.name, Stock())
-        if stock.count >= MOST or stock.bytes + size > source.quarantine:
+        # What waits will be there, too: else a flood in front of a busy disk would push out all there is.
+        stock, waiting = self._journal.stock().get(source.name, Stock()), gauge.waiting
+        if stock.count + waiting.count >= MOST or stock.bytes + waiting.bytes + size > source.quarantine:
             if now < gauge.turn_at:
                 return "full"
             gauge.turn_at = now + _TURNOVER * max(1 / MOST, size / source.quarantine)

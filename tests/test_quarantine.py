@@ -210,6 +210,34 @@ async def test_a_full_count_turns_over_as_slowly() -> None:
     assert desk.not_kept("full") == 97
 
 
+async def test_garbage_that_waits_for_the_journal_is_counted_as_if_it_were_there() -> None:
+    """Else what came while the disk was busy would push out all there is at once, by count or by bytes."""
+    small = Happo(name="small", secret=SIGNED.secret, quarantine=Size(1000))
+    desk = Desk()
+    async with desk.writing():
+        for source, body, count in ((SIGNED, BODY, 900), (small, b"x" * 100, 9)):
+            for _ in range(count):
+                desk.keep(source, body)
+                await desk.quarantine.drain()
+                desk.time.pass_by(1)
+    genuine = set(desk.inbox.quarantined)
+
+    for _ in range(4000):
+        desk.keep()
+        desk.keep(small, b"y" * 100)
+        desk.time.pass_by(0.1)
+    async with desk.writing():
+        pass
+
+    taken = [one.source for one in desk.inbox.quarantined.values() if one.id not in genuine]
+    assert (taken.count("signed"), taken.count("small")) == (100 + 10, 1 + 1)
+    desk.time.pass_by(43_200)
+    async with desk.writing():
+        desk.keep()
+        desk.keep(small, b"y" * 100)
+    assert len(desk.inbox.quarantined) == 909 + 112 + 2
+
+
 async def test_a_journal_without_room_is_asked_again() -> None:
     """It says so once, and what waits is written when there is room."""
     desk = Desk(again=0.0)

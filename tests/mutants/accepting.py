@@ -313,6 +313,11 @@ FAULTS = (
         ("tests/test_quarantine.py",),
     ),
     Fault(
+        "what waits for quarantine is not counted", "the morning finds what the evening refused",
+        "router/quarantine.py", "        self._gauges[source.name].waits(1, len(body))\n", "",
+        ("tests/test_quarantine.py",),
+    ),
+    Fault(
         "the quarantine's table has no bound", "a source's oldest fall out",
         "router/journal/sqlite/quarantine.py",
         "    while count > bounds[0] or size > bounds[1]:\n", "    while False:\n",
