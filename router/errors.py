@@ -21,6 +21,7 @@
     │   └── NoDaemon             the daemon does not answer
     └── JournalError
         ├── JournalUnavailable   cannot write now (disk full, database away); may heal
+        │   └── Halfway          that came up when part of the work was done
         ├── JournalBroken        a sync failed: what is on disk is unknown; the process must end
         ├── JournalLocked        another daemon owns it
         ├── SchemaMismatch       written by a newer release
@@ -182,6 +183,13 @@ class JournalError(RouterError):
 
 class JournalUnavailable(JournalError):
     """The journal cannot write now."""
+
+
+class Halfway(JournalUnavailable):
+    """The journal could not write the rest; what was done before stays done."""
+
+    def __init__(self, trouble: JournalUnavailable, done: int) -> None:
+        super().__init__(f"{trouble}; {done:,} were changed before that")
 
 
 class JournalBroken(JournalError):

@@ -172,7 +172,8 @@ def _refused(request: web.Request, error: RouterError | web.HTTPException) -> we
         case Unknown():
             return answer(Refusal(str(error)), 404)
         case JournalUnavailable() | JournalBroken():
-            fix = "nothing was changed; look at its disk, then ask again"
+            # Not that nothing was changed: part of it may be, and of a server that went away nobody can say.
+            fix = "look at its disk, then ask again: what is done already is not done twice"
             return _with(answer(Refusal(str(error), fix), 503), hdrs.RETRY_AFTER, "5")
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))

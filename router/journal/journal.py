@@ -1,8 +1,10 @@
 """Journal: its four protocols, Inbox, Queue, Archive, Upkeep; and its settings.
 
 What every backend promises, whatever it stores in. The conformance suite (`tests/journal/`) is written
-against this file and runs on every backend. Every method may raise `JournalUnavailable`; one that writes
-has changed nothing then. What a writing method returned is on disk, synced.
+against this file and runs on every backend. Every method may raise `JournalUnavailable`. One that writes has
+changed nothing then, unless it works on many rows, in several transactions: `Halfway` says how many. Of a
+server that went away nobody can say; asking again does no harm. What a writing method returned is on disk,
+synced.
 """
 
 from collections.abc import Collection, Mapping, Sequence

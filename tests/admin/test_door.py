@@ -176,7 +176,8 @@ async def test_a_journal_that_cannot_write_is_not_ready(desk: Desk, door: Door) 
         assert reason.startswith("the journal cannot be written now: database is locked")
         assert (code, unready) == (503, {"ready": False, "reasons": [reason]})
         assert status == 503
-        assert document == {"error": reason, "fix": "nothing was changed; look at its disk, then ask again"}
+        fix = "look at its disk, then ask again: what is done already is not done twice"
+        assert document == {"error": reason, "fix": fix}
         headers = await door.headers(f"/api/v1/events/{event_id}/replay", "POST")
         assert headers["Retry-After"] == "5"
     assert (await door.ask("/readyz"))[0] == 200

@@ -11,7 +11,7 @@ from router.clock import first_id_at, id_text
 from router.delivery import Attempt, Delivery, Route, State
 from router.errors import Unknown
 from router.event import Event
-from router.journal.bites import BITE, in_bites, until_done
+from router.journal.bites import BITE, in_bites, onward, until_done
 from router.journal.journal import DeliveryQuery, EventQuery, Judged
 from router.journal.rows import (
     DELIVERY,
@@ -176,10 +176,8 @@ class SqliteArchive(Side):
         now = store.clock.now()
         numbers = [delivery_number(each) for each in ids]
         revived = await in_bites(store.writer, numbers, lambda bite, cursor: revive(bite, now, cursor))
-        after = 0 if sink is not None else None
-        while sink is not None and after is not None:
-            count, after = await store.writer.write(partial(revive_of, sink, after, now))
-            revived += count
+        if sink is not None:
+            revived += await onward(store.writer, lambda after, cursor: revive_of(sink, after, now, cursor))
         return revived
 
     async def discard(self, *, ids: Sequence[str] = (), sink: str | None = None, reason: str) -> int:
