@@ -17,7 +17,7 @@ from router.errors import JournalBroken, JournalUnavailable
 from router.journal import rulesets
 from router.journal.fleet import RouterMark, own_name
 from router.journal.sqlite.copy import UNSYNCED, Copy
-from router.journal.sqlite.moves import bury_of
+from router.journal.sqlite.moves import bury
 from router.journal.sqlite.pruning import prune
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side, Store
@@ -50,8 +50,17 @@ def _drop_rulesets(digests: Sequence[str], before: float, cursor: apsw.Cursor) -
     return Written(sum(map(len, found)))
 
 
-def _any_older(sink: str, before: float, cursor: apsw.Cursor) -> bool:
-    return bool(cursor.execute(_SQL["any_older"], (sink, before)).get)
+def _older(sink: str, before: float, limit: int, cursor: apsw.Cursor) -> list[int]:
+    rows = cursor.execute(_SQL["older"], (sink, before, limit)).fetchall()
+    return [cast(int, row[0]) for row in rows]
+
+
+def _bury_older(
+    numbers: Sequence[int], before: float, reason: str, now: float, cursor: apsw.Cursor
+) -> Written[int]:
+    """Bury these, unless one was requeued since it was looked at: it counts as created anew."""
+    still = [number for number in numbers if cursor.execute(_SQL["still_older"], (number, before)).get]
+    return bury(still, reason, now, cursor)
 
 
 def _ping(now: float, cursor: apsw.Cursor) -> Written[None]:
@@ -88,23 +97,20 @@ class SqliteUpkeep(Side):
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
         """See `Upkeep.expire`."""
-        store = self._store
-        now = store.clock.now()
         expired = 0
-        for sink in store.tally.waiting():
+        for sink in self._store.tally.waiting():
             if sink not in sinks and expired < limit:
                 reason = f"expired: no sink '{sink}' is configured"
-                work = partial(bury_of, sink, before, limit - expired, reason, now)
-                expired += await store.writer.write(work)
+                expired += await self.outdate(sink, before, limit - expired, reason)
         return expired
 
     async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
         """See `Upkeep.outdate`."""
         store = self._store
         # The reading connection looks: a long queue of young ones must not hold up anybody's commit.
-        if not await store.reader.read(partial(_any_older, sink, before)):
-            return 0
-        return await store.writer.write(partial(bury_of, sink, before, limit, reason, store.clock.now()))
+        found = await store.reader.read(partial(_older, sink, before, limit))
+        work = partial(_bury_older, found, before, reason, store.clock.now())
+        return await store.writer.write(work) if found else 0
 
     async def ping(self) -> None:
         """See `Upkeep.ping`."""

@@ -18,5 +18,8 @@ DELETE FROM rulesets WHERE digest = ? AND since < ? RETURNING digest
 -- name: ping
 INSERT INTO pulse VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at
 
--- name: any_older
-SELECT EXISTS (SELECT 1 FROM open_deliveries WHERE sink = ? AND state = 'pending' AND created_at < ?)
+-- name: older
+SELECT id FROM open_deliveries NOT INDEXED WHERE sink = ? AND state = 'pending' AND created_at < ? ORDER BY id LIMIT ?
+
+-- name: still_older
+SELECT 1 FROM open_deliveries WHERE id = ? AND created_at < ?
