@@ -30,24 +30,22 @@ class Lock:
         """Become the owner of a journal.
 
         Raises:
-            JournalLocked: another process is; the message names the file and that process.
+            JournalLocked: another process is; the message names the file and that process. Or one keeps
+                daemons off for a while, see `idle`.
             JournalError: the lock file cannot be opened.
         """
         try:
             descriptor = os.open(f"{journal}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise os_fault(error, f"open '{journal}.lock'") from None
-        text = os.pread(descriptor, 200, 0).decode(errors="replace")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            reason = _obstacle(descriptor)
             os.close(descriptor)
-            owner = text.partition("\n")[0] or "unknown"
-            raise JournalLocked(
-                f"'{journal}' is in use by process {owner};"
-                " stop that one first or name another file in journal.url"
-            ) from None
-        lock = cls(journal, descriptor, suspicious=_SUSPICION in text)
+            raise JournalLocked(f"'{journal}' is {reason}") from None
+        # Only now: the owner before may have written until it let go.
+        lock = cls(journal, descriptor, suspicious=_SUSPICION in _text(descriptor))
         lock._write()
         return lock
 
@@ -70,6 +68,20 @@ class Lock:
         with suppress(OSError):  # on a full disk the lock still holds, only its text is old
             os.pwrite(self._descriptor, text.encode(), 0)
             os.ftruncate(self._descriptor, len(text))
+
+
+def _text(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace")
+
+
+def _obstacle(descriptor: int) -> str:
+    """Who has the lock, and what to do about it. Who only looks at the journal has not written its pid."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        owner = _text(descriptor).partition("\n")[0] or "unknown"
+        return f"in use by process {owner}; stop that one first or name another file in journal.url"
+    return "being looked at by verify or migrate-journal; start again when that has ended"
 
 
 @contextmanager
@@ -98,6 +110,6 @@ def idle(journal: Path) -> Iterator[bool]:
             raise JournalLocked(
                 f"'{journal}' is in use by a daemon; stop that one first, or look at a backup of it"
             ) from None
-        yield _SUSPICION in os.pread(descriptor, 200, 0).decode(errors="replace")
+        yield _SUSPICION in _text(descriptor)
     finally:
         os.close(descriptor)
