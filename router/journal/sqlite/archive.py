@@ -48,8 +48,9 @@ def _events(query: EventQuery, before: int, after: int, limit: int, cursor: apsw
             terms.append(f"{field} = ?")
             values.append(wanted)
     if query.text is not None:
-        terms.append("(" + " OR ".join(f"{column} LIKE ? ESCAPE '\\'" for column in _SEARCHED) + ")")
-        values += [_containing(query.text)] * len(_SEARCHED)
+        contains, wanted_text = _containing(query.text)
+        terms.append("(" + " OR ".join(contains.format(column) for column in _SEARCHED) + ")")
+        values += [wanted_text] * len(_SEARCHED)
     sql = " ".join([_SQL["events"], "WHERE", " AND ".join(terms), "ORDER BY id DESC LIMIT ?"])
     return [event_of(row) for row in cursor.execute(sql, [*values, limit]).fetchall()]
 
@@ -59,10 +60,16 @@ def _wanted(query: EventQuery) -> list[str | None]:
     return [query.source, query.provider, query.kind, query.status, query.branch, query.project]
 
 
-def _containing(text: str) -> str:
+def _containing(text: str) -> tuple[str, str]:
+    """The condition on a column, and its value: case counts only beyond ASCII.
+
+    LIKE takes a third of the time, but its pattern ends at a NUL.
+    """
+    if "\0" in text:
+        return "instr(lower({}), lower(?))", text
     for special in "\\%_":
         text = text.replace(special, f"\\{special}")
-    return f"%{text}%"
+    return "{} LIKE ? ESCAPE '\\'", f"%{text}%"
 
 
 def _window(

@@ -70,6 +70,16 @@ async def test_text_is_taken_literally(journal: Journal, time: Time, text: str) 
     assert [wanted.id] == await _ids(journal, EventQuery(text=text))
 
 
+@pytest.mark.parametrize("text", ["\0", "A\0b", "\0%"])
+async def test_a_nul_is_a_character_like_any_other(journal: Journal, time: Time, text: str) -> None:
+    """A provider may send one; what is looked for does not end there."""
+    await recorded(journal, time, title="a", branch="b")
+    wanted = await recorded(journal, time, title=f"<{text.upper()}>")
+    await recorded(journal, time, title="%")
+
+    assert [wanted.id] == await _ids(journal, EventQuery(text=text))
+
+
 @pytest.mark.parametrize("text", [None, "build"], ids=["all", "search"])
 async def test_what_is_older_than_asked_for_is_not_looked_at(
     journal: Journal, time: Time, text: str | None
