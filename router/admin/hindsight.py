@@ -43,6 +43,7 @@ def _untold(judged: Judged, note: str) -> Explanation:
     return Explanation(rules=judged.ruleset, current=False, note=note)
 
 
-@lru_cache(maxsize=4)
+# One: a person asks about the events of one hour, and ten thousand rules take 60 MB.
+@lru_cache(maxsize=1)
 def _compiled(text: str) -> Matcher:
     return parse_rules(text)
