@@ -170,15 +170,14 @@ class Api:
         )
 
     async def events(self, request: web.Request) -> web.Response:
-        """A page of events."""
-        query, oldest = event_query(request.query), since(request.query, self._clock.now())
+        """A page of events; `since` is the host's time, as that of their receipt is."""
+        query, oldest = event_query(request.query), since(request.query, self._clock.wall())
         found = await self._journal.events(
             msgspec.structs.replace(query, limit=query.limit + 1, since=oldest)
         )
         if not found and query.source is not None:
             await self._heard_of(query.source)
-        page = [event for event in found[: query.limit] if oldest is None or event.received_at >= oldest]
-        more = len(found) > query.limit and len(page) == query.limit
+        page, more = found[: query.limit], len(found) > query.limit
         return answer(EventPage([EventRow.of(event) for event in page], page[-1].id if more else None))
 
     async def event(self, request: web.Request) -> web.Response:
@@ -210,13 +209,13 @@ class Api:
     async def deliveries(self, request: web.Request) -> web.Response:
         """A page of deliveries; `since` counts from when each was created, of dead ones from their death."""
         query, oldest = delivery_query(request.query), since(request.query, self._clock.now())
-        if query.state is State.DEAD:
-            query, oldest = msgspec.structs.replace(query, settled_since=oldest), None
-        found = await self._journal.deliveries(msgspec.structs.replace(query, limit=query.limit + 1))
+        border = {"settled_since" if query.state is State.DEAD else "created_since": oldest}
+        found = await self._journal.deliveries(
+            msgspec.structs.replace(query, limit=query.limit + 1, **border)
+        )
         if not found and query.sink is not None:
             self._known(query.sink)
-        page = [one for one in found[: query.limit] if oldest is None or one.created_at >= oldest]
-        more = len(found) > query.limit and len(page) == query.limit
+        page, more = found[: query.limit], len(found) > query.limit
         waits = self._waits()
         rows = [DeliveryRow.of(one, wait=waits.get(one.sink)) for one in page]
         return answer(DeliveryPage(rows, page[-1].id if more else None))

@@ -77,8 +77,8 @@ class SinkMark(msgspec.Struct, frozen=True, kw_only=True):
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Filters for `events`: equality per field; `text` in title, branch, author, commit, build or project.
 
-    Newest first; `before` is the id of the last event of the page before; nothing older than `since` (seconds
-    since 1970) has to be looked at, though some of it may be found.
+    Newest first; `before` is the id of the last event of the page before; none was received before `since`,
+    host time in seconds since 1970.
     """
 
     source: str | None = None
@@ -99,6 +99,7 @@ class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str | None = None
     sink: str | None = None
     state: State | None = None
+    created_since: float | None = None
     settled_since: float | None = None
     before: str | None = None
     limit: int = 50

@@ -5,7 +5,7 @@ from typing import cast
 
 import msgspec
 
-from router.clock import id_number, id_text
+from router.clock import Clock, first_id_at, id_number, id_text
 from router.delivery import Attempt, Delivery, State
 from router.errors import Unknown
 from router.event import Event
@@ -58,6 +58,14 @@ def border(number_of: Callable[[str], int], before: str | None) -> int:
     if not number:
         raise Unknown(f"'{before}' is not an id to go on from")
     return number
+
+
+def oldest_id(wall: float, clock: Clock) -> int:
+    """The smallest id of an event that was received at that time of the host or later.
+
+    An event is received before it gets its id, which is of a time that no setting of the host's clock moves.
+    """
+    return min(first_id_at(min(wall, wall + clock.now() - clock.wall())), NEWEST)
 
 
 def event_row(event: Event, number: int, ruleset: str) -> tuple[Value, ...]:

@@ -5,7 +5,7 @@ from functools import partial
 from math import inf
 from typing import cast
 
-from router.clock import first_id_at, id_text
+from router.clock import id_text
 from router.delivery import Attempt, Delivery, Route, State
 from router.errors import Unknown
 from router.event import Event
@@ -19,13 +19,13 @@ from router.journal.postgres.text import stored
 from router.journal.postgres.work import Cursor, Written
 from router.journal.rows import (
     DELIVERY,
-    NEWEST,
     attempt_of,
     border,
     delivery_number,
     delivery_of,
     event_number,
     event_of,
+    oldest_id,
     ruleset_of,
 )
 from router.journal.statements import statements
@@ -42,6 +42,9 @@ def events_query(query: EventQuery, before: int, oldest: int) -> tuple[str, list
         if value is not None:
             terms.append(f"{field} = %s")
             values.append(stored(value))
+    if query.since is not None:
+        terms.append("received_at >= %s")
+        values.append(query.since)
     if query.text is not None:
         terms.append("searched(title, branch, author, commit, build, project) ILIKE %s")
         values.append(_containing(stored(query.text)))
@@ -78,6 +81,9 @@ def _deliveries(query: DeliveryQuery, before: int, cursor: Cursor) -> list[Deliv
     if query.state is not None:
         terms.append(f"state = '{query.state}'")
         tables = ["settled" if query.state in (State.DELIVERED, State.DEAD) else "open"]
+    if query.created_since is not None:
+        terms.append("created_at >= %s")
+        values.append(query.created_since)
     if query.settled_since is not None:
         terms.append("settled_at >= %s")
         values.append(query.settled_since)
@@ -129,8 +135,7 @@ class PostgresArchive(Side):
     async def events(self, query: EventQuery) -> list[Event]:
         """See `Archive.events`."""
         before = border(event_number, query.before)
-        # An event is received before it gets its id.
-        oldest = 0 if query.since is None else min(first_id_at(query.since), NEWEST)
+        oldest = 0 if query.since is None else oldest_id(query.since, self._store.clock)
         return await self._store.reader.read(partial(_events, query, before, oldest))
 
     async def event(self, event_id: str) -> Judged | None:

@@ -7,7 +7,7 @@ from typing import cast
 
 import apsw
 
-from router.clock import first_id_at, id_text
+from router.clock import id_text
 from router.delivery import Attempt, Delivery, Route, State
 from router.errors import Unknown
 from router.event import Event
@@ -15,7 +15,6 @@ from router.journal.bites import BITE, in_bites, onward, until_done
 from router.journal.journal import DeliveryQuery, EventQuery, Judged
 from router.journal.rows import (
     DELIVERY,
-    NEWEST,
     Row,
     Value,
     attempt_of,
@@ -24,6 +23,7 @@ from router.journal.rows import (
     delivery_of,
     event_number,
     event_of,
+    oldest_id,
     ruleset_of,
 )
 from router.journal.sqlite.filing import insert_deliveries
@@ -47,6 +47,9 @@ def _events(query: EventQuery, before: int, after: int, limit: int, cursor: apsw
         if wanted is not None:
             terms.append(f"{field} = ?")
             values.append(wanted)
+    if query.since is not None:
+        terms.append("received_at >= ?")
+        values.append(query.since)
     if query.text is not None:
         contains, wanted_text = _containing(query.text)
         terms.append("(" + " OR ".join(contains.format(column) for column in _SEARCHED) + ")")
@@ -97,6 +100,9 @@ def _deliveries(query: DeliveryQuery, before: int, cursor: apsw.Cursor) -> list[
     if query.event_id is not None:
         terms.append("event = ?")
         values.append(event_number(query.event_id))
+    if query.created_since is not None:
+        terms.append("created_at >= ?")
+        values.append(query.created_since)
     if query.settled_since is not None:
         terms.append("settled_at >= ?")
         values.append(query.settled_since)
@@ -149,8 +155,7 @@ class SqliteArchive(Side):
     async def events(self, query: EventQuery) -> list[Event]:
         """See `Archive.events`. What no index serves reads window by window, so that no read lasts long."""
         before = border(event_number, query.before)
-        # An event is received before it gets its id.
-        oldest = 0 if query.since is None else min(first_id_at(query.since), NEWEST)
+        oldest = 0 if query.since is None else oldest_id(query.since, self._store.clock)
         if query.text is None and (query.branch is not None or not any(_wanted(query))):
             return await self._store.reader.read(partial(_events, query, before, oldest, query.limit))
         page: list[Event] = []

@@ -95,6 +95,30 @@ async def test_what_is_older_than_asked_for_is_not_looked_at(
     assert await _ids(journal, EventQuery(text=text, since=1e12)) == []
 
 
+async def test_a_page_is_full_of_what_was_received_since(journal: Journal, time: Time) -> None:
+    """What was received long before its id was given, as a released request, takes no place in it."""
+    young = [(await recorded(journal, time, source="web", branch="main")).id for _ in range(3)]
+    for _ in range(5):
+        await recorded(journal, time, source="web", branch="main", received_at=time.wall - 3600)
+
+    for filters in ({}, {"branch": "main"}, {"source": "web"}):
+        query = EventQuery(since=time.wall, limit=3, **filters)  # type: ignore[arg-type]  # a table of test values
+        assert await _ids(journal, query) == young[::-1]
+
+
+@pytest.mark.parametrize(("seconds", "older"), [(-7200, True), (7200, False)], ids=["back", "on"])
+async def test_what_was_received_since_is_found_wherever_the_hosts_clock_was_set(
+    journal: Journal, time: Time, seconds: float, older: bool
+) -> None:
+    """Ids are of a time that a step does not move, receipts of the host's."""
+    early = await recorded(journal, time)
+    time.step(seconds)
+    time.pass_by(10)
+    late = await recorded(journal, time)
+
+    assert await _ids(journal, EventQuery(since=time.wall)) == [late.id, early.id][: 1 + older]
+
+
 async def test_a_text_search_goes_through_all_events(journal: Journal, time: Time) -> None:
     """Pages work as without a text, and an exhausted search ends."""
     events = [(await recorded(journal, time, title=f"{number % 2}")).id for number in range(9)]
@@ -170,6 +194,18 @@ async def test_deliveries_are_found_by_when_they_settled(journal: Journal, time:
     assert [late[State.DEAD], late[State.DELIVERED], early[State.PENDING]] == await ids(time.wall)
     assert early[State.DEAD] in await ids(time.wall - 60, sink="slack")
     assert await ids(0, state=State.PENDING) == await ids(0, sink="hook") == await ids(1e12) == []
+
+
+async def test_deliveries_are_found_by_when_they_were_created(journal: Journal, time: Time) -> None:
+    """What an operator requeued counts from then, and what is older takes no place in the page."""
+    early = await _one_in_each_state(journal, time, "slack")
+    await _one_in_each_state(journal, time, "slack")
+    time.pass_by(60)
+    assert await journal.requeue(ids=[early[State.DEAD]]) == 1
+
+    found = await journal.deliveries(DeliveryQuery(created_since=time.wall, limit=1))
+    assert [(one.id, one.state) for one in found] == [(early[State.DEAD], State.PENDING)]
+    assert len(await journal.deliveries(DeliveryQuery(created_since=time.wall - 60))) == 8
 
 
 async def test_deliveries_come_page_by_page(journal: Journal, time: Time) -> None:
