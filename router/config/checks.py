@@ -14,6 +14,7 @@ import msgspec
 from router.addresses import HostKind, canonical_host, permit
 from router.config.draft import Draft, entries_of, texts_of
 from router.config.nodes import Map, Node, Text
+from router.config.paths import check_paths
 from router.config.problems import Problems, clip
 from router.config.rules import title
 from router.config.secrets import reason_of
@@ -37,6 +38,7 @@ def check(draft: Draft, problems: Problems, *, resolved: bool) -> None:
     _check_sources(draft, problems)
     for name in draft.sinks:
         _check_sink(draft, name, problems, resolved=resolved)
+    check_paths(draft, problems)
     _check_destinations(draft, problems)
     _check_messages(draft, problems)
 

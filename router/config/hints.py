@@ -2,13 +2,12 @@
 
 import re
 from itertools import pairwise
-from os.path import normpath
 
 from router.config.draft import Draft, texts_of
 from router.config.nodes import Items, Map
+from router.config.paths import hint_paths
 from router.config.problems import Problems, clip
 from router.config.rules import title
-from router.sinks.file import File
 from router.sinks.slack import Slack
 
 # A condition on one of these lets through neither the `running` of every build nor a provider's `ping`.
@@ -26,7 +25,7 @@ def hint(draft: Draft, problems: Problems) -> None:
         _hint_unused(draft, rules, problems)
     _hint_unreached(rules, problems)
     _hint_open(draft, problems)
-    _hint_shared(draft, problems)
+    hint_paths(draft, problems)
     for rule in rules:
         _hint_flood(draft, rule, problems)
         _hint_source(draft, rule, problems)
@@ -65,20 +64,6 @@ def _hint_open(draft: Draft, problems: Problems) -> None:
             )
             problems.warn(
                 draft.entries("sources")[name].key, f"{message}; add token: env:NAME, or allow_from"
-            )
-
-
-def _hint_shared(draft: Draft, problems: Problems) -> None:
-    """Two sinks on one file write every line twice, unless that is wanted."""
-    first: dict[str, str] = {}
-    for name, sink in draft.sinks.items():
-        if not isinstance(sink, File) or not draft.sound("sinks", name, "path"):
-            continue
-        other = first.setdefault(normpath(sink.path), name)
-        if other != name:
-            message = f"sink '{clip(other)}' writes to '{clip(sink.path)}' too"
-            problems.warn(
-                draft.place("sinks", name, "path"), f"{message}; name another file, or use one sink"
             )
 
 
