@@ -27,6 +27,7 @@ _MOST_READINGS = 20
 _LONGEST_REREAD = 1 << 20
 
 _EXPRESSION = ("re:", "!re:")
+_BRACES = ("{{", "}}", "{%", "%}")
 
 # libyaml is ten times as fast; without it PyYAML is slow, not different.
 Parser = type[yaml.CSafeLoader] | type[yaml.SafeLoader]
@@ -93,6 +94,13 @@ def _decoded(raw: bytes, problems: Problems) -> Written | None:
         problems.add(spot, f"the character U+{ord(character):04X} may not stand here; remove it")
         return None
     return written
+
+
+def _is_cut(text: str, comment: str) -> bool:
+    """Whether a comment was hardly meant as one: `#name`, or one that has a part of a template in it."""
+    if not text:
+        return comment[:1].strip() != ""
+    return any(brace in comment for brace in _BRACES) or text.rfind("{{") > text.rfind("}}")
 
 
 class _Frame(msgspec.Struct):
@@ -214,16 +222,16 @@ class _Reading:
         nothing = not event.value and (event.anchor is not None or event.style in ("|", ">"))
         if event.tag is not None or (nothing and (not quoted or self._written.compared(spot))):
             return self._unquoted(spot)
-        if (
-            not quoted
-            and event.value.startswith(_EXPRESSION)
-            and self._written.commented(Spot.of(event.end_mark))
-        ):
+        end = event.end_mark
+        comment = None if quoted or end is None else self._written.comment(end.index)
+        if comment is None:
+            return Text(spot.line, spot.column, event.value, quoted)
+        if event.value.startswith(_EXPRESSION):
             self._problems.warn(
                 spot,
                 "this expression ends where ' #' begins a comment; quote it, with or without the comment",
             )
-        return Text(spot.line, spot.column, event.value, quoted)
+        return Text(spot.line, spot.column, event.value, cut=_is_cut(event.value, comment))
 
     def _unquoted(self, spot: Spot) -> Text:
         """A value that YAML reads as something else; it is reported and then taken as it was meant."""

@@ -8,6 +8,7 @@ from router.config.nodes import Items, Map
 from router.config.paths import hint_paths
 from router.config.problems import Problems, clip
 from router.config.rules import title
+from router.config.texts import hint_texts
 from router.sinks.slack import Slack
 
 # A condition on one of these lets through neither the `running` of every build nor a provider's `ping`.
@@ -26,6 +27,7 @@ def hint(draft: Draft, problems: Problems) -> None:
     _hint_unreached(rules, problems)
     _hint_open(draft, problems)
     hint_paths(draft, problems)
+    hint_texts(draft, problems)
     for rule in rules:
         _hint_flood(draft, rule, problems)
         _hint_source(draft, rule, problems)

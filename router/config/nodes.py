@@ -9,12 +9,13 @@ _ABSENT = ("null", "Null", "NULL", "~")
 
 
 class Text(msgspec.Struct, frozen=True, gc=False):
-    """A scalar as written, without its quotes."""
+    """A scalar as written, without its quotes. `cut`: a comment behind it was hardly meant as one."""
 
     line: int
     column: int
     text: str
     quoted: bool = False
+    cut: bool = False
 
     @property
     def absent(self) -> bool:

@@ -140,7 +140,8 @@ class Reader:
             self.problems.add(node, f"one value is expected here, not a {shape}")
             return None
         if node.empty:
-            self.problems.add(node, "a value is missing; write one, or leave the key out")
+            why, fix = (": '#' begins a comment", "it in quotes") if node.cut else ("", "one")
+            self.problems.add(node, f"a value is missing{why}; write {fix}, or leave the key out")
             return None
         if node.absent:
             self.problems.add(node, f"'{node.text}' is no value here; write one, or leave the key out")

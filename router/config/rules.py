@@ -159,7 +159,8 @@ def _item(field: str, node: Node, words: Collection[str] | None, problems: Probl
         problems.add(node, f"a pattern is one value, not a {shape}; a nested field is written payload.<path>")
         return None
     if node.empty:
-        problems.add(node, "a pattern is missing; write null for a value that is absent")
+        why, fix = (": '#' begins a comment", "it in quotes, or ") if node.cut else ("", "")
+        problems.add(node, f"a pattern is missing{why}; write {fix}null for a value that is absent")
         return None
     if problems.full:
         problems.skip(node)

@@ -14,6 +14,9 @@ from router.errors import RouterError
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _COMMENT = re.compile(r"\s+#")
+_BLANKS_AND_COMMENT = re.compile("[ \t]+#([^\n\r\x85\u2028\u2029]*)")
+_HIDING = re.compile(r"(?<=[\s\[{,])#")
+_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
 _TEMPLATE = re.compile(r"(?:\{\{.*?\}\}[^,\]}{]*)+")
 _KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=[^\s,{[][^,]*\Z)")
 _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
@@ -118,9 +121,10 @@ class Written:
         """The place behind the last character."""
         return Spot(len(self.lines), len(self.lines[-1]) + 1)
 
-    def commented(self, spot: Spot) -> bool:
-        """Whether a comment begins there, on the same line."""
-        return _COMMENT.match(self.at(spot)) is not None
+    def comment(self, index: int) -> str | None:
+        """The comment that begins there, behind blanks on the same line; `index` counts characters."""
+        found = _BLANKS_AND_COMMENT.match(self.text, index)
+        return None if found is None else found[1]
 
     def compared(self, spot: Spot) -> bool:
         """Whether `>5` or `|2` stands there: an empty text block to YAML, hardly ever to its author."""
@@ -161,7 +165,7 @@ class Written:
 
 def _open(before: str) -> bool:
     """Whether a bracket is open at the end of this part of a line; quoted text is passed over."""
-    bare = re.sub(r"'[^']*'|\"(?:\\.|[^\"\\])*\"", "", before)
+    bare = _QUOTED.sub("", before)
     return sum(map(bare.count, "[{")) > sum(map(bare.count, "]}"))
 
 
@@ -192,6 +196,9 @@ def explain(error: yaml.MarkedYAMLError, written: Written, bracket: Spot | None)
     if "scalar" in context:
         return _quoted_text(start, here, written)
     if context.startswith("while parsing a flow"):
+        hidden = None if bracket is None else _hidden(bracket, here, written)
+        if hidden is not None:
+            return hidden
         if bracket is not None and not written.after(here):
             return _unclosed(bracket, written)
         return _brackets(start, here, written)
@@ -290,6 +297,21 @@ def _unclosed(start: Spot, written: Written) -> YamlError:
     """A list or map in brackets without its end, as far as the parser can tell."""
     what, closing = ("map", "}") if written.at(start)[:1] == "{" else ("list", "]")
     return YamlError(start, f"this {what} does not end with '{closing}', or a ',' is missing in it")
+
+
+def _hidden(start: Spot, here: Spot, written: Written) -> YamlError | None:
+    """A closing bracket that stands behind a `#` on the line of the opening one, and before `here`."""
+    line = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), written.at(start))
+    opening, closing = line[:1], "}" if line.startswith("{") else "]"
+    found = _HIDING.search(line)
+    if found is None or line.count(closing, found.end()) <= line.count(opening, found.end()):
+        return None
+    spot = Spot(start.line, start.column + found.start())
+    if (here.line, here.column) <= (spot.line, spot.column):
+        return None
+    return YamlError(
+        spot, f"'#' begins a comment and hides the '{closing}' behind it; quote what holds the '#'"
+    )
 
 
 def _plain_text(start: Spot, here: Spot, written: Written) -> YamlError:

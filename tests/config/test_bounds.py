@@ -84,6 +84,15 @@ def test_a_thousand_problems_are_all_shown_and_hide_nothing() -> None:
     assert len(problems) == 1_000
 
 
+@pytest.mark.unmeasured
+def test_what_stands_behind_a_value_is_looked_for_once() -> None:
+    """Not in all of a long line for each of its values, and a comment only for the value that it follows."""
+    line = b"[" + b"re:a, " * (MOST_NODES - 1) + b"]"
+    comments = b"- a # {{ b #\n" * (MOST_NODES - 1)
+
+    assert [reading(text)[1] for text in (line, comments)] == [[], []]
+
+
 def test_as_much_as_may_be_is_read() -> None:
     """Keys of one map, and values behind aliases."""
     keys = b"".join(b"k%d: x\n" % n for n in range(MOST_KEYS))

@@ -182,6 +182,14 @@ SYNTAX: list[tuple[str, list[str]]] = [
     ("? {a: b}\n: c", ["1:3: a key must be text; this is a list or a map"]),
     ("a: {<<: b}", ["1:5: merging by '<<' is not read; write the keys out here"]),
     ("a: !b {c: d}", ["1:4: YAML tags are not read; remove '!b'"]),
+    ("a: [#b]", ["1:5: '#' begins a comment and hides the ']' behind it; quote what holds the '#'"]),
+    ("a: {b: c, d: #e}\nf: g", [
+        "1:14: '#' begins a comment and hides the '}' behind it; quote what holds the '#'",
+    ]),
+    ("- {a: '#', b: [c], d: e #{{ f }}, g: h}\n- {i: j}", [
+        "1:25: '#' begins a comment and hides the '}' behind it; quote what holds the '#'",
+    ]),
+    ("a: [b # see [c]\nd: e", ["1:4: this list does not end with ']', or a ',' is missing in it"]),
     ("a: re:x # y", [
         "1:4: warning: this expression ends where ' #' begins a comment; "
         "quote it, with or without the comment"
@@ -261,6 +269,22 @@ def test_reading_again_has_an_end() -> None:
 def test_a_hash_that_is_no_comment_is_no_warning() -> None:
     """Quoted, or without the space before it."""
     assert reading("a: 're:x # y'\nb: re:x#y\nc: x # y\n")[1] == []
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+def test_a_text_knows_whether_a_comment_cut_it_off(parser: Parser) -> None:
+    """A comment with braces, or one that is a name, is hardly meant as one; whatever stands before it."""
+    lines = [
+        "a: x #{{ y }}\r", "b: ü😀  # {% if y %}", "c: 'x' # {{ y }}", "d: x # y", "e: x {{ # y",
+        "f: x {{ y }} # z", "g: #y", "h: # y", "i: #", "j: x#}}", "k: >", "  x # }}", "l: [x, y # }}", "  ]",
+        "m: x\u2028  y # }}",
+    ]  # fmt: skip
+    node, problems = reading("\n".join(lines), parser)
+
+    assert problems == []
+    assert isinstance(node, Map)
+    cut = {key: entry.value.cut for key, entry in node.entries.items() if isinstance(entry.value, Text)}
+    assert [key for key in cut if cut[key]] == ["a", "b", "e", "g", "m"]
 
 
 def test_aliases_repeat_what_they_name() -> None:
