@@ -9,14 +9,12 @@ from router.config.paths import hint_paths
 from router.config.problems import Problems, clip
 from router.config.rules import title
 from router.config.texts import hint_texts
+from router.rules.elsewhere import meant
 from router.sinks.slack import Slack
 
 # A condition on one of these lets through neither the `running` of every build nor a provider's `ping`.
 _CHOOSING = frozenset(("status", "provider_status", "event", "kind", "changes"))
 _EXACT = re.compile(r"!?[A-Za-z0-9._-]+")
-_NEGATIVE = re.compile(r"!?(?:-?[0-9]*\.\.)?-([0-9]+)")
-_SLASHED = re.compile(r"(!?)/(.+)/[gimsuy]*")
-_HEADS = "refs/heads/"
 
 
 def hint(draft: Draft, problems: Problems) -> None:
@@ -100,23 +98,9 @@ def _hint_patterns(rule: Map, problems: Problems) -> None:
     for condition in (*_conditions(rule, "when"), *_conditions(rule, "unless")):
         for field in condition.entries:
             for pattern in texts_of(condition, field):
-                advice = _meant(field, pattern.text)
+                advice = meant(field, pattern.text)
                 if advice is not None:
                     problems.warn(pattern, f"'{clip(pattern.text)}' will hardly match: {advice}")
-
-
-def _meant(field: str, text: str) -> str | None:
-    """Why a pattern will hardly match, and what to write instead; None: it is not one of these."""
-    plain = text.removeprefix("!")
-    if field in ("changes", "pull_request"):
-        negative = _NEGATIVE.fullmatch(text)
-        return negative and f"'{field}' is never negative; write '..{negative[1]}' for at most {negative[1]}"
-    slashed = _SLASHED.fullmatch(text)
-    if slashed and field != "url" and not field.startswith("payload."):
-        return f"the slashes are part of it; write '{slashed[1]}re:{clip(slashed[2])}' for an expression"
-    if field == "branch" and plain.startswith(_HEADS):
-        return f"branches come without '{_HEADS}'; write '{clip(text.replace(_HEADS, '', 1))}'"
-    return None
 
 
 def _conditions(rule: Map, key: str) -> list[Map]:

@@ -13,6 +13,7 @@ from decimal import Decimal
 import msgspec
 
 from router.event import KINDS, STATUSES
+from router.rules.elsewhere import choices, negated
 from router.rules.glob import Glob, PathGlob, compile_glob, literal_prefix
 from router.rules.regex import Regex
 from router.spelling import meant
@@ -204,7 +205,13 @@ def _word(field: str, text: str, words: Collection[str]) -> Exact:
     if text in words:
         return Exact(text)
     own = "; a provider's own word goes under provider_status" if field == "status" else ""
-    hint = meant(text.lower(), words, f"write one of {', '.join(words)}{own}")
+    several, negation = choices(text), negated(text)
+    if several:
+        hint = f"write a list: {several}"
+    elif negation:
+        hint = f"write '{negation}'"
+    else:
+        hint = meant(text.lower(), words, f"write one of {', '.join(words)}{own}")
     raise ValueError(f"'{text}' is not a {field}; {hint}")
 
 

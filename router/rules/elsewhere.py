@@ -1,0 +1,99 @@
+"""Elsewhere: patterns as other programs write them, and what says the same here.
+
+Owns what is improbable as a real name: git allows no `^`, `[`, blank or backslash in a branch, and no part of
+one that begins with a dot. Must not refuse anything: such a pattern may be meant.
+"""
+
+import re
+
+# Names that people choose without these characters; a title, a URL or a payload may hold anything.
+_NAMES = frozenset(("branch", "project", "author", "source", "event", "provider_status"))
+_WITHOUT_BLANKS = frozenset(("branch", "source", "event", "provider_status", "commit"))
+_NUMBERS = frozenset(("changes", "pull_request"))
+_LONGEST = 200  # a longer pattern is not looked at
+_MOST = 8  # patterns of a list that is shown
+_HEADS = "refs/heads/"
+_NOT = "not "
+
+_ODD = re.compile(r"[\^|{\[\\]|\$\Z|\Anot |\A!?(?:/|refs/heads/)|(?:\A!?|/)\.[*+]|(?:\A!?|\.\.)-")
+_NEGATIVE = re.compile(r"!?(?:-?[0-9]*\.\.)?-([0-9]+)")
+_SLASHED = re.compile(r"/(.+)/[gimsuy]*")
+_ENDED = re.compile(r".*[*+)\]]\$")
+_DOTTED = re.compile(r"(?:\A|/)\.[*+]")
+_CLASS = re.compile(r"\\([dswDSW])")
+_BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}([^{}]*)")
+_BARS = re.compile(r"\(?([^|\s()]+(?:\|[^|\s()]+)+)\)?")
+_PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+
+
+def meant(field: str, text: str) -> str | None:
+    """Why a pattern will hardly match, and what to write instead; None: it is not one of these."""
+    if len(text) > _LONGEST or _ODD.search(text) is None or text.startswith(("re:", "!re:")):
+        return None
+    if field in _NUMBERS:
+        negative = _NEGATIVE.fullmatch(text)
+        return negative and f"'{field}' is never negative; write '..{negative[1]}' for at most {negative[1]}"
+    if field.startswith("payload."):
+        return None
+    sign, plain = ("!", text[1:]) if text.startswith("!") else ("", text)
+    slashed = _SLASHED.fullmatch(plain)
+    if slashed and field != "url":
+        return f"the slashes are part of it; write '{sign}re:{slashed[1]}' for an expression"
+    if field == "branch" and plain.startswith(_HEADS):
+        return f"branches come without '{_HEADS}'; write '{sign}{plain.removeprefix(_HEADS)}'"
+    negation = negated(plain)
+    if negation and not sign and (field in _WITHOUT_BLANKS or negation == "!null"):
+        return f"'not' is a part of it; write '{negation}'"
+    if field not in _NAMES:
+        return None
+    return _expression(field, sign, plain) or _choice(sign, plain)
+
+
+def negated(text: str) -> str | None:
+    """What `not x` is here, or None."""
+    return f"!{text.removeprefix(_NOT)}" if text.startswith(_NOT) and text != _NOT else None
+
+
+def choices(text: str, sign: str = "") -> str | None:
+    """The list that `a|b`, `(a|b)` or `x{a,b}y` is here, or None."""
+    bars, braces = _BARS.fullmatch(text), _BRACES.fullmatch(text)
+    if bars is not None:
+        parts = bars[1].split("|")
+    elif braces is not None and "," in braces[2]:
+        parts = [f"{braces[1]}{part.strip()}{braces[3]}" for part in braces[2].split(",")]
+    else:
+        return None
+    shown = [_shown(f"{sign}{part}") for part in parts[:_MOST]]
+    return f"[{', '.join(shown + ['…'] * (len(parts) > _MOST))}]"
+
+
+def _choice(sign: str, plain: str) -> str | None:
+    """That of a text in which braces or bars stand for a choice."""
+    found = choices(plain, sign)
+    if found is None:
+        return None
+    signs = "'|' offers" if "|" in plain else "braces offer"
+    return f"{signs} no choice here; write a list: {found}"
+
+
+def _expression(field: str, sign: str, plain: str) -> str | None:
+    """That of a text which is a regular expression."""
+    if plain.startswith("^") or _ENDED.fullmatch(plain):
+        # An expression is for the whole value here; elsewhere it is searched for.
+        begin = "" if plain.startswith("^") else ".*"
+        end = "" if plain.endswith(("$", ".*")) else ".*"
+        source = f"{begin}{plain.removeprefix('^').removesuffix('$')}{end}"
+        return f"'{'$' if begin else '^'}' is a part of it; write '{sign}re:{source}' for an expression"
+    letter = _CLASS.search(plain)
+    if letter is not None:
+        return f"'{letter[0]}' is a '{letter[1]}'; write '{sign}re:{plain}' for an expression"
+    if field == "branch" and _DOTTED.search(plain):
+        return f"no part of a branch begins with '.'; write '{sign}re:{plain}' for an expression"
+    if field == "branch" and "[" in plain:
+        return "no branch has a '[' in its name; write an expression, such as 're:v[0-9]+'"
+    return None
+
+
+def _shown(text: str) -> str:
+    """A pattern as YAML takes it within a list."""
+    return text if _PLAIN.fullmatch(text) else f'"{text}"'
