@@ -11,6 +11,7 @@ from router.config.rules import title
 from router.config.texts import hint_texts
 from router.rules.elsewhere import meant
 from router.sinks.slack import Slack
+from router.sources import SOURCES
 
 # A condition on one of these lets through neither the `running` of every build nor a provider's `ping`.
 _CHOOSING = frozenset(("status", "provider_status", "event", "kind", "changes"))
@@ -26,9 +27,12 @@ def hint(draft: Draft, problems: Problems) -> None:
     _hint_open(draft, problems)
     hint_paths(draft, problems)
     hint_texts(draft, problems)
+    known = draft.sources.keys() == draft.entries("sources").keys()
+    everyone = frozenset(source.provider for source in draft.sources.values() if known)
     for rule in rules:
         _hint_flood(draft, rule, problems)
         _hint_source(draft, rule, problems)
+        _hint_event(draft, rule, everyone, problems)
         _hint_patterns(rule, problems)
 
 
@@ -91,6 +95,31 @@ def _hint_source(draft: Draft, rule: Map, problems: Problems) -> None:
                 near = problems.guess(name, sources)
                 advice = f"did you mean '{near}'?" if near else "no event will have it"
                 problems.warn(pattern, f"source '{clip(name)}' is not defined; {advice}")
+
+
+def _hint_event(draft: Draft, rule: Map, everyone: frozenset[str], problems: Problems) -> None:
+    """A rule that waits for an event which its provider hardly sends: the name is nearly one of its own."""
+    for condition in (*_conditions(rule, "when"), *_conditions(rule, "unless")):
+        patterns = texts_of(condition, "event")
+        providers = _providers(draft, condition) or everyone if patterns else everyone
+        for pattern in patterns:
+            name = pattern.text.removeprefix("!")
+            events = [event for provider in sorted(providers) for event in SOURCES[provider].events]
+            if not _EXACT.fullmatch(pattern.text) or name in events:
+                continue
+            near = problems.guess(name, events)
+            if near:
+                known = f"'{clip(name)}' is no known event of {', '.join(sorted(providers))}"
+                problems.warn(pattern, f"{known}; did you mean '{near}'?")
+
+
+def _providers(draft: Draft, condition: Map) -> frozenset[str]:
+    """Whose events a condition is about, if it says so by names that are known."""
+    named = {text.text for text in texts_of(condition, "provider")}
+    if not named:
+        sources = {text.text for text in texts_of(condition, "source")}
+        named = {draft.sources[name].provider if name in draft.sources else "" for name in sources}
+    return frozenset(named) if named <= SOURCES.keys() else frozenset()
 
 
 def _hint_patterns(rule: Map, problems: Problems) -> None:

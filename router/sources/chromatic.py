@@ -73,6 +73,7 @@ class Chromatic(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     provider: ClassVar[str] = "chromatic"
+    events: ClassVar[tuple[str, ...]] = tuple(_KINDS)
     signature_headers: ClassVar[tuple[str, ...]] = (_HEADER,)
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> None:

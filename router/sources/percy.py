@@ -50,6 +50,7 @@ class Percy(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     provider: ClassVar[str] = "percy"
+    events: ClassVar[tuple[str, ...]] = tuple(_KINDS)
     signature_headers: ClassVar[tuple[str, ...]] = (_HEADER,)
     default_dedupe: ClassVar[float | None] = None
     subject_is_id: ClassVar[bool] = True

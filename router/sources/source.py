@@ -45,6 +45,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     quarantine: Size = Size(32 << 20)
 
     provider: ClassVar[str] = ""
+    # The names of its events that the provider documents; it may send others at any time.
+    events: ClassVar[tuple[str, ...]] = ()
     # What the provider signs with: kept of a refused request, so that it can be verified again.
     signature_headers: ClassVar[tuple[str, ...]] = ()
     # Seconds within which the same body for the same subject is a resend; None: as long as events are kept.

@@ -28,7 +28,7 @@ STATEMENTS = (
 
 # A comment, a raw block, an expression or a statement; quotes may hold anything, the end of a tag included.
 _INSIDE = r"""((?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^'"])*?)"""
-_TAG = re.compile(
+TAG = re.compile(
     r"\{#.*?#\}|\{%[-+]?\s*raw\s*[-+]?%\}.*?\{%[-+]?\s*endraw\s*[-+]?%\}"
     rf"|\{{\{{{_INSIDE}\}}\}}|\{{%[-+]?{_INSIDE}%\}}",
     re.DOTALL,
@@ -90,7 +90,7 @@ def _flaws_in(said: str, place: str) -> Iterator[str]:
 
 def _expressions(text: str) -> Iterator[tuple[int, str | None, str]]:
     """Of every tag its line, its statement if it is one, and its inside without what stands in quotes."""
-    for tag in _TAG.finditer(text):
+    for tag in TAG.finditer(text):
         line = text.count("\n", 0, tag.start()) + 1
         word = None if tag[2] is None else tag[2].split(maxsplit=1)[0]
         yield line, word, _QUOTED.sub('""', tag[1] or tag[2] or "")

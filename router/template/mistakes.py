@@ -1,13 +1,13 @@
-"""Mistakes: why a template does not parse, in the words of whoever wrote it, with the fix.
+"""Mistakes: why a template does not parse, or says something else than was meant, with the fix.
 
 minijinja names the token at which it gave up; its author knows braces, quotes and an `if` without its end.
 Must not know the language's library: whether a tag is right by itself is asked of the caller.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from router.template.grammar import STATEMENTS, at_line, foreign
+from router.template.grammar import STATEMENTS, TAG, at_line, foreign
 
 _OPENING = re.compile(r"\{[{%#]")
 _CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
@@ -17,6 +17,9 @@ _BLOCKS = ("for", "if", "with")
 # Behind the statement: `set x` without a value begins a block, which is none of ours.
 _OPEN_SET = re.compile(r"\{%[-+]?\s*set\b[^=]*%\}")
 _SHOWN = 60
+_SINGLE = re.compile(r"\$?\{ *([a-z_]+) *\}")
+_PART = re.compile(r"(?<![\w.\])])([a-z_]+)\.(\w+)")
+_BOUND = re.compile(r"\bfor\b([\w\s,()]{1,100}?)\bin\b|\b(\w+)\s*=(?!=)")
 # What other languages write, and what this one does.
 _FOREIGN = (
     (re.compile("['\"]"), "close its quotes; a text with ' in it stands in double quotes"),
@@ -36,6 +39,36 @@ def mistake(text: str, parses: Callable[[str], bool]) -> str:
             return _unclosed(text[start:], tag, at_line(line))
         tags.append((line, tag))
     return _unbalanced(tags) or _wrong(tags, parses)
+
+
+def doubts(text: str, fields: Collection[str], maps: Collection[str]) -> Iterator[str]:
+    """What a template that parses hardly means, each once. `fields` are one value each but for `maps`."""
+    said = dict[str, str]()
+    bare = TAG.sub(lambda tag: " " + "\n" * tag[0].count("\n"), text)
+    for found in _SINGLE.finditer(bare):
+        if found[1] in fields and found[0] not in said:
+            line = at_line(bare.count("\n", 0, found.start()) + 1)
+            said[found[0]] = f"'{found[0]}' is sent as it stands{line}; write {{{{ {found[1]} }}}}"
+    inside = _inside(text)
+    bound = {word for names in _BOUND.findall(inside) for word in re.findall(r"\w+", "".join(names))}
+    for found in _PART.finditer(inside):
+        name, part = found.groups()
+        if name in fields and name not in maps and name not in bound:
+            meant = (
+                f"write '{part}'" if part in fields else f"write 'payload.{found[0]}' for the provider's own"
+            )
+            said[found[0]] = f"'{found[0]}' is always absent, as '{name}' is one value; {meant}"
+    yield from said.values()
+
+
+def reads(text: str, name: str) -> bool:
+    """Whether a template that parses uses a variable."""
+    return re.search(rf"\b{name}\b", _inside(text)) is not None
+
+
+def _inside(text: str) -> str:
+    """What stands in the tags of a template, without what stands in quotes."""
+    return "\n".join(_QUOTED.sub('""', tag[1] or tag[2] or "") for tag in TAG.finditer(text))
 
 
 def _tags(text: str) -> Iterator[tuple[int, str]]:

@@ -18,7 +18,8 @@ from router.template.jinja import Escape
 
 # `labels` and `payload` are maps: their keys are the sender's, and a missing one prints nothing. `message` is
 # the text that the sink would have written by itself.
-VARIABLES = (*FIELDS, "id", "received_at", "type", "rule", "sink", "labels", "payload", "message")
+MAPS = ("labels", "payload")
+VARIABLES = (*FIELDS, "id", "received_at", "type", "rule", "sink", *MAPS, "message")
 TEXT_LIMIT = 64 * 1024
 _LONGEST = 16 * 1024
 

@@ -54,6 +54,15 @@ def test_every_source_there_is_stands_in_the_table() -> None:
     assert all(name == kind.provider for name, kind in SOURCES.items())
 
 
+@each_case
+def test_every_event_that_has_a_kind_is_one_that_the_provider_documents(case: str) -> None:
+    """So that a rule with another name can be doubted."""
+    provider = case.partition("/")[0]
+    found = source(provider).decode(payload(case), NOW)
+
+    assert found.kind == "unknown" or (found.event or "").lower() in SOURCES[provider].events
+
+
 @each_provider
 def test_every_source_implements_the_whole_contract(provider: str) -> None:
     """What the common part cannot know is refused there and given by each source."""

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.template.template import Template
+from router.template.mistakes import doubts, reads
+from router.template.template import MAPS, VARIABLES, Template
 
 USUAL = "write {{ branch }}, or with a filter {{ branch|upper }}"
 QUOTES = "close its quotes; a text with ' in it stands in double quotes"
@@ -66,6 +67,54 @@ def test_a_mistake_is_told_with_its_fix(text: str, message: str) -> None:
     assert (
         told if "close its quotes" not in message else told[: len(message) + 13]
     ) == f"the template {message}"
+
+
+PAYLOAD = "is always absent, as 'build' is one value; write 'payload.build.number' for the provider's own"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{project} is", ["'{project}' is sent as it stands; write {{ project }}"]),
+        ("a\n${project}", ["'${project}' is sent as it stands in line 2; write {{ project }}"]),
+        ("{{ id\n}}\n{ title } { title }", ["'{ title }' is sent as it stands in line 3; write {{ title }}"]),
+        ("{{ event.branch }}", ["'event.branch' is always absent, as 'event' is one value; write 'branch'"]),
+        ("{% if build.number %}x{% endif %}{{ build.number }}", [f"'build.number' {PAYLOAD}"]),
+        ("{{ (event.url, 1) | first }}{url}", [
+            "'{url}' is sent as it stands; write {{ url }}",
+            "'event.url' is always absent, as 'event' is one value; write 'url'",
+        ]),
+    ],
+)  # fmt: skip
+def test_a_text_that_hardly_means_what_it_says_is_told(text: str, told: list[str]) -> None:
+    """Each doubt once, with what to write."""
+    assert list(doubts(Template.parse(text).text, VARIABLES, MAPS)) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ project }} {{ payload.event.branch }} {{ labels.team }} {{ payload['a'].event.branch }}",
+        "{word} {} {{ '{project}' }} {Project} {project: {{ project }}}",
+        "{% raw %}{project}{% endraw %}{# {project} {{ event.branch }} #}",
+        "{{ 'event.branch' }} event.branch",
+        "{% for event in payload.a %}{{ event.branch }}{% endfor %}",
+        "{% for key, build in labels|items %}{{ build.number }}{% endfor %}",
+        "{% set build = payload.build %}{{ build.number }}",
+        "{% with build = payload.build %}{{ build.number }}{% endwith %}",
+    ],
+)
+def test_a_text_that_may_be_meant_is_left_alone(text: str) -> None:
+    """Braces around other words, names of one's own, what stands in quotes."""
+    assert list(doubts(Template.parse(text).text, VARIABLES, MAPS)) == []
+
+
+def test_what_a_text_reads_stands_in_its_braces() -> None:
+    """Not beside them, not in quotes, not as a part of another word."""
+    assert [reads(text, "message") for text in ("{{ message }}", "{% if message|upper %}{% endif %}")] == [
+        True
+    ] * 2
+    assert not reads("message {{ 'message' }} {{ messages }} {# message #}", "message")
 
 
 @settings(max_examples=150)
