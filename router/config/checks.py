@@ -13,20 +13,24 @@ import msgspec
 
 from router.addresses import HostKind, canonical_host, permit
 from router.config.draft import Draft, entries_of, texts_of
-from router.config.nodes import Map, Node, Text
+from router.config.nodes import Entry, Map, Node, Text
 from router.config.paths import check_paths
 from router.config.problems import Problems, clip
+from router.config.reader import TRUE, fields_of
 from router.config.rules import title
 from router.config.secrets import reason_of
 from router.secret import Secret, has_password
 from router.sinks import SINKS
 from router.sinks.sink import Flaw, Sink
+from router.sources.source import Source
+from router.spelling import closest
 from router.template.template import trial
 
 # Settings of which zero would mean that nothing works.
 _POSTGRES = ("postgresql", "postgres")
 _POSITIVE = ("body_timeout", "in_flight", "keep", "max_body", "concurrency", "timeout", "max_age")
 _MOST_AT_ONCE = 1_000
+_MOST_ODD = 20  # keys of a source that are compared with those it must have
 # Text that only prints fields need not be tried: two thousand rules of it should load at once.
 _CANNOT_FAIL = re.compile(r"(?=.{0,2000}\Z)(?:[^{]|\{(?![{%#])|\{\{ *[a-z_]+ *\}\})*", re.DOTALL)
 
@@ -129,7 +133,7 @@ def _check_sources(draft: Draft, problems: Problems) -> None:
         called = f"source '{clip(name)}'"
         if says_so and unsigned is not None and "secret" in keys:
             problems.add(unsigned.key, f"{called} has a secret, so it is not unsigned; remove one of the two")
-        elif not says_so and "secret" not in keys:
+        elif not says_so and "secret" not in keys and not _misspelt(keys, draft.sources.get(name), problems):
             problems.add(
                 entry.key,
                 f"{called} has no 'secret'; add secret: env:NAME, or 'unsigned: true' if nothing is signed",
@@ -143,6 +147,17 @@ def _check_sources(draft: Draft, problems: Problems) -> None:
                 f"source '{name}' takes bodies of {source.max_body} bytes, more than server.in_flight "
                 f"({draft.server.in_flight}); raise in_flight",
             )
+
+
+def _misspelt(keys: dict[str, Entry], source: Source | None, problems: Problems) -> bool:
+    """Whether it says how it is signed in other words, which are a problem already."""
+    unsigned = keys.get("unsigned")
+    if unsigned is not None:
+        return isinstance(unsigned.value, Text) and unsigned.value.text.lower() in (*TRUE, "true")
+    if source is None or problems.full:
+        return False
+    odd = sorted(keys.keys() - fields_of(type(source)).keys() - {"type"})
+    return any(closest(key.lower(), ("secret", "unsigned")) for key in odd[:_MOST_ODD])
 
 
 def _check_sink(draft: Draft, name: str, problems: Problems, *, resolved: bool) -> None:

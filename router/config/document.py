@@ -60,7 +60,7 @@ def read(raw: bytes, problems: Problems, parser: Parser = PARSER) -> Node | None
                 problems.take(found)
                 return None
             meant[error.spot.line, error.spot.column] = error.meant
-            written = written.replaced(error.spot, len(error.meant))
+            written = written.replaced(error.spot, error.length)
         else:
             problems.take(found)
             return node

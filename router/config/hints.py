@@ -7,9 +7,11 @@ from router.config.draft import Draft, texts_of
 from router.config.nodes import Items, Map
 from router.config.paths import hint_paths
 from router.config.problems import Problems, clip
+from router.config.reader import fields_of
 from router.config.rules import title
 from router.config.texts import hint_texts
 from router.rules.elsewhere import meant
+from router.rules.rule import Rule
 from router.sinks.slack import Slack
 from router.sources import SOURCES
 
@@ -50,7 +52,7 @@ def _hint_unreached(rules: list[Map], problems: Problems) -> None:
     """Nothing comes past a rule that always matches and is final."""
     for rule, behind in pairwise(rules):
         final = texts_of(rule, "final")
-        if final and final[0].text == "true" and not {"when", "unless"} & rule.entries.keys():
+        if final and final[0].text == "true" and not {"when", "unless"} & rule.entries.keys() | _odd(rule):
             last = f"{title(rule)} always matches and is final"
             problems.warn(behind, f"no event gets this far: {last}; move it to the end, or give it a 'when'")
             return
@@ -75,7 +77,7 @@ def _hint_flood(draft: Draft, rule: Map, problems: Problems) -> None:
     """A channel for people should not get every step of every build."""
     excluded = any(_CHOOSING & condition.entries.keys() for condition in _conditions(rule, "unless"))
     chosen = [_CHOOSING & condition.entries.keys() for condition in _conditions(rule, "when")]
-    if excluded or (chosen and all(chosen)):
+    if excluded or (chosen and all(chosen)) or _odd(rule):
         return
     for name in texts_of(rule, "to"):
         if isinstance(draft.sinks.get(name.text), Slack):
@@ -130,6 +132,11 @@ def _hint_patterns(rule: Map, problems: Problems) -> None:
                 advice = meant(field, pattern.text)
                 if advice is not None:
                     problems.warn(pattern, f"'{clip(pattern.text)}' will hardly match: {advice}")
+
+
+def _odd(rule: Map) -> set[str]:
+    """The keys of a rule that are none: one of them may have been meant for its `when`."""
+    return rule.entries.keys() - fields_of(Rule).keys()
 
 
 def _conditions(rule: Map, key: str) -> list[Map]:

@@ -44,7 +44,7 @@ class Part(msgspec.Struct, Generic[S], frozen=True):
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
-_TRUE = ("yes", "on", "1", "y", "t")
+TRUE = ("yes", "on", "1", "y", "t")
 _FALSE = ("no", "off", "0", "n", "f")
 
 
@@ -91,11 +91,13 @@ class Reader:
             return None
         place = place or node
         values: dict[str, object] = dict(given)
+        before: Entry | None = None
         for key, entry in section.entries.items():
             if key in fields:
                 values[fields[key].name] = self._field(fields[key], entry)
             elif key not in skip:
-                self.problems.unknown(entry.key, "unknown key", key, [*fields, *skip], plural="keys")
+                self._unknown(entry, before, [*fields, *skip])
+            before = entry if written(entry) else before
         for key, field in fields.items():
             if field.required and key not in section.entries:
                 self.problems.add(place, f"{what} has no '{key}'; add {_wanted(field.type, key)}")
@@ -121,6 +123,15 @@ class Reader:
             return BROKEN
         return self.value(field.type, node, entry.key.text)
 
+    def _unknown(self, entry: Entry, before: Entry | None, known: list[str]) -> None:
+        """Note a key that is none."""
+        key = entry.key.text
+        list_ = None if self.problems.full else list_of(entry, before)
+        if list_ is not None and self.problems.guess(key, known) is None:
+            self.problems.add(entry.key, f"unknown key '{clip(key)}'; {list_}")
+        else:
+            self.problems.unknown(entry.key, "unknown key", key, known, plural="keys")
+
     def map(self, node: Node, what: str, keys: Collection[str] = ()) -> Map | None:
         """A map, or None. `keys` are those it may have, if they are known."""
         if isinstance(node, Map):
@@ -137,7 +148,10 @@ class Reader:
         """One text that is not empty, or None."""
         if not isinstance(node, Text):
             shape = "list" if isinstance(node, Items) else "map"
-            self.problems.add(node, f"one value is expected here, not a {shape}")
+            scheme = f"{next(iter(node.entries), '')}:" if isinstance(node, Map) else ""
+            word = "/path" if scheme == "file:" else "NAME"
+            fix = f"; write {scheme}{word} in one word" if is_reference(scheme) else ""
+            self.problems.add(node, f"one value is expected here, not a {shape}{fix}")
             return None
         if node.empty:
             why, fix = (": '#' begins a comment", "it in quotes") if node.cut else ("", "one")
@@ -232,6 +246,18 @@ class Reader:
         return _Broken(made) if any(isinstance(value, _Broken) for value in values.values()) else made
 
 
+def written(entry: Entry) -> bool:
+    """Whether a key has a value."""
+    return not (isinstance(entry.value, Text) and entry.value.empty)
+
+
+def list_of(entry: Entry, before: Entry | None) -> str | None:
+    """What to write if a key without a value was meant for the list of the key before it: `{a: 1s, 2s}`."""
+    if before is None or written(entry) or entry.key.line != before.value.line:
+        return None
+    return f"a list stands in brackets: {clip(before.key.text)}: […, {clip(entry.key.text)}]"
+
+
 def _rest(value: object) -> object:
     """What is good of a value: all of it, some, or `msgspec.NODEFAULT`."""
     return value.rest if isinstance(value, _Broken) else value
@@ -289,7 +315,7 @@ def _word(text: str, words: tuple[str, ...]) -> str:
 def _truth(node: Text) -> bool:
     word = node.text.lower()
     if word not in ("true", "false"):
-        hint = "write true" if word in _TRUE else "write false" if word in _FALSE else "write true or false"
+        hint = "write true" if word in TRUE else "write false" if word in _FALSE else "write true or false"
         raise ValueError(f"'{clip(node.text)}' is neither true nor false; {hint}")
     if node.quoted or node.text != word:
         raise ValueError(f"'{node.text}' is text here; write {word} without quotes, in lower case")

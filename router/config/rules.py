@@ -10,7 +10,7 @@ import msgspec
 
 from router.config.nodes import Entry, Items, Map, Node, Text, bare, unplaced
 from router.config.problems import Problems, clip
-from router.config.reader import BROKEN, Reader
+from router.config.reader import BROKEN, Reader, list_of, written
 from router.rules.field import check_field
 from router.rules.matcher import Matcher
 from router.rules.pattern import Item, Patterns, read_item
@@ -124,12 +124,15 @@ def _condition(node: Node, key: str, problems: Problems) -> Condition | None:
     if not node.entries:
         problems.add(node, f"this condition is empty; leave '{key}' out")
         return None
-    fields = [(field, _patterns(field, entry, problems)) for field, entry in node.entries.items()]
+    fields, before = list[tuple[str, Patterns | None]](), None
+    for field, entry in node.entries.items():
+        fields.append((field, _patterns(field, entry, before, problems)))
+        before = entry if written(entry) else before
     good = tuple((field, patterns) for field, patterns in fields if patterns is not None)
     return Condition(good) if len(good) == len(fields) else None
 
 
-def _patterns(field: str, entry: Entry, problems: Problems) -> Patterns | None:
+def _patterns(field: str, entry: Entry, before: Entry | None, problems: Problems) -> Patterns | None:
     """The patterns of one field, or None."""
     if problems.full:
         problems.skip(entry.key)
@@ -137,7 +140,9 @@ def _patterns(field: str, entry: Entry, problems: Problems) -> Patterns | None:
     try:
         check_field(field)
     except ValueError as error:
-        problems.add(entry.key, str(error))
+        list_ = list_of(entry, before)
+        near = list_ is None or "did you mean" in str(error)
+        problems.add(entry.key, str(error) if near else f"'{clip(field)}' is not a field; {list_}")
         return None
     node = entry.value
     nodes = node.items if isinstance(node, Items) else [node]

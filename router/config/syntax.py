@@ -23,6 +23,7 @@ _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
 _SECRET_KEY = re.compile(
     r"(secret|token|password|authorization|cookie|key|url)[\w-]*['\"]? *:(?: (?:(?!: ).)*)?\Z", re.IGNORECASE
 )
+_REFERENCE = re.compile(r"(env:|file:|credential:)[ \t]+(\S.*)")
 _MOST_ITEMS = 20
 _COLON = "': ' begins the value of a key"
 _BEGINS = {
@@ -61,13 +62,17 @@ class Spot:
 
 
 class YamlError(RouterError):
-    """From `spot` on the YAML makes no sense. `meant`: the text to be quoted there, if known."""
+    """From `spot` on the YAML makes no sense.
 
-    def __init__(self, spot: Spot, message: str, meant: str | None = None) -> None:
+    `meant`: what to read there instead, if known, and of the text its `length`, if that is another.
+    """
+
+    def __init__(self, spot: Spot, message: str, meant: str | None = None, length: int | None = None) -> None:
         super().__init__(message)
         self.spot = spot
         self.message = message
         self.meant = meant
+        self.length = len(meant or "") if length is None else length
 
 
 class Written:
@@ -141,6 +146,12 @@ class Written:
     def unquoted(self, spot: Spot, length: int, why: str | None = None) -> "YamlError":
         """The error that `length` characters there must stand in quotes, and how they look in them."""
         meant = self.original.at(spot)[:length]
+        reference = _REFERENCE.fullmatch(meant)
+        if reference is not None and self._secret(spot):
+            scheme, name = reference.groups()
+            example = "/path" if scheme == "file:" else "NAME"  # what stands there may be the secret itself
+            message = f"a blank behind '{scheme}' makes a key of it; write {scheme}{example} in one word"
+            return YamlError(spot, message, f"{scheme}{name}", length)
         why = why or _BEGINS.get(meant[:1], f"'{meant[:1]}' may not begin a value")
         shown = "" if self._secret(spot) else f": {quoted(meant)}"
         return YamlError(spot, f"quote this value{shown} (unquoted, {why})", meant)

@@ -347,3 +347,30 @@ def test_nodes_made_of_json_become_the_same_json(document: Any) -> None:
 def test_numbers_and_booleans_of_json_become_their_text() -> None:
     """A ruleset edited by hand reads like the file."""
     assert bare(unplaced({"a": True, "b": False, "c": 5})) == {"a": "true", "b": "false", "c": "5"}
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize(
+    ("text", "told", "meant"),
+    [
+        (
+            "token: env: A\nz: 1",
+            "1:8: a blank behind 'env:' makes a key of it; write env:NAME in one word",
+            "env:A",
+        ),
+        (
+            "{token: file:   /a b, z: 1}",
+            "1:9: a blank behind 'file:' makes a key of it; write file:/path in one word",
+            "file:/a b",
+        ),
+    ],
+)
+def test_a_reference_with_a_blank_is_read_as_it_was_meant(
+    text: str, told: str, meant: str, parser: Parser
+) -> None:
+    """And what comes behind it is found where it stands."""
+    node, problems = reading(text, parser)
+
+    assert problems == [told]
+    assert node is not None
+    assert bare(node) == {"token": meant, "z": "1"}
