@@ -4,6 +4,7 @@ Owns the vocabulary that is the same for every provider. Must not know any provi
 """
 
 import gc
+import hashlib
 import json
 import math
 import re
@@ -22,6 +23,10 @@ FIELDS = (
     "provider", "source", "event", "kind", "status", "provider_status", "branch", "commit", "project",
     "build", "changes", "author", "title", "url", "pull_request",
 )  # fmt: skip
+
+
+# Characters: a thread is part of a key in the journal.
+LONGEST_THREAD = 250
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -61,12 +66,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def thread(self) -> str | None:
-        """What later events supersede earlier ones of: a build of a project, or a pull request's review."""
+        """What later events supersede earlier ones of: a build of a project, or a pull request's review.
+
+        Its digest, if a provider's names make it too long for a key.
+        """
         number = self.build if self.build is not None else self.pull_request
         if number is None:
             return None
         of = "review" if self.build is None else "build"
-        return f"{self.source}\n{self.project or ''}\n{of}\n{number}"
+        thread = f"{self.source}\n{self.project or ''}\n{of}\n{number}"
+        return thread if len(thread) <= LONGEST_THREAD else hashlib.sha256(thread.encode()).hexdigest()
 
     @cached_property
     def document(self) -> dict[str, Any]:

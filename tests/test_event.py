@@ -47,6 +47,19 @@ def test_the_thread_is_one_build_or_one_review_of_one_project() -> None:
     assert event().thread is None
 
 
+def test_a_thread_is_never_too_long_for_a_key() -> None:
+    """Whatever names a provider sends; what differs in them differs in the thread."""
+    longest = event(build="4", project="p" * (250 - len("web\n\nbuild\n4")))
+    assert len(longest.thread or "") == 250
+    threads = {
+        event(build=build, project=project).thread
+        for build in ("4", "4" * 300)
+        for project in ("p" * 300, "p" * 299 + "q", None)
+    }
+    assert len(threads) == 6
+    assert all(thread is not None and len(thread) <= 250 for thread in threads)
+
+
 def test_the_document_is_the_payload() -> None:
     """Rules read `payload.<path>` from it."""
     assert event(payload=b'{"a": [1]}').document == {"a": [1]}

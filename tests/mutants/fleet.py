@@ -5,6 +5,7 @@ from tests.mutants.fault import Fault
 _INBOX = ("tests/journal/conformance/test_inbox.py",)
 _QUEUE = ("tests/journal/conformance/test_queue.py",)
 _WAITING = ("tests/journal/conformance/test_waiting.py",)
+_LONG_TEXTS = ("tests/journal/conformance/test_long_texts.py",)
 _FLEET = ("tests/journal/postgres/test_fleet.py",)
 _OPENING = ("tests/journal/postgres/test_opening.py",)
 
@@ -89,6 +90,27 @@ FAULTS = (
         "a suspect of the fleet is tried at once", "a kill loop condemns nobody innocent",
         "router/journal/postgres/queue.py", "        if asked.now >= asked.trial_at:\n", "        if True:\n",
         _WAITING,
+    ),
+    Fault(
+        "a value that is too long for the server ends the journal", "what is refused is refused alone",
+        "router/journal/postgres/faults.py", "    errors.ProgramLimitExceeded,\n", "",
+        ("tests/journal/postgres/test_faults.py",),
+    ),
+    Fault(
+        "a long branch is too long for its index", "what a stranger writes stops nobody",
+        "router/journal/sql/postgres/0002.sql", "ON events (left(%1$s, 500), id)", "ON events (%1$s, id)",
+        _LONG_TEXTS,
+    ),
+    Fault(
+        "a branch is found by its beginning alone", "a search finds what was asked for",
+        "router/journal/postgres/archive.py", "        if len(value) < _BEGINNING:\n", "        if True:\n",
+        _LONG_TEXTS,
+    ),
+    Fault(
+        "a thread is too long for its key, in a fleet", "what a stranger writes stops nobody",
+        "router/journal/sql/postgres/queue.sql",
+        "AND octet_length(thread) <= 2000\n", "AND thread IS NOT NULL\n",
+        ("tests/journal/postgres/test_schema.py",),
     ),
     Fault(
         "what waits for the server has no bound", "memory is bounded", "router/journal/postgres/writer.py",

@@ -4,6 +4,7 @@ Owns how far the move is: each bite of rows and the key of its last one are one 
 which was cut off at any point goes on behind what is there. Nothing is kept in the session.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import cast
@@ -13,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from router.errors import JournalBroken, JournalError
+from router.event import LONGEST_THREAD
 from router.journal.moving.kinds import KINDS, Key, Kind
 from router.journal.moving.origin import Row
 from router.journal.postgres.connecting import Connection, Url, check_server
@@ -120,7 +122,7 @@ class Goal:
         with cursor.copy(f"COPY {kind.table} ({kind.columns}) FROM STDIN (FORMAT BINARY)".encode()) as copy:
             copy.set_types(types)
             for row in rows:
-                values: list[object] = [stored(value) for value in row]
+                values: list[object] = [stored(value) for value in _bounded(kind, row)]
                 for place in flags:
                     values[place] = bool(values[place])
                 copy.write_row(values)
@@ -172,6 +174,18 @@ def _other(finished: float | None) -> str:
         "the target holds a part of another journal, or this one changed since that was moved;"
         " name an empty database"
     )
+
+
+def _bounded(kind: Kind, row: Row) -> Row:
+    """The row, its thread under a digest if it is too long for the target's key.
+
+    Another one than `Event.thread` has: the source may hold both, and the key is unique.
+    """
+    place = kind.thread
+    if place is None or len(thread := cast(str, row[place])) <= LONGEST_THREAD:
+        return row
+    digest = hashlib.sha256(thread.encode()).hexdigest()
+    return (*row[:place], f"moved\n{digest}", *row[place + 1 :])
 
 
 def _key(after: str | None) -> Key | None:

@@ -13,7 +13,8 @@ class Kind(msgspec.Struct, frozen=True):
     """A table of both journals. `columns` are the target's; the first of them are the key that orders it.
 
     `start` is a key before the first one. `day`: the first column is the id whose day the row belongs to.
-    `since`: the first version of the source that has the table.
+    `since`: the first version of the source that has the table. `thread`: the place of a thread in the key,
+    which an older release did not bound.
     """
 
     table: str
@@ -21,6 +22,7 @@ class Kind(msgspec.Struct, frozen=True):
     start: Key
     day: bool = False
     since: int = 1
+    thread: int | None = None
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ KINDS = (
         (_BEFORE_IDS, _BEFORE_IDS),
         day=True,
     ),
-    Kind("latest", "sink, thread, event", (_BEFORE_NAMES, _BEFORE_NAMES)),
+    Kind("latest", "sink, thread, event", (_BEFORE_NAMES, _BEFORE_NAMES), thread=1),
     Kind(
         "quarantine",
         "id, source, received_at, verified, reason, signature, labels, size, body",

@@ -9,7 +9,11 @@ from psycopg import errors
 from router.errors import JournalBroken, JournalError, JournalUnavailable
 
 # What one piece of work can be refused for without harm to the others in its transaction.
-ALONE = (JournalError, ValueError, TypeError, OverflowError, psycopg.DataError, psycopg.IntegrityError)
+ALONE = (
+    JournalError, ValueError, TypeError, OverflowError, psycopg.DataError, psycopg.IntegrityError,
+    # A value beyond a bound of the server's own, as that of an index's key.
+    errors.ProgramLimitExceeded,
+)  # fmt: skip
 # Two routers met in the same rows: the same again, a moment later, succeeds.
 AGAIN = (errors.DeadlockDetected, errors.SerializationFailure)
 # By class: connection, resources, operator intervention, system; lock not available; a standby.

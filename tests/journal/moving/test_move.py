@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import apsw
+from msgspec.structs import replace
 
 from router.delivery import Route, State
 from router.journal.journal import DeliveryQuery, EventQuery, JournalOpener, RefusedQuery
 from router.journal.moving import move
 from router.journal.postgres import Timing, open_postgres
+from router.journal.rows import event_number
 from router.journal.sqlite import open_sqlite
-from tests.journal.backends import Time, an_event
+from tests.journal.backends import Time, an_event, recorded, settled
+from tests.journal.conformance.test_long_texts import long_text
 from tests.journal.moving.origins import TABLES, a_journal, moved, rows_of, silent
 
 OWN_TIME = Timing(own_clock=True, poll=3600, grain=0)
@@ -83,6 +86,29 @@ def change(path: Path, statement: str) -> None:
     connection = apsw.Connection(str(path))
     connection.execute(statement)
     connection.close()
+
+
+async def test_texts_of_any_length_are_moved(tmp_path: Path, time: Time, target: str) -> None:
+    """Also what an older release kept under a thread of any length, beside that of today."""
+    path = tmp_path / "journal.db"
+    async with open_sqlite(path, time.clock()) as journal:
+        build = {"branch": long_text(), "project": long_text(3000), "build": long_text(2800)}
+        event = await recorded(journal, time, "slack", "hook", **build)
+        for sink in ("slack", "hook"):
+            await settled(journal, sink, State.DELIVERED)
+    thread = long_text(4000).replace("'", "''")
+    change(path, f"INSERT INTO latest VALUES ('slack', '{thread}', 1), ('slack', '{thread}x', 2)")
+    assert move(path, target, silent, may_lose=True).same
+    async with opened(target, time) as there:
+        (found,) = await there.events(EventQuery(branch=build["branch"], project=build["project"]))
+
+    assert replace(found, payload=event.payload) == event
+    latest = sorted(moved(target, tmp_path)["latest"], key=repr)
+    assert [row for row in latest if row[1] == event.thread] == [
+        (sink, event.thread, event_number(event.id)) for sink in ("hook", "slack")
+    ]
+    assert len({row[1] for row in latest}) == 3
+    assert sorted(row[2] for row in latest)[:2] == [1, 2]
 
 
 async def test_a_resend_of_a_moved_event_is_a_duplicate(tmp_path: Path, time: Time, target: str) -> None:

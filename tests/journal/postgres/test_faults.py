@@ -15,6 +15,7 @@ from router.journal.journal import EventQuery, Journal
 from router.journal.postgres import open_postgres
 from router.journal.postgres.text import read, stored
 from tests.journal.backends import Time, an_event, recorded
+from tests.journal.conformance.test_long_texts import long_text
 from tests.journal.conformance.test_quarantine import kept
 from tests.journal.postgres.fleet import QUICK, a_router, held_up, rows
 from tests.waiting import turns, until
@@ -69,27 +70,35 @@ async def test_what_may_heal_is_unavailable(journal: Journal, database: str, cod
     assert rows(database, "SELECT count(*) FROM events") == [(1,)]
 
 
-async def test_a_value_that_is_refused_is_refused_alone(journal: Journal, database: str) -> None:
+# A constraint, and an index with a key that is too long for it.
+_REFUSALS = {
+    "23514": "ALTER TABLE events ADD CHECK (length(title) < 4000)",
+    "54000": "CREATE INDEX events_title ON events (title)",
+}
+
+
+@pytest.mark.parametrize("code", sorted(_REFUSALS))
+async def test_a_value_that_is_refused_is_refused_alone(journal: Journal, database: str, code: str) -> None:
     """With the server's words; the others of its transaction are stored."""
-    rows(database, "ALTER TABLE events ADD CHECK (title <> 'bad')")
+    rows(database, _REFUSALS[code])
     time = Time()
     errors: list[str] = []
 
     async def record(title: str) -> None:
         try:
-            await recorded(journal, time, "slack", title=title, subject=title)
+            await recorded(journal, time, "slack", title=title, subject=title[:9])
         except JournalError as error:
             errors.append(str(error))
 
     async with asyncio.TaskGroup() as group:
-        for title in ("a", "b", "bad", "c"):
+        for title in ("a", "b", long_text(), "c"):
             group.create_task(record(title))
         # Shares its transaction with nobody, whatever comes before and behind it.
         group.create_task(kept(journal, time))
 
     assert len(errors) == 1
-    assert errors[0].startswith("the journal refused a value: new row for relation")
-    assert errors[0].endswith("(23514)")
+    assert errors[0].startswith("the journal refused a value: ")
+    assert errors[0].endswith(f"({code})")
     assert [event.title for event in await journal.events(EventQuery())] == ["c", "b", "a"]
     assert rows(database, "SELECT count(*) FROM quarantine") == [(1,)]
 

@@ -15,6 +15,7 @@ from router.errors import JournalError, JournalUnavailable, SchemaMismatch
 from router.journal import open_journal
 from router.journal.journal import JournalSettings
 from router.journal.postgres import open_postgres
+from router.journal.statements import migrations
 from router.secret import Secret
 from tests.journal.backends import Time, recorded
 from tests.journal.postgres.fleet import a_router, rows
@@ -66,7 +67,7 @@ async def test_a_newer_schema_is_refused_and_left_alone(database: str) -> None:
     rows(database, "UPDATE visual_router SET version = 99")
 
     assert await _refusal(database, SchemaMismatch) == (
-        "the database has version 99 and this release knows versions up to 1;"
+        f"the database has version 99 and this release knows versions up to {len(migrations('postgres'))};"
         " install the newer release or restore a backup"
     )
     assert rows(database, "SELECT version FROM visual_router") == [(99,)]
@@ -96,7 +97,7 @@ async def test_routers_that_start_at_once_make_the_tables_once(empty: str) -> No
         for journal in journals:
             await recorded(journal, Time(), "slack")
 
-    assert rows(empty, "SELECT version FROM visual_router") == [(1,)]
+    assert rows(empty, "SELECT version FROM visual_router") == [(len(migrations("postgres")),)]
     assert rows(empty, "SELECT count(*) FROM events") == [(3,)]
 
 

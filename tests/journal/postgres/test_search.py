@@ -55,6 +55,17 @@ def test_a_search_reads_no_table_from_end_to_end(filled: str, wanted: dict[str, 
     assert "Index" in plan
 
 
+@pytest.mark.parametrize("field", ["branch", "project"])
+@pytest.mark.parametrize("value", ["branch/77", "x" * 600], ids=len)
+def test_what_may_be_long_is_found_by_its_beginning(filled: str, field: str, value: str) -> None:
+    """In an index, newest first: a page of a branch that everybody works on needs no sort."""
+    sql, values = events_query(EventQuery(**{field: value}), (1 << 63) - 1, 0)  # type: ignore[arg-type]  # filters
+    plan = "\n".join(str(row[0]) for row in rows(filled, f"EXPLAIN {sql}", *values))
+
+    assert f'Index Cond: (("left"({field}, 500) = ' in plan, plan
+    assert len(value) > 500 or "Sort" not in plan, plan
+
+
 def test_every_search_of_deliveries_has_an_index(database: str) -> None:
     """By event, by sink, by sink and death; of open and of settled ones."""
     indexes = {str(row[0]) for row in rows(database, "SELECT indexname FROM pg_indexes")}
