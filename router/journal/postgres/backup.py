@@ -6,8 +6,9 @@ for large journals.
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import mkstemp
 from typing import cast
 
 import apsw
@@ -34,15 +35,13 @@ def back_up(url: Url, target: Path) -> None:
         JournalError: it exists, or cannot be written.
         JournalUnavailable: the journal cannot be read now.
     """
-    part = Path(f"{target}.part")
     try:
-        part.unlink(missing_ok=True)
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with closing(apsw.Connection(str(part))) as copy, url.connect() as connection:
-            _fill(connection, copy, part)
-        sync_file(part)
-        os.link(part, target)
-        sync_folder(target.parent)
+        with _part_of(target) as part:
+            with closing(apsw.Connection(str(part))) as copy, url.connect() as connection:
+                _fill(connection, copy, part)
+            sync_file(part)
+            os.link(part, target)
+            sync_folder(target.parent)
     except FileExistsError:
         raise JournalError(f"'{target}' exists already") from None
     except OSError as error:
@@ -51,8 +50,22 @@ def back_up(url: Url, target: Path) -> None:
         raise JournalError(f"cannot write '{target}': {error}") from error
     except psycopg.Error as error:
         raise fault(error, "be read") from error
+
+
+@contextmanager
+def _part_of(target: Path) -> Iterator[Path]:
+    """A new file beside it, for its owner's eyes only, for a while.
+
+    Another router's backup to the same name has another one. FileExistsError if there is such a file already.
+    """
+    if target.exists():
+        raise FileExistsError
+    handle, name = mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
     finally:
-        part.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
 
 
 def _fill(connection: Connection, copy: apsw.Connection, path: Path) -> None:

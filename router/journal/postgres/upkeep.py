@@ -1,5 +1,6 @@
 """Upkeep on PostgreSQL: retention by whole days where that is possible, backup, counts, the health check."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,7 @@ class PostgresUpkeep(Side):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._walk = Walk()
+        self._backing_up = asyncio.Lock()
 
     async def prune(self, before: float, limit: int) -> int:
         """See `Upkeep.prune`. A day of which nothing is owed is dropped whole, however much that is.
@@ -154,8 +156,12 @@ class PostgresUpkeep(Side):
         await store.writer.write(partial(_ping, store.presence.node, store.clock.now()))
 
     async def backup(self, path: str) -> None:
-        """See `Upkeep.backup`. The copy is a journal of SQLite, to be opened on a single host."""
-        await anyio.to_thread.run_sync(back_up, self._store.url, Path(path))
+        """See `Upkeep.backup`. The copy is a journal of SQLite, to be opened on a single host.
+
+        One at a time: the second to the same file is refused before it has read the whole journal.
+        """
+        async with self._backing_up:
+            await anyio.to_thread.run_sync(back_up, self._store.url, Path(path))
 
     async def introduce(self, configuration: str) -> None:
         """See `Upkeep.introduce`."""

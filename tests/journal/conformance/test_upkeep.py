@@ -333,6 +333,33 @@ async def test_a_backup_overwrites_nothing(journal: Journal, tmp_path: Path) -> 
     assert [target] == list(folder.iterdir())
 
 
+async def test_of_two_backups_to_one_file_the_second_is_refused(
+    place: Place, journal: Journal, time: Time, tmp_path: Path
+) -> None:
+    """One after the other: they do not write into each other's file."""
+    for _ in range(100):
+        event = await recorded(journal, time, payload=bytes(50_000))
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    target = folder / "journal.db"
+
+    async def said() -> str:
+        try:
+            await journal.backup(str(target))
+        except JournalError as error:
+            return str(error)
+        return "done"
+
+    async with asyncio.TaskGroup() as group:
+        both = [group.create_task(said()) for _ in range(2)]
+
+    assert [one.result() for one in both] == ["done", f"'{target}' exists already"]
+    assert list(folder.iterdir()) == [target]
+    async with Place(place.backend, folder, time).open() as copy:
+        assert await copy.event(event.id)
+        assert len(await copy.events(EventQuery(limit=200))) == 100
+
+
 async def test_a_backup_into_nowhere_says_so(journal: Journal, tmp_path: Path) -> None:
     """The message names the file."""
     target = tmp_path / "no" / "such" / "copy.db"
