@@ -113,6 +113,15 @@ FAULTS = (
         ("tests/journal/postgres/test_schema.py",),
     ),
     Fault(
+        "what another router holds ends a discard", "all of a sink is all of it",
+        "router/journal/sql/postgres/moves.sql", "LIMIT %s FOR UPDATE SKIP LOCKED\n", "LIMIT %s\n", _FLEET,
+    ),
+    Fault(
+        "a requeue brings back what it did not hold", "one operator's request ends no router",
+        "router/journal/sql/postgres/moves.sql",
+        "AND event = ANY (%b::bigint[])", "AND (event = ANY (%b::bigint[]) OR true)", _FLEET,
+    ),
+    Fault(
         "what waits for the server has no bound", "memory is bounded", "router/journal/postgres/writer.py",
         "        if self.waiting >= _MOST_WAITING:\n", "        if False:\n",
         ("tests/journal/postgres/test_away.py",),

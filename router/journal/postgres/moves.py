@@ -42,7 +42,8 @@ def revive(numbers: Sequence[int], now: float, cursor: Cursor) -> Written[int]:
     # Their events are held first: retention, in another router, looks only at what nobody holds.
     rows = cursor.execute(_SQL["events"], (list(numbers),)).fetchall() if numbers else []
     threads = {event_number(event.id): event.thread for event in (event_of(plain(row)) for row in rows)}
-    found = cursor.execute(_SQL["revive"], (list(numbers),)).fetchall() if rows else []
+    # What died since is not among them.
+    found = cursor.execute(_SQL["revive"], (list(numbers), list(threads))).fetchall() if rows else []
     if not found:
         return Written(0)
     ids, events, sinks, rules, claims = (list(column) for column in zip(*found, strict=True))
@@ -73,6 +74,9 @@ def revive_of(sink: str, after: int, now: float, cursor: Cursor) -> Written[tupl
 def bury_of(
     sink: str, created_before: float, limit: int, reason: str, now: float, cursor: Cursor
 ) -> Written[int]:
-    """Bury at most `limit` of a sink's pending deliveries created before a time; returns how many."""
+    """Bury at most `limit` of a sink's pending deliveries created before a time; returns how many.
+
+    Fewer than `limit`: no more were left, but for what others held at that moment.
+    """
     found = cursor.execute(_SQL["pending_of"], (stored(sink), created_before, limit)).fetchall()
     return bury([cast(int, row[0]) for row in found], reason, now, cursor)

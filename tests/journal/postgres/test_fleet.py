@@ -3,19 +3,31 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from pathlib import Path
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
 from router.clock import Clock
 from router.delivery import Route, State
+from router.errors import JournalError
 from router.journal.journal import DeliveryQuery, EventQuery, Journal
+from router.journal.sqlite import open_sqlite
 from tests.journal.backends import Time, an_event, recorded, settlement
 from tests.journal.postgres.fleet import QUICK, a_child, a_router, rows
 from tests.waiting import answered, until
 
 # Nobody's lease ends in these.
 _CALM = replace(QUICK, lease=600.0)
+_WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+_DIE = """
+WITH gone AS (DELETE FROM open_deliveries WHERE state = 'in_flight' RETURNING *)
+INSERT INTO settled_deliveries
+SELECT id, event, sink, rule, 'dead', due, created_at, claim, failures, crashes, 'gone', 0 FROM gone
+"""
 
 
 @pytest.fixture
@@ -45,6 +57,73 @@ async def test_of_equal_events_at_several_routers_one_is_stored(fleet: list[Jour
     assert len({(subject, first) for subject, first, _ in receipts}) == 20
     assert sum(not duplicate for _, _, duplicate in receipts) == 20
     assert rows(database, "SELECT count(*), count(DISTINCT subject) FROM events") == [(20, 20)]
+
+
+async def test_two_routers_that_back_up_to_one_file_leave_a_whole_one(
+    fleet: list[Journal], tmp_path: Path
+) -> None:
+    """On one host: whoever is done first has the name, the others are refused."""
+    for _ in range(100):
+        await recorded(fleet[0], Time(), payload=bytes(50_000))
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    target = folder / "copy.db"
+
+    async def said(journal: Journal) -> str:
+        try:
+            await journal.backup(str(target))
+        except JournalError as error:
+            return str(error)
+        return "done"
+
+    async with asyncio.TaskGroup() as group:
+        every = [group.create_task(said(journal)) for journal in fleet]
+
+    assert sorted(one.result() for one in every) == [f"'{target}' exists already"] * 2 + ["done"]
+    assert list(folder.iterdir()) == [target]
+    async with open_sqlite(target, Clock()) as copy:
+        assert len(await copy.events(EventQuery(limit=200))) == 100
+
+
+async def test_what_another_router_holds_does_not_end_a_discard(fleet: list[Journal], database: str) -> None:
+    """It is passed over; all the rest goes, in however many bites."""
+    await recorded(fleet[0], Time(), "slack")
+    rows(
+        database,
+        "INSERT INTO open_deliveries SELECT id + n, event, sink, rule, state, due, created_at, claim,"
+        " failures, crashes FROM open_deliveries, generate_series(1, 2499) AS n",
+    )
+    with psycopg.connect(database) as other:
+        other.execute("SELECT id FROM open_deliveries ORDER BY id LIMIT 10 FOR UPDATE")
+
+        assert await fleet[1].discard(sink="slack", reason="gone") == 2490
+
+    assert await fleet[1].discard(sink="slack", reason="gone") == 10
+    assert rows(database, "SELECT count(*) FROM open_deliveries") == [(0,)]
+
+
+async def test_what_dies_while_others_are_brought_back_is_left_dead(
+    fleet: list[Journal], database: str
+) -> None:
+    """It was pending when the requeue looked at its event: that is not held against retention."""
+    time = Time()
+    journal = fleet[0]
+    for _ in range(2):
+        await recorded(journal, time, "slack")
+    first, second = (await journal.claim({"slack": 2})).claims
+    await journal.settle([settlement(first, State.DEAD, reason="404")])
+    with psycopg.connect(database) as other:
+        other.execute("SELECT 1 FROM events FOR UPDATE")
+        async with asyncio.TaskGroup() as group:
+            requeue = group.create_task(journal.requeue(ids=[first.delivery.id, second.delivery.id]))
+            await until(lambda: rows(database, _WAITING) == [(1,)])
+            other.execute(_DIE)
+            other.commit()
+
+    assert requeue.result() == 1
+    assert journal.broken is None
+    assert rows(database, "SELECT count(*) FROM settled_deliveries WHERE state = 'dead'") == [(1,)]
+    assert await journal.requeue(ids=[second.delivery.id]) == 1
 
 
 async def test_no_delivery_is_claimed_by_two_routers(fleet: list[Journal]) -> None:

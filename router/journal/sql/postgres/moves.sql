@@ -11,7 +11,8 @@ WITH gone AS (
 SELECT sink FROM gone
 
 -- name: revive
-DELETE FROM settled_deliveries WHERE id = ANY (%b::bigint[]) AND state = 'dead' RETURNING id, event, sink, rule, claim
+DELETE FROM settled_deliveries WHERE id = ANY (%b::bigint[]) AND event = ANY (%b::bigint[]) AND state = 'dead'
+RETURNING id, event, sink, rule, claim
 
 -- name: events
 SELECT * FROM events WHERE id IN (
@@ -28,7 +29,7 @@ FROM unnest(%(ids)b::bigint[], %(events)b::bigint[], %(sinks)b::text[], %(rules)
 SELECT id FROM settled_deliveries WHERE sink = %s AND state = 'dead' AND id > %s ORDER BY id LIMIT %s
 
 -- name: pending_of
-SELECT id FROM open_deliveries WHERE sink = %s AND state = 'pending' AND created_at < %s LIMIT %s
+SELECT id FROM open_deliveries WHERE sink = %s AND state = 'pending' AND created_at < %s LIMIT %s FOR UPDATE SKIP LOCKED
 
 -- name: release
 UPDATE open_deliveries AS o SET state = 'pending', router = NULL
