@@ -198,8 +198,8 @@ class Queue(Protocol):
         For sinks in `probe` exactly one delivery is taken, the one due earliest, due or not; they need not
         be in `free`. Suspects (in flight at two crashes or more, and no attempt came to its end since) are
         passed over, unless `suspect`: then exactly one due suspect of any sink in `free`, and nothing else.
-        None is due before this opening is 30 s old: a process killed in a loop blames nobody. No more of a
-        sink are taken than `counts` said were pending at the call.
+        None is due before this opening is 30 s old: a process killed in a loop blames nobody. Where no other
+        router records, no more of a sink are taken than `counts` said were pending at the call.
         `superseded` is looked up from the second claim on. A claim whose caller is cancelled is given back
         uncounted.
         """

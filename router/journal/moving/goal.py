@@ -207,5 +207,5 @@ def _gone_router(cursor: Cursor) -> object:
     """The row of a router that no longer is: the next one takes over from it, and counts a crash."""
     number = cursor.execute(_PRESENCE["number"]).fetchall()[0][0]
     values = {"id": number, "name": _GONE, "lease": _FOREVER_AGO, "now": None}
-    cursor.execute(_PRESENCE["appear"], {**values, "version": "", "rules": "", "configuration": ""})
+    cursor.execute(_PRESENCE["appear"], {**values, "version": "", "configuration": ""})
     return number

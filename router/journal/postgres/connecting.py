@@ -78,9 +78,7 @@ def check_server(connection: Connection, url: Url, *, may_lose: bool) -> None:
     Raises:
         JournalError: it is too old, or its settings break the promise of 202.
     """
-    ((version, fsync, pages, commit, standbys, _, encoding),) = connection.execute(
-        _SQL["settings"]
-    ).fetchall()
+    ((version, fsync, pages, commit, standbys, encoding),) = connection.execute(_SQL["settings"]).fetchall()
     if int(str(version)) < _OLDEST:
         raise JournalError(
             f"PostgreSQL {int(str(version)) // 10000} is too old for a journal; use 14 or newer"

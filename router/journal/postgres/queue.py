@@ -158,14 +158,11 @@ class PostgresQueue(Side):
 
     def _suspects(self, asked: Asked, cursor: Cursor) -> tuple[list[str], float | None]:
         """The sinks that have a suspect due, and when the next one is. None is before `trial_at`."""
-        sinks = [*asked.free, *asked.probe]
-        values = {"sinks": [stored(sink) for sink in sinks], "now": asked.now}
+        values = {"sinks": [stored(sink) for sink in (*asked.free, *asked.probe)], "now": asked.now}
         due: list[str] = []
         next_due: float | None = None
-        for sink, (_, one, later) in zip(
-            sinks, cursor.execute(_SQL["suspects"], values).fetchall(), strict=True
-        ):
-            at = cast(float | None, later)
+        for row in cursor.execute(_SQL["suspects"], values).fetchall():
+            sink, one, at = cast(tuple[str, bool | None, float | None], plain(row))
             if one and asked.now < asked.trial_at:
                 at = asked.trial_at
             elif one:

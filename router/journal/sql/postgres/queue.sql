@@ -41,9 +41,6 @@ LEFT JOIN LATERAL (
   WHERE waiting.sink = asked.sink AND state = 'pending' AND crashes >= 2 AND due > %(now)s
   ORDER BY due, id LIMIT 1) AS later ON true
 
--- name: postponed
-SELECT DISTINCT sink FROM open_deliveries WHERE sink = ANY (%b::text[]) AND state = 'pending' AND crashes >= 2
-
 -- name: events
 SELECT events.*, body FROM events JOIN bodies ON bodies.event = events.id WHERE events.id = ANY (%b::bigint[])
 

@@ -19,4 +19,4 @@ UPDATE visual_router SET version = %s
 -- name: settings
 SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('full_page_writes'),
   current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-  current_setting('transaction_read_only'), current_setting('server_encoding')
+  current_setting('server_encoding')
