@@ -150,15 +150,17 @@ class GroupCommit(ABC, Generic[C, W]):
         done: Callable[[W | None], None] | None = None,
         *,
         quick: bool = False,
+        recall: bool = False,
     ) -> T:
         """Run work in the next transaction, at once for all entries that wait for the same work.
 
         It may so come before other work that was asked for earlier. What counts for all entries may stand in
-        what is written for the first of them. Else as `write`.
+        what is written for the first of them. With `recall` a caller who is cancelled before its turn takes
+        its entry back: what nobody counts any more may not pile up behind a disk that hangs. Else as `write`.
         """
         # Quoted: to make that type anew for each event costs more than all the rest of this.
         shared = cast("Callable[[Sequence[object], C], Sequence[W]]", work)
-        return cast(T, await self._ask(Item(None, shared, entry, done, quick=quick)))
+        return cast(T, await self._ask(Item(None, shared, entry, done, quick=quick), recall=recall))
 
     def submit(self, work: Callable[[C], W]) -> None:
         """Run work in the next transaction; nobody learns what became of it."""
@@ -185,7 +187,7 @@ class GroupCommit(ABC, Generic[C, W]):
         await self._over
         self._thread.join()
 
-    async def _ask(self, item: Item[C, W]) -> object:
+    async def _ask(self, item: Item[C, W], *, recall: bool = False) -> object:
         refusal = self.refusal()
         if refusal is not None:
             if item.done is not None:
@@ -198,10 +200,21 @@ class GroupCommit(ABC, Generic[C, W]):
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
                 self._take_back(item)
+            elif recall:
+                self._recall(item)
             raise
         finally:
             # Else an error, which knows this frame, keeps a refused body until cycles are looked for.
             del future, item
+
+    def _recall(self, item: Item[C, W]) -> None:
+        """Let it wait no more; nothing, if its turn has come."""
+        try:
+            self._waiting.remove(item)
+        except ValueError:
+            return
+        if item.done is not None:
+            item.done(None)
 
     def refusal(self) -> JournalError | None:
         """Why nothing is taken on now; None: it is."""
@@ -226,7 +239,7 @@ class GroupCommit(ABC, Generic[C, W]):
             self._loop.call_soon(self._hand_over, 0, _TURNS)
 
     def _hand_over(self, before: int, turns: int) -> None:
-        """Give the thread what waits, once a turn brings nothing more; where nothing does, this is the end.
+        """Give the thread what waits, once a turn brings nothing more; at the end, that it is the end.
 
         `before` is how much waited a turn ago, `turns` how many more may go by.
         """
@@ -235,6 +248,10 @@ class GroupCommit(ABC, Generic[C, W]):
             self._loop.call_soon(self._hand_over, waiting, turns - 1)
             return
         batch = self._gather()
+        if not batch and not self._closing:
+            # All that waited was taken back.
+            self._busy = False
+            return
         try:
             if batch:
                 self.begin(batch)

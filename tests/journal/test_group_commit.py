@@ -175,6 +175,44 @@ async def test_what_a_caller_cancelled_with_its_answer_asked_for_is_taken_back()
     assert notebook.words == ["first", "claim", "last", "give back", "shut"]
 
 
+async def test_what_is_recalled_before_its_turn_is_never_done() -> None:
+    """Its caller was told so; whoever was to hear of it does, and nothing of it is kept."""
+    notebook = Notebook()
+    notebook.shut_gate()
+    told: list[Said | None] = []
+    async with asyncio.TaskGroup() as group:
+        early = group.create_task(notebook.share(say_all, "early", recall=True))
+        await until(notebook.at_work.is_set)
+        late = [group.create_task(notebook.share(say_all, word, told.append, recall=True)) for word in "abc"]
+        kept = group.create_task(notebook.share(say_all, "kept"))
+        await turns()
+        for task in (early, *late[:2], kept):
+            task.cancel()
+        await turns()
+        assert (notebook.waiting, told) == (2, [None, None])
+        notebook.open_gate()
+    await notebook.close()
+
+    assert notebook.words == ["early", "c+kept", "shut"]
+    assert told[2:] == [Said("c")]
+
+
+async def test_where_all_is_recalled_the_thread_goes_on() -> None:
+    """Nothing to be done is not the end."""
+    notebook = Notebook()
+    for _ in range(3):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(notebook.share(say_all, "never", recall=True))
+            await turns(1)
+            task.cancel()
+        await turns()
+
+    async with asyncio.timeout(60):
+        assert await notebook.write(say("word")) == "word"
+    await notebook.close()
+    assert notebook.words == ["word", "shut"]
+
+
 async def test_all_that_waits_is_one_batch_in_its_order() -> None:
     """What is shared comes where the first of it came, or where the order says; what is alone is alone."""
     notebook = Notebook(order=[say_all])

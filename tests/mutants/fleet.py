@@ -122,6 +122,10 @@ FAULTS = (
         "AND event = ANY (%b::bigint[])", "AND (event = ANY (%b::bigint[]) OR true)", _FLEET,
     ),
     Fault(
+        "a sender that gave up is recorded, in a fleet", "what was refused is not recorded behind its back",
+        "router/journal/postgres/inbox.py", ", recall=True", "", ("tests/journal/postgres/test_away.py",),
+    ),
+    Fault(
         "what waits for the server has no bound", "memory is bounded", "router/journal/postgres/writer.py",
         "        if self.waiting >= _MOST_WAITING:\n", "        if False:\n",
         ("tests/journal/postgres/test_away.py",),

@@ -128,8 +128,17 @@ FAULTS = (
     ),
     Fault(
         "a sender that gave up is recorded", "what was refused is not recorded behind its back",
-        "router/journal/sqlite/inbox.py", "            turn.entry = None\n", "",
-        ("tests/journal/sqlite/test_pressure.py",),
+        "router/journal/sqlite/inbox.py", ", recall=True", "", ("tests/journal/sqlite/test_pressure.py",),
+    ),
+    Fault(
+        "where all senders gave up the journal ends", "a sender that gives up harms nobody",
+        "router/journal/group_commit.py", "        if not batch and not self._closing:\n",
+        "        if False:\n", _GROUP_COMMIT,
+    ),
+    Fault(
+        "a slot is kept for a sender that gave up", "every slot comes back", "router/journal/group_commit.py",
+        "            return\n        if item.done is not None:\n", "            return\n        if False:\n",
+        _GROUP_COMMIT,
     ),
     Fault(
         "many settlements are not fenced by the claim number", "a lost claim settles nothing",

@@ -129,7 +129,7 @@ class PostgresInbox(Side):
         owed = [Owed(store.ids.next(), number, route, now, thread) for route in routes]
         digest, oldest = digest_of(event.payload), since(window, now)
         entry = Entry(event, number, digest, owed, ruleset, now, oldest, flag_reuse, released)
-        return await store.writer.share(self.record_all, entry)
+        return await store.writer.share(self.record_all, entry, recall=True)
 
     async def remember(self, digest: str, rules: str) -> None:
         """See `Inbox.remember`."""

@@ -50,23 +50,11 @@ class Entry(msgspec.Struct, frozen=True):
     released: str | None
 
 
-class Turn:
-    """An entry that waits for its turn; None once its sender was told that it will not be recorded."""
-
-    __slots__ = ("entry",)
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry: Entry | None = entry
-
-
 class Filed(msgspec.Struct, frozen=True):
     """The receipt, and the event as it was stored, None if it was not."""
 
     receipt: Receipt
     event: Event | None
-
-
-_NOTHING = Filed(Receipt("", duplicate=False), None)
 
 
 class _Rows:
@@ -82,12 +70,11 @@ class _Rows:
         self.pending = False
 
 
-def file(recent: Recent, turns: Sequence[Turn], cursor: apsw.Cursor) -> list[Written[Filed]]:
-    """Store what is no duplicate, in the order of turns; what changes by all of it stands with the first."""
-    entries = [turn.entry for turn in turns]
-    known = _known([entry for entry in entries if entry is not None], cursor)
+def file(recent: Recent, entries: Sequence[Entry], cursor: apsw.Cursor) -> list[Written[Filed]]:
+    """Store what is no duplicate, in that order; what changes by all of it stands with the first."""
+    known = _known(entries, cursor)
     rows = _Rows()
-    filed = [_NOTHING if entry is None else _file(entry, known, recent, rows, cursor) for entry in entries]
+    filed = [_file(entry, known, recent, rows, cursor) for entry in entries]
     if rows.events:
         _SEE.run(cursor, list(rows.seen.values()))
         _EVENT.run(cursor, rows.events)

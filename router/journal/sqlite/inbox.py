@@ -11,7 +11,7 @@ from router.event import Event
 from router.journal.duplicates import digest_of, since
 from router.journal.journal import Receipt
 from router.journal.rows import event_number
-from router.journal.sqlite.filing import Entry, Filed, Turn, file
+from router.journal.sqlite.filing import Entry, Filed, file
 from router.journal.sqlite.handover import Handover
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side, Store
@@ -59,14 +59,12 @@ class SqliteInbox(Side):
         writer = store.writer
         handover = Handover(store, owed, now)
         entry = Entry(event, number, digest, owed, handover.slots, ruleset, now, oldest, flag_reuse, released)
-        turn = Turn(entry)
         done = partial(_end, handover) if handover.slots else None
         store.asked += 1
         try:
-            return (await writer.share(self._file, turn, done, quick=len(event.payload) <= _SMALL)).receipt
+            quick = len(event.payload) <= _SMALL
+            return (await writer.share(self._file, entry, done, quick=quick, recall=True)).receipt
         finally:
-            # Given up or answered: behind a disk that hangs nothing may pile up that nobody counts any more.
-            turn.entry = None
             store.asked -= 1
             if not store.asked:
                 store.calm.set()

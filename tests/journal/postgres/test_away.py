@@ -4,7 +4,9 @@ import asyncio
 import math
 import os
 import signal
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from anyio.lowlevel import checkpoint
@@ -18,7 +20,7 @@ from router.journal.postgres import open_postgres
 from tests.journal.backends import Time, attempt_of, claimed, recorded, settlement
 from tests.journal.postgres.fleet import QUICK, a_router, rows
 from tests.journal.postgres.server import Server
-from tests.waiting import answered, until
+from tests.waiting import answered, turns, until
 
 _CALM = replace(QUICK, lease=600.0)
 
@@ -98,6 +100,49 @@ async def test_a_flood_meets_a_bound_while_the_server_is_away(server: Server) ->
         assert refused == 2000
 
 
+@contextmanager
+def _frozen(server: Server) -> Iterator[None]:
+    """The routers' sessions do nothing meanwhile, and say nothing."""
+    found = rows(server.url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'visual-router'")
+    sessions = [int(str(session)) for (session,) in found]
+    for session in sessions:
+        os.kill(session, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for session in sessions:
+            os.kill(session, signal.SIGCONT)
+
+
+async def test_what_was_given_up_while_the_server_hangs_is_neither_kept_nor_recorded(server: Server) -> None:
+    """Senders who were told 503 leave nothing behind: else a server that hangs would fill the memory."""
+    time = Time()
+
+    async def give_up() -> None:
+        body = b'{"a":"%b"}' % bytes(1 << 20)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(recorded(journal, time, "slack", payload=body))
+            await turns(3)
+            task.cancel()
+
+    tracemalloc.start()
+    try:
+        async with a_router(server.url, _CALM) as journal, asyncio.TaskGroup() as group:
+            with _frozen(server):
+                first = group.create_task(recorded(journal, time, "slack"))
+                await turns()
+                before, _ = tracemalloc.get_traced_memory()
+                for _ in range(20):
+                    await give_up()
+                after, _ = tracemalloc.get_traced_memory()
+
+            await journal.ping()
+            assert [event.id for event in await journal.events(EventQuery())] == [first.result().id]
+            assert after - before < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
 async def test_a_flood_meets_a_bound_while_the_server_hangs(server: Server) -> None:
     """Beyond 16,384 pieces of work that wait, the next is refused at once, and the others are done later."""
     refusals: list[str] = []
@@ -109,19 +154,12 @@ async def test_a_flood_meets_a_bound_while_the_server_hangs(server: Server) -> N
             refusals.append(str(error))
 
     async with a_router(server.url, _CALM) as journal, asyncio.TaskGroup() as group:
-        found = rows(server.url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'visual-router'")
-        sessions = [int(str(session)) for (session,) in found]
-        for session in sessions:
-            os.kill(session, signal.SIGSTOP)
-        try:
+        with _frozen(server):
             for _ in range(18_000):
                 group.create_task(ask(journal))
             await checkpoint()
             await checkpoint()
             kept = 18_000 - len(refusals)
-        finally:
-            for session in sessions:
-                os.kill(session, signal.SIGCONT)
 
     assert 16_384 <= kept < 18_000
     assert len(refusals) == 18_000 - kept
