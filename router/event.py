@@ -66,16 +66,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def thread(self) -> str | None:
-        """What later events supersede earlier ones of: a build of a project, or a pull request's review.
+        """What later events supersede earlier ones of; its digest, if names make it too long for a key."""
+        whole = self.whole_thread
+        if whole is None or len(whole) <= LONGEST_THREAD:
+            return whole
+        return hashlib.sha256(whole.encode()).hexdigest()
 
-        Its digest, if a provider's names make it too long for a key.
-        """
+    @property
+    def whole_thread(self) -> str | None:
+        """The thread however long: a build of a project, or a pull request's review."""
         number = self.build if self.build is not None else self.pull_request
         if number is None:
             return None
         of = "review" if self.build is None else "build"
-        thread = f"{self.source}\n{self.project or ''}\n{of}\n{number}"
-        return thread if len(thread) <= LONGEST_THREAD else hashlib.sha256(thread.encode()).hexdigest()
+        return f"{self.source}\n{self.project or ''}\n{of}\n{number}"
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -31,7 +31,15 @@ def prune(numbers: Sequence[int], before: float, cursor: apsw.Cursor) -> Written
     moves: Moves = {}
     for _, _, sink, state in settled:
         shift(moves, sink, State(state), None)
-    _LATEST.run(cursor, [(sink, events[event].thread, event) for _, event, sink, _ in settled])
+    _LATEST.run(
+        cursor,
+        [
+            (sink, thread, event)
+            for _, event, sink, _ in settled
+            # An older release kept it whole.
+            for thread in {events[event].thread, events[event].whole_thread}
+        ],
+    )
     deliveries = [(delivery,) for delivery, _, _, _ in settled]
     _ATTEMPTS.run(cursor, deliveries)
     _DELIVERIES.run(cursor, deliveries)

@@ -12,7 +12,7 @@ from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.schema import migrate
 from router.journal.sqlite.statements import migrations, statements
 from router.journal.sqlite.verify import verify
-from tests.journal.backends import Time, attempt_of, claimed, recorded, settlement
+from tests.journal.backends import Time, attempt_of, claimed, recorded, settled, settlement
 from tests.journal.conformance.test_quarantine import a_request
 
 
@@ -42,6 +42,23 @@ async def a_journal(path: Path, time: Time) -> Path:
     async with open_sqlite(path, time.clock()) as journal:
         await fill(journal, time)
     return path
+
+
+async def test_what_an_older_release_kept_of_a_long_name_goes_with_its_event(path: Path, time: Time) -> None:
+    """Under a thread of any length, also of what it owed: nothing left names an event that is gone."""
+    async with open_sqlite(path, time.clock()) as journal:
+        await journal.remember("rules", "rules: []")
+        for _ in range(2):
+            await recorded(journal, time, "slack", build="7", project="shop" * 100)
+        await settled(journal, "slack", State.DELIVERED)
+    thread = "web\n" + "shop" * 100 + "\nbuild\n7"
+    spoil(path, f"UPDATE latest SET thread = '{thread}'; UPDATE open_deliveries SET thread = '{thread}'")
+    async with open_sqlite(path, time.clock()) as journal:
+        await settled(journal, "slack", State.DELIVERED)
+        time.pass_by(100)
+        assert await journal.prune(time.wall, 9) == 2
+
+    assert verify(path).problems == []
 
 
 def spoil(path: Path, sql: str) -> None:
