@@ -6,20 +6,18 @@ Pure: the time and the random number are arguments.
 import msgspec
 
 from router.delivery import Outcome, Retry
-from router.units import Duration
+from router.units import Wait
 
 _JITTER = 0.2
 
 # Standard Webhooks 1.0.0, "retry schedule": ten attempts in 75 h 35 m 5 s.
-_SCHEDULE = tuple(
-    Duration(seconds) for seconds in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-)
+_SCHEDULE = tuple(Wait(seconds) for seconds in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400))
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
     """The waits between attempts: n waits make n + 1 attempts."""
 
-    schedule: tuple[Duration, ...] = _SCHEDULE
+    schedule: tuple[Wait, ...] = _SCHEDULE
 
     @property
     def span(self) -> float:

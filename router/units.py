@@ -13,6 +13,8 @@ import msgspec
 # Digits are counted so that a slip of the keyboard cannot become infinity or a number Python refuses to read.
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# Calendars end with the year 9999. Until 2110 this, and a fifth of it as jitter, does not lead beyond.
+_LONGEST_WAIT = 2_400_000 * 86_400
 _SIZE = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _RATE = re.compile(r"([0-9]{1,9})/(s|m|h|d)")
@@ -59,6 +61,20 @@ class Duration(float):
         if found is None:
             raise ValueError(f"'{text}' is not a duration; write 500ms, 5s, 5m, 2h or 30d")
         return cls(float(found[1]) * _SECONDS[found[2]])
+
+
+class Wait(Duration):
+    """A duration after which something is due: what it ends at is a time that can be shown."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a duration that is not too long to wait for."""
+        made = super().parse(text)
+        if made > _LONGEST_WAIT:
+            raise ValueError(f"'{text}' is too long to wait; write at most {_LONGEST_WAIT // 86_400}d")
+        return made
 
 
 class Size(int):

@@ -1,11 +1,15 @@
 """RetryPolicy: when a failed delivery is tried again."""
 
+from datetime import UTC, datetime
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.admin.answers import moment
 from router.delivery import Dead, Delivered, Retry
 from router.retry import RetryPolicy
-from router.units import Duration
+from router.units import Wait
 
 FAILED = Retry("answered 500")
 
@@ -20,7 +24,7 @@ def test_the_default_schedule_is_ten_attempts_over_75_hours() -> None:
 
 def test_each_failure_waits_its_own_step() -> None:
     """Without jitter the next attempt is due exactly one step later."""
-    policy = RetryPolicy((Duration(5), Duration(60)))
+    policy = RetryPolicy((Wait(5), Wait(60)))
 
     assert [policy.next(n, FAILED, 100.0, 0.0) for n in (1, 2, 3)] == [105.0, 160.0, None]
 
@@ -42,9 +46,19 @@ def test_jitter_is_only_ever_added_and_at_most_a_fifth(failures: int, chance: fl
     assert now + step <= due <= now + step * 1.2 + 1e-6
 
 
+@pytest.mark.parametrize("year", [2026, 2110])
+def test_the_longest_wait_ends_on_a_date(year: int) -> None:
+    """With all its jitter: a delivery can always be shown with the time when it is due."""
+    policy = RetryPolicy((Wait.parse("2400000d"),))
+    due = policy.next(1, FAILED, datetime(year, 1, 1, tzinfo=UTC).timestamp(), 1.0)
+
+    assert due is not None
+    assert moment(due) == datetime.fromtimestamp(due, UTC)
+
+
 def test_chance_spreads_attempts_over_the_fifth() -> None:
     """What failed together is not tried again together."""
-    policy = RetryPolicy((Duration(100),))
+    policy = RetryPolicy((Wait(100),))
 
     assert [policy.next(1, FAILED, 0.0, chance) for chance in (0.0, 0.25)] == [100.0, 105.0]
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.units import Duration, Listen, Network, Rate, Size, Written
+from router.units import Duration, Listen, Network, Rate, Size, Wait, Written
 
-FORMS: list[type[Written]] = [Duration, Size, Rate, Network, Listen]
+FORMS: list[type[Written]] = [Duration, Wait, Size, Rate, Network, Listen]
 LISTEN = "write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/path"
 
 
@@ -34,6 +34,15 @@ def test_a_duration_is_a_number_of_seconds(text: str, seconds: float) -> None:
 def test_a_duration_without_its_unit_is_refused(text: str) -> None:
     """Seconds or minutes: nobody should have to guess."""
     assert refusal(Duration, text) == f"'{text}' is not a duration; write 500ms, 5s, 5m, 2h or 30d"
+
+
+def test_a_wait_ends_while_there_are_dates() -> None:
+    """What lasts longer could never be shown as a time; how long anything else lasts has no such bound."""
+    assert Wait.parse("2400000d") == 2_400_000 * 86_400
+    assert refusal(Wait, "2400001d") == "'2400001d' is too long to wait; write at most 2400000d"
+    assert refusal(Wait, "999999999d") == "'999999999d' is too long to wait; write at most 2400000d"
+    assert refusal(Wait, "5") == "'5' is not a duration; write 500ms, 5s, 5m, 2h or 30d"
+    assert Duration.parse("999999999d") == 999_999_999 * 86_400
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,16 @@ from router.event import Event
 from router.journal.fleet import RouterMark
 from router.sources.source import Source
 
+# The calendar ends at the years 1 and 9999; a day less, and it is a date in every time zone.
+_FIRST, _LAST = -62_135_510_400.0, 253_402_214_400.0
+
 
 def moment(seconds: float) -> datetime:
-    """Seconds since 1970 as a UTC time, to the millisecond."""
-    return datetime.fromtimestamp(round(seconds, 3), UTC)
+    """Seconds since 1970 as a UTC time, to the millisecond; beyond the calendar its first or last day.
+
+    Total: one row that cannot be shown must not hide all the others.
+    """
+    return datetime.fromtimestamp(max(_FIRST, min(_LAST, round(seconds, 3))), UTC)
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -101,7 +101,7 @@ class Desk:
         receipt = await self.intake.accept(self.intake.source("web"), {}, body, {})
         return receipt.id
 
-    async def settle(self, sink: str, state: State, reason: str | None = None) -> str:
+    async def settle(self, sink: str, state: State, reason: str | None = None, due: float = 0.0) -> str:
         """Claim the oldest delivery of a sink and settle it; returns its id."""
         delivery = (await self.journal.claim({sink: 1})).claims[0].delivery
         tried = Attempt(
@@ -109,7 +109,7 @@ class Desk:
             reason=reason, excerpt="said",
         )  # fmt: skip
         settlement = Settlement(
-            delivery_id=delivery.id, claim=delivery.claim, state=state, reason=reason, attempt=tried
+            delivery_id=delivery.id, claim=delivery.claim, state=state, reason=reason, attempt=tried, due=due
         )
         assert await self.journal.settle([settlement]) == []
         return delivery.id

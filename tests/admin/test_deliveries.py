@@ -93,6 +93,22 @@ async def test_a_pending_delivery_tells_what_its_sink_waits_for(desk: Desk, door
     assert {row["waits"] and row["waits"]["state"] for row in report["deliveries"]} == {None, "no sink"}
 
 
+@pytest.mark.parametrize(
+    ("due", "shown"),
+    [(3e11, "9999-12-31T00:00:00Z"), (float("inf"), "9999-12-31T00:00:00Z"), (-1e12, "0001-01-02T00:00:00Z")],
+)
+async def test_a_time_beyond_the_calendar_hides_no_row(
+    desk: Desk, door: Door, due: float, shown: str
+) -> None:
+    """A wait of a former configuration may lead there: its end is shown as the last day there is."""
+    await desk.event()
+    late = await desk.settle("design", State.PENDING, "answered 500", due=due)
+    page: Any = await door.get("/deliveries")
+
+    assert len(page["deliveries"]) == 2
+    assert {row["id"]: row["due"] for row in page["deliveries"]}[late] == shown
+
+
 async def test_one_delivery_tells_its_attempts(desk: Desk, door: Door) -> None:
     """By its id alone, the newest and the oldest alike."""
     await desk.event()

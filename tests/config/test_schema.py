@@ -29,7 +29,7 @@ BEYOND = {
     "journal-listen-url", "journal-path", "journal-url-malformed", "journal-url", "keys-duplicate",
     "listen-addresses", "listen-brackets", "listen-hosts", "message-fails", "names", "rule-aliased",
     "rule-names", "secret-reference-malformed", "sink-undefined", "tag-on-a-map", "tags-and-aliases",
-    "templates", "url-unusable", "zeros",
+    "templates", "url-unusable", "wait-too-long", "zeros",
 }  # fmt: skip
 
 

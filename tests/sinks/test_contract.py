@@ -16,7 +16,7 @@ from router.retry import RetryPolicy
 from router.sinks import SINKS
 from router.sinks.sink import Sink, fingerprint
 from router.template.template import SAMPLES, Template
-from router.units import Duration, Network, Rate
+from router.units import Duration, Network, Rate, Wait
 from tests.sinks.samples import (
     CANARIES,
     HOSTILE,
@@ -223,7 +223,7 @@ def test_a_fingerprint_changes_with_every_setting(kind: str, tmp_path: Path) -> 
         "rate": Rate(7, 60.0),
         "max_age": Duration(60),
         "allow_networks": (Network.parse("10.0.0.0/8"),),
-        "retry": RetryPolicy((Duration(1),)),
+        "retry": RetryPolicy((Wait(1),)),
         "ca": "ca.pem",
     }
     others = [msgspec.structs.replace(sink, **{key: value}) for key, value in changes.items()]
