@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+import msgspec
 from aiohttp import hdrs, web
 
 from router.admin.answers import Readiness, Refusal
@@ -31,6 +32,7 @@ __all__ = ["Admin", "Controls", "Reload"]
 _BODY_LIMIT = 1 << 20
 _CLOSE_LIMIT = 2.0
 _OPEN_TO_ALL = ("/healthz", "/readyz")
+_JSON = "application/json"
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -130,10 +132,10 @@ class Admin:
 
     @web.middleware
     async def _refusals(self, request: web.Request, handler: _Call) -> web.StreamResponse:
-        """Every error that has a meaning becomes JSON with its fix."""
+        """Every error that has a meaning becomes JSON with its fix; what has none is a bug."""
         try:
             return await handler(request)
-        except (RouterError, web.HTTPException) as error:
+        except (RouterError, web.HTTPException, web.RequestPayloadError) as error:
             return _refused(request, error)
 
     @web.middleware
@@ -164,7 +166,9 @@ class Admin:
         return _with(answer(refusal, 401), hdrs.WWW_AUTHENTICATE, "Bearer")
 
 
-def _refused(request: web.Request, error: RouterError | web.HTTPException) -> web.Response:
+def _refused(
+    request: web.Request, error: RouterError | web.HTTPException | web.RequestPayloadError
+) -> web.Response:
     """An error as an answer: its status, what is wrong, what to do."""
     match error:
         case Rejected():
@@ -183,6 +187,12 @@ def _refused(request: web.Request, error: RouterError | web.HTTPException) -> we
             return answer(Refusal(f"no such path '{request.path}'", "calls are under /api/v1/"), 404)
         case web.HTTPRequestEntityTooLarge():
             return answer(Refusal("the body is over 1 MiB", "send fewer ids at a time"), 413)
+        case web.RequestPayloadError():
+            # Else the library reads on, and logs a traceback of what a stranger sent.
+            request.content.feed_eof()
+            response = answer(Refusal("the body is not encoded as its headers say", "send plain JSON"), 400)
+            response.force_close()
+            return response
     return answer(Refusal(str(error)), 409)
 
 
@@ -192,8 +202,19 @@ def _with(response: web.Response, header: str, value: str) -> web.Response:
 
 
 async def _dress(_: web.Request, response: web.StreamResponse) -> None:
-    """Every answer: not cached, not sniffed, not framed."""
+    """Every answer: not cached, not sniffed, not framed; a refusal is JSON, also one of the library's own."""
+    if response.status >= 400 and response.content_type != _JSON and isinstance(response, web.Response):
+        response.body = body = msgspec.json.encode(_of_the_library(response))
+        response.headers.update({hdrs.CONTENT_TYPE: _JSON, hdrs.CONTENT_LENGTH: str(len(body))})
     response.headers.update(_HEADERS)
+
+
+def _of_the_library(response: web.Response) -> Refusal:
+    """A refusal that nothing here wrote: a bug's, whose traceback is in the log, or of odd headers."""
+    if response.status >= 500:
+        fix = "its log has the traceback: report it"
+        return Refusal("the daemon failed to answer, by a mistake of its own", fix)
+    return Refusal(f"the request is refused: {(response.text or response.reason).lower()}")
 
 
 def _bearer(request: web.Request) -> str:

@@ -61,6 +61,10 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str
 
+    def __post_init__(self) -> None:
+        if "\0" in self.path:
+            raise ValueError("a path has no NUL in it")
+
 
 def event_query(query: Mapping[str, str]) -> EventQuery:
     """The page of events asked for."""
@@ -120,7 +124,7 @@ def body(raw: bytes, shape: type[S], example: str) -> S:
     """A JSON body; an absent one is an empty object."""
     try:
         return msgspec.json.decode(raw or b"{}", type=shape)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Rejected(
             f"the body is not what this call takes: {error}", f"send JSON such as {example}"
         ) from None

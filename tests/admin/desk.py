@@ -15,7 +15,6 @@ from router.config.load import load
 from router.config.schema import Config
 from router.delivery import Attempt, Settlement, State
 from router.dispatch.dispatcher import Dispatcher
-from router.errors import RouterError
 from router.intake import Intake, Routing
 from router.journal import open_journal
 from router.journal.journal import Journal, JournalSettings, Receipt, Refused
@@ -47,7 +46,7 @@ class Program:
         self.started_at = 1_700_000_000.0
         self.reasons: list[str] = []
         self.reloaded = Reload(ok=True, problems=[], changed=[], restart=[])
-        self.failure: RouterError | None = None
+        self.failure: Exception | None = None
         self.refused: RefusedReload | None = None
         self.pending_restart: list[str] = []
 
@@ -153,6 +152,11 @@ class Door:
     async def refused(self, path: str, method: str = "GET", body: object = None) -> tuple[int, object]:
         """Status and document of what is not a 200."""
         return await self.ask(f"/api/v1{path}", method=method, body=body)
+
+    async def posted(self, path: str, raw: bytes, headers: Mapping[str, str]) -> tuple[int, object]:
+        """Status and JSON document of a body that is sent as it is."""
+        async with self._session.post(f"/api/v1{path}", data=BytesIO(raw), headers=headers) as response:
+            return response.status, await response.json()
 
     async def raw(self, path: str) -> tuple[int, bytes]:
         """Status and bytes."""
