@@ -34,7 +34,10 @@ class Client:
     def __init__(self, listen: Listen, token: str | None, config: str) -> None:
         self._listen = listen
         self._config = config
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        # In the encoding in which the daemon reads it: as text the library would send another one.
+        self._headers: dict[str, str | bytes] = (
+            {} if token is None else {"Authorization": f"Bearer {token}".encode("utf-8", "surrogateescape")}
+        )
 
     def get(self, path: str, query: Mapping[str, str | None] | None = None) -> bytes:
         """The answer to a question, as JSON; absent parameters are left out. Raises `Rejected`."""
@@ -86,7 +89,7 @@ def exchange(
     listen: Listen,
     method: str,
     path: str,
-    headers: Mapping[str, str],
+    headers: Mapping[str, str | bytes],
     body: bytes,
     config: str,
     limit: float = QUICK,

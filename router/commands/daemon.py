@@ -11,6 +11,7 @@ from router.config.load import load_server
 from router.config.secrets import value_of
 from router.errors import Rejected
 from router.secret import Secret
+from router.server.settings import unsayable
 
 _CREDENTIALS = "/run/credentials/visual-router.service"
 
@@ -23,8 +24,18 @@ def reach(ctx: click.Context) -> Client:
     """
     path = config_path(ctx)
     settings = load_server(path)
-    token = None if settings.admin_token is None else known(settings.admin_token).reveal()
-    return Client(settings.admin, token, path)
+    return Client(
+        settings.admin, None if settings.admin_token is None else _token(settings.admin_token), path
+    )
+
+
+def _token(secret: Secret) -> str:
+    token = known(secret).reveal()
+    flaw = unsayable(token)
+    if flaw is not None:
+        fix = "server.admin_token must be the one that the daemon started with"
+        raise Rejected(f"the token in '{secret.reference}' {flaw}", fix)
+    return token
 
 
 def known(secret: Secret) -> Secret:

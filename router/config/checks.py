@@ -20,6 +20,7 @@ from router.config.reader import TRUE, fields_of
 from router.config.rules import title
 from router.config.secrets import reason_of
 from router.secret import Secret, has_password
+from router.server.settings import unsayable
 from router.sinks import SINKS
 from router.sinks.sink import Flaw, Sink
 from router.sources.source import Source
@@ -60,10 +61,18 @@ def _check_server(draft: Draft, problems: Problems) -> None:
             draft.place("server", "admin"),
             f"'{server.admin}' is open to other hosts; add admin_token: env:NAME, or listen on 127.0.0.1",
         )
+    _check_token(draft, server.admin_token, problems)
     both = draft.sound("server", "listen") and draft.sound("server", "admin")
     if both and server.listen == server.admin and server.listen.port != 0:
         place = draft.place("server", "admin" if "admin" in draft.entries("server") else "listen")
         problems.add(place, f"'{server.admin}' is both listen and admin; give admin a port of its own")
+
+
+def _check_token(draft: Draft, token: Secret | None, problems: Problems) -> None:
+    """The token is one that can be sent: with any other everybody would be refused for ever."""
+    flaw = None if token is None or not token.resolved else unsayable(token.reveal())
+    if token is not None and flaw is not None:
+        problems.add(draft.place("server", "admin_token"), f"the token in '{token.reference}' {flaw}")
 
 
 def _check_journal(draft: Draft, problems: Problems) -> None:

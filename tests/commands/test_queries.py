@@ -143,6 +143,15 @@ async def test_deliveries_and_dead_letters_are_listed(session: Session) -> None:
     assert (await session.type("deliveries", "--state", "in_flight")).stdout == "no deliveries\n"
 
 
+@pytest.mark.parametrize("token", ["t0k-ü", "鍵", "t0 k"])
+async def test_a_token_in_any_language_opens_the_door(desk: Desk, token: str) -> None:
+    """Sent as the daemon, curl and Prometheus write it: in UTF-8."""
+    async with running(desk, Secret("env:ADMIN", token)) as session:
+        session.write(session.head.replace("}\n", ", admin_token: env:ADMIN}\n") + RULES)
+
+        assert (await session.type("status", env={"ADMIN": token})).exit_code == 0
+
+
 async def test_the_token_comes_from_the_configuration(desk: Desk) -> None:
     """By its reference, read by the command itself; another one is told."""
     async with running(desk, Secret("env:ADMIN", "t0k")) as session:
@@ -152,5 +161,11 @@ async def test_the_token_comes_from_the_configuration(desk: Desk) -> None:
         wrong = await session.type("status", env={"ADMIN": "other"}, code=1)
         missing = await session.type("status", env={"ADMIN": ""}, code=2)
 
+        blank = await session.type("status", env={"ADMIN": " t0k"}, code=2)
+
         assert wrong.stderr.startswith("error: the daemon wants another token\n")
+        assert blank.stderr == (
+            "error: the token in 'env:ADMIN' begins or ends with a blank or a line break; take that away\n"
+            "  fix: server.admin_token must be the one that the daemon started with\n"
+        )
         assert missing.stderr.startswith("error: 'env:ADMIN' is empty; put the secret there\n")
