@@ -6,6 +6,7 @@ or configuration. Must not know what a command does.
 """
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -15,7 +16,7 @@ import click
 from click.exceptions import NoSuchCommand
 
 from router import __version__
-from router.commands.options import config_option
+from router.commands.options import config_option, text_only
 from router.errors import ConfigError, Rejected
 
 # Section, command, module, what it does: known before any module is loaded.
@@ -77,8 +78,7 @@ class Program(click.Group):
         for _, name, module, _ in COMMANDS:
             if name == cmd_name:
                 found = importlib.import_module(f"router.commands.{module}")
-                command: click.Command = getattr(found, name.replace("-", "_"))
-                return command
+                return text_only(getattr(found, name.replace("-", "_")))
         return None
 
     def resolve_command(
@@ -137,15 +137,42 @@ def program(ctx: click.Context) -> None:
 
 def main() -> None:
     """The command `visual-router`; output that cannot be written is an error as any other."""
+    _complete_streams()
     try:
         program(prog_name="visual-router")
     except OSError as error:
         if not _echoing(error):
             raise
         complain(f"the output cannot be written: {(error.strerror or str(error)).lower()}", "")
-        # What is left in the buffer would be tried again, and complained of, at the very end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    finally:
+        _drop_the_rest()
+
+
+def _complete_streams() -> None:
+    """Have all three standard streams, able to write any text.
+
+    One that was closed fails when it is used, as for other programs; the last is silent, for there one would
+    tell it. Left closed, its number would go to the next file or connection, and what is printed into that.
+    """
+    for name, mode, how in (
+        ("stdin", "r", os.O_WRONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, how), mode, encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # As on standard error: a path that is not UTF-8 is shown with escapes.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_the_rest() -> None:
+    """What cannot be written would be tried again, and complained of, at the very end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _echoing(error: OSError) -> bool:

@@ -13,6 +13,11 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def spelled(path: str) -> str:
+    r"""A path in a document, which is all UTF-8: any other byte is written as an escape such as `\xff`."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def continued(sentence: str) -> str:
     """A sentence of somebody else's as the rest of one of ours: in lower case, but not `IP address`."""
     return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence

@@ -4,7 +4,7 @@ Owns the choice of the source that reads it.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -34,14 +34,12 @@ def read_body(name: str, sources: Mapping[str, Source], source: str | None = Non
     """
     providers = {named(sources, source).provider} if source else {each.provider for each in sources.values()}
     if name == "-":
-        return Body(sys.stdin.buffer.read())
-    path = Path(name)
-    if path.is_file():
-        try:
-            return Body(path.read_bytes())
-        except OSError as error:
-            raise Rejected(f"'{name}' cannot be read: {error.strerror}", _files()) from None
-    return _sample(name, providers)
+        return Body(_bytes("standard input", sys.stdin.buffer.read))
+    try:
+        # Whatever can be read: a shell gives what a program prints as /dev/fd/63.
+        return Body(_bytes(f"'{name}'", Path(name).read_bytes))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return _sample(name, providers)
 
 
 def source_for(sources: Mapping[str, Source], name: str | None, body: Body) -> Source:
@@ -96,6 +94,16 @@ def decode(source: Source, raw: bytes, now: float) -> Event:
         return source.decode(raw, now)
     except Undecodable as error:
         raise Rejected(f"the body is refused: {error}", "providers only ever send JSON objects") from None
+
+
+def _bytes(what: str, read: Callable[[], bytes]) -> bytes:
+    """All of a file; `Rejected` if it is there and cannot be read."""
+    try:
+        return read()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise Rejected(f"{what} cannot be read: {error.strerror}", _files()) from None
 
 
 def _sample(name: str, providers: set[str]) -> Body:

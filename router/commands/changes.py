@@ -12,7 +12,7 @@ from router.admin.reloads import Reload
 from router.client import Client
 from router.columns import plural
 from router.commands.daemon import quoted, reach
-from router.commands.options import config_option, config_path, given, json_option
+from router.commands.options import config_option, config_path, encodable, given, json_option
 from router.commands.terminal import print_json, read, show, view, waiting
 from router.config.changes import file_digest
 from router.errors import Rejected
@@ -147,7 +147,7 @@ def backup(ctx: click.Context, file: str, *, as_json: bool) -> None:
     The router writes it, so it must be allowed to: under systemd that is below /var/lib/visual-router. The
     copy opens as a journal.
     """
-    path = str(Path(file).absolute())
+    path = encodable(str(Path(file).absolute()))
     with waiting(f"writing {path}"):
         raw = reach(ctx).post("/backup", {"path": path}, limit=_LONG)
     show(raw, Copied, lambda document, _: tables.copied(document), as_json=as_json)

@@ -93,7 +93,7 @@ class Progress:
 
 
 @click.command("migrate-journal", short_help="Move a journal from SQLite to PostgreSQL.")
-@click.argument("source", metavar="FROM")
+@click.argument("source", metavar="FROM", type=click.Path())
 @click.argument("target", metavar="TO")
 @click.option(
     "--may-lose-acknowledged-events",

@@ -1,6 +1,8 @@
 """Options: what many commands take, and where the configuration is found.
 
 Must stay cheap to import: `--help` loads it.
+
+What is said to a daemon or looked up by name is text; paths are what the system takes for one, UTF-8 or not.
 """
 
 import os
@@ -13,12 +15,46 @@ import click
 
 from router.calling import called
 from router.errors import Rejected
+from router.text import spelled
 
 VARIABLE = "VISUAL_ROUTER_CONFIG"
 PLACES = ("config.yaml", "/etc/visual-router/config.yaml")
 
 _KEY = "router.config"
 C = TypeVar("C", bound=Callable[..., object])
+
+
+class _Text(click.types.StringParamType):
+    """An argument that is text: `Rejected` unless it is UTF-8."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType.convert`."""
+        return encodable(super().convert(value, param, ctx))
+
+
+_TEXT = _Text()
+
+
+def text_only(command: click.Command) -> click.Command:
+    """The command, whose arguments are text unless they say otherwise: none becomes half of a request."""
+    for each in command.params:
+        if each.type is click.STRING:
+            each.type = _TEXT
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            text_only(part)
+    return command
+
+
+def encodable(text: str) -> str:
+    """The text; one with bytes that are not UTF-8 is `Rejected`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A URL may hold a password.
+        shown = "the URL" if "://" in text else f"'{spelled(text)}'"
+        raise Rejected(f"{shown} is not UTF-8", "write it in UTF-8") from None
+    return text
 
 
 def config_option(command: C) -> C:

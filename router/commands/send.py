@@ -43,7 +43,7 @@ class Receipt(msgspec.Struct, frozen=True):
 @click.command(short_help="Post a signed sample event to the running router.")
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
 @click.option("--list", "listing", is_flag=True, help="List the samples instead.")
-@click.argument("event", required=False)
+@click.argument("event", required=False, type=click.Path())
 @config_option
 @json_option
 @click.pass_context

@@ -22,7 +22,7 @@ _ID = "evt_0000000000000"
 
 @click.command(short_help="Say rule by rule what happens to an event, and why.")
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
-@click.argument("body")
+@click.argument("body", type=click.Path())
 @config_option
 @json_option
 @click.pass_context
@@ -46,7 +46,7 @@ def explain(ctx: click.Context, source: str | None, body: str, *, as_json: bool)
 @click.command(short_help="Show what a sink would send for an event.")
 @click.option("--sink", metavar="NAME", required=True, help="The sink.")
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
-@click.argument("body")
+@click.argument("body", type=click.Path())
 @config_option
 @json_option
 @click.pass_context

@@ -1,9 +1,11 @@
 """Sinks, status, reload and backup over the API."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from router import __version__
@@ -85,6 +87,18 @@ async def test_status_is_everything_at_one_glance(desk: Desk, door: Door) -> Non
     assert status["sources"] == [{"name": "web", "type": "chromatic", "hook": "/hooks/web", "signed": False}]
     assert [row["name"] for row in status["sinks"]] == ["design", "log"]
     assert all(isinstance(warning, str) for warning in status["warnings"])
+
+
+async def test_status_tells_a_configuration_whose_name_is_no_text(desk: Desk, door: Door) -> None:
+    """A path is what the system takes for one; a document spells it."""
+    path = os.fsdecode(b"caf\xe9.yaml")
+    desk.program.config = msgspec.structs.replace(desk.program.config, path=path)
+    status: Any = await door.get("/status")
+
+    reloaded: Any = await door.post("/reload")
+
+    assert status["config"] == f"{Path.cwd()}/caf\\xe9.yaml"
+    assert reloaded["config"] == status["config"]
 
 
 async def test_status_shows_where_a_token_goes_and_not_the_token(desk: Desk, door: Door) -> None:
