@@ -9,7 +9,6 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -24,7 +23,7 @@ from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
 from router.metrics import Metrics
 from router.secret import Secret, same
-from router.server.listener import bind, shown
+from router.server.listener import held, shown
 from router.server.settings import ServerSettings
 
 __all__ = ["Admin", "Controls", "Reload"]
@@ -80,17 +79,15 @@ class Admin:
         self._token = settings.admin_token
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=_CLOSE_LIMIT)
         await runner.setup()
-        bound = list(sockets or ()) or bind(settings.admin)
-        try:
-            if self._token is None:
-                _refuse_the_network(bound)
-            for sock in bound:
-                await web.SockSite(runner, sock).start()
-            yield ", ".join(shown(sock) for sock in bound)
-        finally:
-            await runner.cleanup()
-            if not sockets and settings.admin.path is not None:
-                Path(settings.admin.path).unlink(missing_ok=True)  # noqa: ASYNC240  # one call, at the end
+        with held(settings.admin, sockets or ()) as bound:
+            try:
+                if self._token is None:
+                    _refuse_the_network(bound)
+                for sock in bound:
+                    await web.SockSite(runner, sock).start()
+                yield ", ".join(shown(sock) for sock in bound)
+            finally:
+                await runner.cleanup()
 
     def application(self) -> web.Application:
         """The application by itself."""

@@ -8,8 +8,8 @@ import errno
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -61,9 +61,14 @@ class Listener:
             RouterError: the address cannot be bound.
         """
         require_c_parser()
-        bound = self._bound = list(sockets) or bind(listen)
         self._handed_in = bool(sockets)
-        paths = [] if sockets or listen.path is None else [Path(listen.path)]
+        with held(listen, sockets) as bound:
+            self._bound = bound
+            async with self._accepting(bound):
+                yield
+
+    @asynccontextmanager
+    async def _accepting(self, bound: Sequence[socket.socket]) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
             edge = self._edge = Edge(self._failed, self._most or _most(), self._idle, tasks)
             try:
@@ -76,8 +81,6 @@ class Listener:
                     server.close()
                 with anyio.CancelScope(shield=True):
                     await edge.shutdown(0.1)
-                for path in paths:
-                    path.unlink(missing_ok=True)
 
     async def drain(self, patience: float = PATIENCE) -> None:
         """Stop accepting, answer what was sent, return when no connection is open.
@@ -115,6 +118,26 @@ class Listener:
 
     def _accept(self) -> Face:
         return Face(Connection(cast(Edge, self._edge), self._answer))
+
+
+@contextmanager
+def held(listen: Listen, sockets: Sequence[socket.socket] = ()) -> Iterator[list[socket.socket]]:
+    """`sockets`, or, if none were handed in, those of `bind`; at the end the path of a unix socket goes.
+
+    But not that of a successor: one takes the path as soon as nobody listens there, and that is before this
+    process has ended.
+
+    Raises:
+        RouterError: the address cannot be bound.
+    """
+    found = list(sockets) or bind(listen)
+    path = None if sockets or listen.path is None else Path(listen.path)
+    own = path and _identity(path)
+    try:
+        yield found
+    finally:
+        if path is not None and _identity(path) == own:
+            path.unlink(missing_ok=True)
 
 
 def bind(listen: Listen) -> list[socket.socket]:
@@ -199,6 +222,15 @@ def _bind_path(path: Path) -> socket.socket:
         sock.listen(_BACKLOG)
         undo.pop_all()
     return sock
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Which file is there, if any. The number of one that went is given again: so also when it was made."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _answers(path: Path) -> bool:

@@ -328,6 +328,16 @@ async def test_a_unix_socket_is_answered_under_any_name(desk: Desk, tmp_path: Pa
     assert not path.exists()
 
 
+async def test_a_unix_socket_of_a_successor_stays(desk: Desk, tmp_path: Path) -> None:
+    """Whoever ends later takes only what is its own."""
+    path = tmp_path / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as successor:
+        async with desk.admin.listening(ServerSettings(admin=Listen(path=str(path)))):
+            path.unlink()
+            successor.bind(str(path))
+        assert path.is_socket()
+
+
 async def test_sockets_that_were_handed_in_are_used(desk: Desk) -> None:
     """By systemd, for example; the address is theirs."""
     sock = socket.create_server(("127.0.0.1", 0))
