@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 # Seconds between two tries to open a journal that had no room.
 _AGAIN = 1.0
+# Seconds beyond `grace` that a stop may take: for what is given back, and for a journal to be closed.
+_IN_DOUBT = 8.0
 _STOPPING = "stopping"
 
 
@@ -210,7 +212,7 @@ async def serve(config: Config) -> None:
     sockets = {name: [one] for name, one in systemd.listen_sockets().items()}
     _compare(sockets, config.server)
     # Opened first: whoever is told READY may send SIGHUP at once.
-    with Departure(), Signals() as signals:
+    with Departure() as departure, Signals() as signals:
         async with (
             open_journal(config.journal, clock) as journal,
             Lanes() as transports,
@@ -234,6 +236,7 @@ async def serve(config: Config) -> None:
                 await app.until_stopped(signals)
                 # A second signal means now; but a late SIGHUP means nothing any more.
                 signals.deafen()
+                departure.begin(config.server.grace + _IN_DOUBT)
                 # One time for all of it: attempts go on while requests are waited for.
                 end = anyio.current_time() + config.server.grace
                 await server.drain()

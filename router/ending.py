@@ -7,13 +7,15 @@ import os
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
 _LAST_RESORT = 2.0
+
+T = TypeVar("T")
 
 
 class _Ending:
@@ -47,15 +49,43 @@ class Departure(_Ending):
 
     Python waits for threads for ever: one that writes to a pipe that nobody reads, or a resolver without an
     answer. `leave` is for tests; the code is 0 after a regular end, else 1.
+
+    Once the end was begun, the block itself has a bound too.
     """
 
     def __init__(self, within: float = _LAST_RESORT, leave: Callable[[int], object] = os._exit) -> None:
         self._within = within
         self._leave = leave
+        self._overdue: threading.Timer | None = None
+
+    def begin(self, bound: float) -> None:
+        """The block is to end within `bound` seconds. Else the process does, with code 1.
+
+        What is in doubt then, such as a commit that its server does not answer, the next start finds out.
+        """
+        self._overdue = _timer(bound, self._abandon, bound)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        last_resort = threading.Timer(self._within, self._leave, (0 if error is None else 1,))
-        last_resort.daemon = True
-        last_resort.start()
+        if self._overdue is not None:
+            self._overdue.cancel()
+        _timer(self._within, self._leave, 0 if error is None else 1)
+
+    def _abandon(self, bound: float) -> None:
+        # Not even the log may keep it.
+        _timer(self._within, self._leave, 1)
+        log.critical(
+            "stopped_in_doubt",
+            error=f"what runs, or the journal, did not end within {bound:g} s",
+            fix="look at the journal's disk or server; the next start goes on with what is in doubt",
+        )
+        self._leave(1)
+
+
+def _timer(seconds: float, act: Callable[[T], object], argument: T) -> threading.Timer:
+    """Do that in so many seconds, unless the process has ended."""
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), act, (argument,))
+    timer.daemon = True
+    timer.start()
+    return timer

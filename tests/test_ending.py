@@ -60,3 +60,38 @@ def test_the_process_ends_whatever_its_threads_do(error: Exception | None, code:
 
     assert gone.wait(LIMIT)
     assert left == [code]
+
+
+def test_a_block_that_does_not_end_is_left_with_1_and_a_word() -> None:
+    """Once it was told to: until then it may last."""
+    left: list[int] = []
+    gone = threading.Event()
+
+    def leave(with_code: int) -> None:
+        left.append(with_code)
+        gone.set()
+
+    with capture_logs() as lines, Departure(LIMIT, leave) as departure:
+        departure.begin(0.0)
+        assert gone.wait(LIMIT)
+
+    assert left == [1]
+    assert [(line["event"], line["error"]) for line in lines] == [
+        ("stopped_in_doubt", "what runs, or the journal, did not end within 0 s")
+    ]
+
+
+def test_a_block_that_ends_in_time_is_not_left_for_its_bound() -> None:
+    """However far that is."""
+    left: list[int] = []
+    gone = threading.Event()
+
+    def leave(with_code: int) -> None:
+        left.append(with_code)
+        gone.set()
+
+    with capture_logs() as lines, Departure(0.0, leave) as departure:
+        departure.begin(9e13)
+
+    assert gone.wait(LIMIT)
+    assert (left, lines) == ([0], [])

@@ -92,7 +92,13 @@ FAULTS = (
     ),
     Fault(
         "a thread that hangs keeps the process", "a stop ends", "router/ending.py",
-        "        last_resort.start()\n", "        pass\n", ("tests/test_ending.py",),
+        "        _timer(self._within, self._leave, 0 if error is None else 1)\n", "        pass\n",
+        ("tests/test_ending.py",),
+    ),
+    Fault(
+        "a journal that hangs keeps the process", "a stop ends", "router/app.py",
+        "                departure.begin(config.server.grace + _IN_DOUBT)\n", "",
+        ("tests/process/test_database.py",),
     ),
     Fault(
         "an alias counts once", "a configuration made to explode is refused", "router/config/document.py",

@@ -1,5 +1,6 @@
 """The real daemon on a real PostgreSQL: two of them, and one whose server goes away and comes back."""
 
+import asyncio
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -89,6 +90,41 @@ async def test_a_database_that_goes_away_and_comes_back_needs_nobody(
     await destination.until(lambda: len(destination.seen) >= 2)
     assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 202
     await destination.until(lambda: len(destination.seen) >= 3)
+    assert await router.stop() == 0
+
+
+def freeze(server: Server, how: signal.Signals) -> None:
+    """Stop the whole server where it stands, or let it go on."""
+    (master,) = [
+        each for each in psutil.process_iter(["cmdline"]) if server.data in (each.info["cmdline"] or [])
+    ]
+    for each in [master, *master.children(recursive=True)]:
+        each.send_signal(how)
+
+
+async def test_a_database_that_hangs_keeps_no_router_that_is_to_stop(
+    daemon: Callable[..., Daemon], destination: Destination, server: Server
+) -> None:
+    """It ends soon after its grace, with 1, and says why; the next start goes on with what was in doubt."""
+    text = config(destination)
+    router = serving(daemon(text), server.url, text)
+    router.write(text, grace="1s")
+    await until_ready(await router.start(), 200)
+    destination.hang = asyncio.Event()
+    assert (await post(f"{router.url}/hooks/web", _BODY))[0] == 202
+    await destination.until(lambda: destination.asked >= 1)
+
+    freeze(server, signal.SIGSTOP)
+    try:
+        assert await router.stop() == 1
+    finally:
+        freeze(server, signal.SIGCONT)
+    assert '"event":"stopped_in_doubt"' in router.log
+    assert "did not end within 9 s" in router.log
+
+    destination.hang.set()
+    await router.start()
+    await destination.until(lambda: len(destination.seen) >= 1)
     assert await router.stop() == 0
 
 
