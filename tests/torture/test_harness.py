@@ -29,8 +29,8 @@ _NO_RECOVERY = (
 )
 _BODY_ENCODED_AGAIN = (
     "sinks/envelope.py",
-    '"payload": msgspec.Raw(event.payload)',
-    '"payload": msgspec.json.decode(event.payload)',
+    "payload=msgspec.Raw(event.payload)",
+    "payload=msgspec.json.decode(event.payload)",
 )
 
 # A connection is reset when its next request is under way at the end: where requests follow each other
