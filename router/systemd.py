@@ -85,6 +85,9 @@ def listen_sockets(first: int = _FIRST_DESCRIPTOR) -> dict[str, socket.socket]:
 def elsewhere(handed: socket.socket, listen: Listen) -> bool:
     """Whether a socket that was handed over is bound elsewhere than a configuration says."""
     name = handed.getsockname()
+    if name[:1] in (b"\0", "\0"):
+        # An abstract name, which no path can be.
+        return True
     if handed.family == socket.AF_UNIX or listen.path is not None:
         paths = handed.family == socket.AF_UNIX and listen.path is not None
         return not (paths and os.path.realpath(name) == os.path.realpath(listen.path or ""))

@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import click
@@ -166,3 +167,21 @@ def test_there_is_something_to_check() -> None:
     assert {"send", "events", "show", "check", "explain", "render", "schema", "reload", "dead", "resume"} <= {
         *COMMANDS
     }
+
+
+def test_a_restore_overwrites_nothing_however_often(tmp_path: Path) -> None:
+    """What stood there is kept each time, in a folder of its own; it may hold what the backup lacks."""
+    (script,) = re.findall(r"^sudo (sh -ec '\n.*?')$", README, re.MULTILINE | re.DOTALL)
+    folder = tmp_path / "var"
+    folder.mkdir()
+    (tmp_path / "backup.db").write_text("backup", "utf-8")
+    for turn in ("first", "second"):
+        (folder / "journal.db").write_text(turn, "utf-8")
+        subprocess.run(
+            ["sh", "-c", script.replace("/var/lib/visual-router/var", str(folder))],  # the system's
+            check=True,
+        )
+        assert (folder / "journal.db").read_text("utf-8") == "backup"
+
+    kept = sorted(file.read_text("utf-8") for file in folder.glob("old.*/journal.db"))
+    assert kept == ["first", "second"]

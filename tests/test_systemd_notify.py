@@ -287,6 +287,15 @@ def test_a_path_that_was_handed_over_is_compared_with_what_is_written(tmp_path: 
         assert systemd.elsewhere(handed, Listen(host="127.0.0.1", port=8080))
 
 
+def test_an_abstract_name_that_was_handed_over_is_no_path(tmp_path: Path) -> None:
+    """In a unit it is written `@name`; it stands in no folder."""
+    with socket.socket(socket.AF_UNIX) as handed:
+        handed.bind(f"\0{tmp_path}/s")
+
+        assert systemd.elsewhere(handed, Listen(path=f"{tmp_path}/s"))
+        assert systemd.elsewhere(handed, Listen(host="127.0.0.1", port=8080))
+
+
 def test_a_name_that_leads_nowhere_is_elsewhere() -> None:
     """Whoever reads it there finds nobody."""
     with socket.create_server(("127.0.0.1", 0)) as handed:

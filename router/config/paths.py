@@ -15,8 +15,7 @@ from router.secret import Secret
 from router.sinks.file import File
 
 # What lies beside a journal and is a part of it; `-journal` is rolled back and removed when it is found.
-_BESIDE = ("", "-wal", "-shm", "-journal")
-_LOCK = ".lock"
+_BESIDE = ("", "-wal", "-shm", "-journal", ".lock")
 _LONGEST = 4096  # no system takes a longer path (limits.h, PATH_MAX)
 _PATHS = ("path", "ca")
 _REFERENCES = ("url", "listen_url", "listen", "admin", "admin_token", "secret", "token")
@@ -29,7 +28,7 @@ def check_paths(draft: Draft, problems: Problems) -> None:
     path = _journal(draft)
     if path is None or len(path) > _LONGEST:
         return
-    own = [Path(f"{realpath(path)}{end}") for end in _BESIDE] + [Path(f"{path}{_LOCK}")]
+    own = [Path(f"{realpath(path)}{end}") for end in _BESIDE]
     folders = {each.name: each.parent for each in own}
     for name, sink in draft.sinks.items():
         # A sink refuses a symbolic link: only its folder may have several names.

@@ -16,7 +16,8 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\
 _COMMENT = re.compile(r"\s+#")
 _BLANKS_AND_COMMENT = re.compile("[ \t]+#([^\n\r\x85\u2028\u2029]*)")
 _HIDING = re.compile(r"(?<=[\s\[{,])#")
-_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
+# One that does not end goes on to the end: to begin anew at each mark in it takes quadratic time.
+_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*(?:\"|\\?\Z)")
 _TEMPLATE = re.compile(r"(?:\{\{.*?\}\}[^,\]}{]*)+")
 _KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=[^\s,{[][^,]*\Z)")
 _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")

@@ -17,7 +17,8 @@ _BLOCKS = ("for", "if", "with")
 # Behind the statement: `set x` without a value begins a block, which is none of ours.
 _OPEN_SET = re.compile(r"\{%[-+]?\s*set\b[^=]*%\}")
 _SHOWN = 60
-_SINGLE = re.compile(r"\$?\{ *([a-z_]+) *\}")
+# Not with blanks: so GraphQL writes what it selects.
+_SINGLE = re.compile(r"\$?\{([a-z_]+)\}")
 _PART = re.compile(r"(?<![\w.\])])([a-z_]+)\.(\w+)")
 _BOUND = re.compile(r"\bfor\b([\w\s,()]{1,100}?)\bin\b|\b(\w+)\s*=(?!=)")
 # What other languages write, and what this one does.

@@ -54,14 +54,14 @@ def test_the_journal_is_found_by_every_name_of_its_folder(path: Path, tmp_path: 
 
 
 def test_a_journal_that_is_a_link_has_its_files_where_it_leads(path: Path, tmp_path: Path) -> None:
-    """All but the lock, which lies beside the name that the configuration has."""
+    """The lock too."""
     (tmp_path / "real").mkdir()
     (tmp_path / "journal.db").symlink_to("real/events.db")
 
     assert [
         told(path, sink, "sqlite:journal.db")
-        for sink in ("real/events.db-wal", "journal.db.lock", "journal.db-wal")
-    ] == [[f"3:33: 'real/events.db-wal' {HURT}"], [f"3:33: 'journal.db.lock' {HURT}"], []]
+        for sink in ("real/events.db-wal", "real/events.db.lock", "journal.db.lock", "journal.db-wal")
+    ] == [[f"3:33: 'real/events.db-wal' {HURT}"], [f"3:33: 'real/events.db.lock' {HURT}"], [], []]
 
 
 def test_a_journal_behind_a_reference_is_looked_at_once_it_is_known(path: Path) -> None:

@@ -41,6 +41,7 @@ BOMBS = {
     "a long word": "sources: " + "x" * (15 << 20),
     "too large": "# " + "x" * (17 << 20),
     "python": "sources: !!python/object/apply:os.system ['touch pwned']",
+    "a quote that does not end": 'a: [ # "' + r"\"" * 40_000 + "\n- b",
     "control characters": "sources: {a\x07: \x1b[31m}",
     "a directive": "%YAML 9.9\n%TAG ! tag:evil,2026:\n---\nsources: !x {}",
     "evil patterns": "rules:\n  - {name: x, when: {branch: ['re:(a+)+$', 're:(.*){1,32000}', '"

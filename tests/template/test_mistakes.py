@@ -77,7 +77,8 @@ PAYLOAD = "is always absent, as 'build' is one value; write 'payload.build.numbe
     [
         ("{project} is", ["'{project}' is sent as it stands; write {{ project }}"]),
         ("a\n${project}", ["'${project}' is sent as it stands in line 2; write {{ project }}"]),
-        ("{{ id\n}}\n{ title } { title }", ["'{ title }' is sent as it stands in line 3; write {{ title }}"]),
+        ("{{ id\n}}\n{title} {title}", ["'{title}' is sent as it stands in line 3; write {{ title }}"]),
+        ('{"query": "{ viewer { id } author }"}', []),
         ("{{ event.branch }}", ["'event.branch' is always absent, as 'event' is one value; write 'branch'"]),
         ("{% if build.number %}x{% endif %}{{ build.number }}", [f"'build.number' {PAYLOAD}"]),
         ("{{ (event.url, 1) | first }}{url}", [

@@ -53,7 +53,13 @@ def heed(file: Path) -> None:
     head = _head(file)
     log = [_beside(file, "wal")] if has_log(file) else []
     rollback = [_beside(file, "journal")] if _size(_beside(file, "journal")) else []
-    if _is_copy(head) and (log or rollback):
+    if _is_copy(head) and rollback and not log:
+        raise JournalError(
+            f"'{file}' is a backup that no router has run on yet, but a rollback journal lies beside it;"
+            f" move {_names(file, rollback)} away without deleting anything, then try again; but if a program"
+            f" was ended while it changed this very file, run: sqlite3 '{file}' 'PRAGMA integrity_check'"
+        )
+    if _is_copy(head) and log:
         raise JournalError(
             f"'{file}' is a backup that no router has run on yet, but another journal's files lie beside it;"
             f" move {_names(file, log + rollback)} away without deleting anything"
