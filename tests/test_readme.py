@@ -178,7 +178,7 @@ def test_a_restore_overwrites_nothing_however_often(tmp_path: Path) -> None:
     for turn in ("first", "second"):
         (folder / "journal.db").write_text(turn, "utf-8")
         subprocess.run(
-            ["sh", "-c", script.replace("/var/lib/visual-router/var", str(folder))],  # the system's
+            ["sh", "-c", script.replace("/var/lib/visual-router/var", str(folder))],
             check=True,
         )
         assert (folder / "journal.db").read_text("utf-8") == "backup"

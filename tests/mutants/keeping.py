@@ -69,7 +69,12 @@ FAULTS = (
     Fault(
         "another journal's log is laid over a backup", "a restored backup holds what it held",
         "router/journal/sqlite/header.py",
-        "    if _is_copy(head) and (log or rollback):\n", "    if False:\n", _HEADER,
+        "    if _is_copy(head) and log:\n", "    if False:\n", _HEADER,
+    ),
+    Fault(
+        "another journal's changes are rolled back in a backup", "a restored backup holds what it held",
+        "router/journal/sqlite/header.py",
+        "    if _is_copy(head) and rollback and not log:\n", "    if False:\n", _HEADER,
     ),
     Fault(
         "a backup says that a log beside it is its own", "a restored backup holds what it held",
