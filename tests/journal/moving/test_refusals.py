@@ -33,6 +33,13 @@ def changed(path: Path, *statements: str) -> Path:
     return path
 
 
+def hurt_the_head(path: Path) -> None:
+    """Say in it that pages are larger than the whole file is."""
+    content = bytearray(path.read_bytes())
+    content[16:18] = b"\0\1"
+    path.write_bytes(content)
+
+
 async def test_a_journal_that_a_daemon_has_is_not_moved(tmp_path: Path, time: Time, target: str) -> None:
     """What it records meanwhile would be missing; and no daemon gets one that is being moved."""
     path = tmp_path / "journal.db"
@@ -69,6 +76,20 @@ def test_what_is_no_journal_is_not_moved(tmp_path: Path, target: str) -> None:
     assert refused(newer, target, SchemaMismatch) == (
         f"'{newer}' has version 99 and this release knows versions up to {len(migrations())};"
         " install the newer release or restore a backup"
+    )
+
+
+async def test_a_journal_whose_head_is_damaged_is_told_by_name(
+    tmp_path: Path, time: Time, target: str
+) -> None:
+    """Nothing in it can be read."""
+    path = await a_journal(tmp_path, time)
+    # Its log goes into the file, whose head counts then.
+    hurt_the_head(changed(path, "PRAGMA user_version"))
+
+    assert refused(path, target, JournalBroken) == (
+        f"'{path}' is damaged: database disk image is malformed (SQLITE_CORRUPT);"
+        " restore a backup as the README says"
     )
 
 

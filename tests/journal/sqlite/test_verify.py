@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from router.delivery import Claim, State
-from router.errors import JournalError, JournalLocked, SchemaMismatch
+from router.errors import JournalBroken, JournalError, JournalLocked, SchemaMismatch
 from router.journal.journal import Journal
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.schema import migrate
@@ -72,6 +72,13 @@ def scribble(path: Path, start: int) -> None:
     """Nonsense from there on."""
     content = path.read_bytes()
     path.write_bytes(content[:start] + b"\x55" * (len(content) - start))
+
+
+def hurt_the_head(path: Path) -> None:
+    """Say in it that pages are larger than the whole file is."""
+    content = bytearray(path.read_bytes())
+    content[16:18] = b"\0\1"
+    path.write_bytes(content)
 
 
 def write(path: Path, text: str) -> None:
@@ -245,6 +252,19 @@ async def test_what_is_no_journal_is_not_judged(path: Path, time: Time) -> None:
     with pytest.raises(SchemaMismatch) as other:
         verify(path)
     assert str(other.value) == f"'{path}' is no journal; name a journal or a backup"
+
+
+async def test_a_file_whose_head_is_damaged_is_told_by_name(path: Path, time: Time) -> None:
+    """Nothing in it can be read."""
+    await a_journal(path, time)
+    hurt_the_head(path)
+    with pytest.raises(JournalBroken) as caught:
+        verify(path)
+
+    assert str(caught.value) == (
+        f"'{path}' is damaged: database disk image is malformed (SQLITE_CORRUPT);"
+        " restore a backup as the README says"
+    )
 
 
 async def test_a_lock_that_cannot_be_opened_is_told(path: Path, time: Time) -> None:
