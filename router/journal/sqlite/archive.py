@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from math import inf
 from typing import cast
 
 import apsw
@@ -200,7 +199,7 @@ class SqliteArchive(Side):
         buried = await in_bites(store.writer, numbers, lambda bite, cursor: bury(bite, reason, now, cursor))
         if sink is not None:
             # Not until nothing is left: what is owed meanwhile, all the time, is none of these.
-            work = partial(bury_of, sink, inf, BITE, reason, now)
+            work = partial(bury_of, sink, reason, now)
             buried += await until_done(store.writer, work, least=BITE)
         return buried
 

@@ -61,9 +61,7 @@ def revive_of(sink: str, after: int, now: float, cursor: apsw.Cursor) -> Written
     return Written((revived.result, rest), revived.moves, wake=revived.wake)
 
 
-def bury_of(
-    sink: str, created_before: float, limit: int, reason: str, now: float, cursor: apsw.Cursor
-) -> Written[int]:
-    """Bury at most `limit` of a sink's pending deliveries created before a time; returns how many."""
-    rows = cursor.execute(_SQL["pending_of"], (sink, created_before, limit)).fetchall()
+def bury_of(sink: str, reason: str, now: float, cursor: apsw.Cursor) -> Written[int]:
+    """Bury a bite of a sink's pending deliveries; returns how many."""
+    rows = cursor.execute(_SQL["pending_of"], (sink, BITE)).fetchall()
     return bury([cast(int, row[0]) for row in rows], reason, now, cursor)

@@ -21,7 +21,7 @@ SELECT * FROM events WHERE id = ?
 SELECT id FROM settled_deliveries WHERE sink = ? AND state = 'dead' AND id > ? ORDER BY id LIMIT ?
 
 -- name: pending_of
-SELECT id FROM open_deliveries WHERE sink = ?1 AND state = 'pending' AND crashes < 2 AND created_at < ?2
+SELECT id FROM open_deliveries WHERE sink = ?1 AND state = 'pending' AND crashes < 2
 UNION ALL
-SELECT id FROM open_deliveries WHERE sink = ?1 AND state = 'pending' AND crashes >= 2 AND created_at < ?2
-LIMIT ?3
+SELECT id FROM open_deliveries WHERE sink = ?1 AND state = 'pending' AND crashes >= 2
+LIMIT ?2
