@@ -13,7 +13,7 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def spelled(path: str) -> str:
+def path_text(path: str) -> str:
     r"""A path in a document, which is all UTF-8: any other byte is written as an escape such as `\xff`."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.text import continued, inert_json, readable_json, spelled, visible
+from router.text import continued, inert_json, path_text, readable_json, visible
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_strangers_cannot_move_the_cursor_or_hide_text(text: str, shown: str) ->
 
 def test_a_path_that_is_no_text_is_spelled_so_that_a_document_can_hold_it() -> None:
     """Its odd bytes as escapes; any other path stays as it is."""
-    assert spelled(os.fsdecode(b"caf\xe9/\xc3\xa9.yaml")) == "caf\\xe9/é.yaml"
-    assert spelled("/etc/設計.yaml") == "/etc/設計.yaml"
+    assert path_text(os.fsdecode(b"caf\xe9/\xc3\xa9.yaml")) == "caf\\xe9/é.yaml"
+    assert path_text("/etc/設計.yaml") == "/etc/設計.yaml"
 
 
 @settings(max_examples=100)

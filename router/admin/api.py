@@ -59,7 +59,7 @@ from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejec
 from router.journal.journal import Archive, DeliveryQuery, EventQuery, Judged, Receipt, Refused, Upkeep
 from router.roster import discord
 from router.spelling import near
-from router.text import spelled
+from router.text import path_text
 
 _MOST_IDS = 500
 
@@ -157,7 +157,7 @@ class Api:
                 version=__version__,
                 started_at=moment(self._controls.started_at),
                 unready=self._controls.unready(),
-                config=spelled(self._file),
+                config=path_text(self._file),
                 rules=config.matcher.digest,
                 sources=[SourceRow.of(source) for source in config.sources.values()],
                 sinks=self._sink_rows(),
@@ -266,7 +266,7 @@ class Api:
         """The configuration file is read again; refused, it changes nothing and the answer is 422."""
         reload = await self._controls.reload()
         digest = await anyio.to_thread.run_sync(file_digest, self._file)
-        document = msgspec.structs.replace(reload, config=spelled(self._file), sha256=digest)
+        document = msgspec.structs.replace(reload, config=path_text(self._file), sha256=digest)
         return answer(document, 200 if reload.ok else 422)
 
     async def backup(self, request: web.Request) -> web.Response:

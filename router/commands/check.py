@@ -9,7 +9,7 @@ from router.commands.terminal import print_json
 from router.config.load import load
 from router.config.schema import Config, json_schema
 from router.errors import ConfigError, Problem
-from router.text import spelled
+from router.text import path_text
 
 
 @click.command(short_help="Report every problem of configuration files.")
@@ -29,7 +29,7 @@ def check(ctx: click.Context, files: tuple[str, ...], *, strict: bool, as_json: 
         problem for _, problems in found.values() for problem in problems if strict or not problem.warning
     ]
     if as_json:
-        documents = [{"path": spelled(path), "problems": problems} for path, (_, problems) in found.items()]
+        documents = [{"path": path_text(path), "problems": problems} for path, (_, problems) in found.items()]
         print_json(msgspec.json.encode({"ok": not wrong, "files": documents}))
     else:
         for path, (config, problems) in found.items():

@@ -15,7 +15,7 @@ import click
 
 from router.calling import called
 from router.errors import Rejected
-from router.text import spelled
+from router.text import path_text
 
 VARIABLE = "VISUAL_ROUTER_CONFIG"
 PLACES = ("config.yaml", "/etc/visual-router/config.yaml")
@@ -52,7 +52,7 @@ def encodable(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         # A URL may hold a password.
-        shown = "the URL" if "://" in text else f"'{spelled(text)}'"
+        shown = "the URL" if "://" in text else f"'{path_text(text)}'"
         raise Rejected(f"{shown} is not UTF-8", "write it in UTF-8") from None
     return text
 

@@ -11,7 +11,7 @@ from router.commands.terminal import print_json
 from router.errors import JournalError, Rejected
 from router.journal.sqlite.verify import Verdict
 from router.journal.sqlite.verify import verify as verdict_of
-from router.text import spelled, visible
+from router.text import path_text, visible
 
 _NOUNS = {
     "events": "event",
@@ -38,7 +38,7 @@ def verify(ctx: click.Context, file: Path, *, as_json: bool) -> None:
     except JournalError as error:
         raise Rejected(str(error), status=409) from None
     if as_json:
-        print_json(msgspec.json.encode(msgspec.structs.replace(verdict, path=spelled(verdict.path))))
+        print_json(msgspec.json.encode(msgspec.structs.replace(verdict, path=path_text(verdict.path))))
     else:
         click.echo(page(verdict))
     ctx.exit(1 if verdict.problems else 0)

@@ -1,4 +1,7 @@
-"""Changes: what tells two configurations apart, in the words of the YAML; their digest."""
+"""Changes: what tells two configurations apart, in the words of the YAML; their digests.
+
+And what of one no reload can change. Must not know how one is put into force.
+"""
 
 import hashlib
 import json

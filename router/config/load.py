@@ -28,7 +28,7 @@ from router.secret import Secret
 from router.server.settings import ServerSettings
 from router.sinks import SINKS
 from router.sources import SOURCES
-from router.text import spelled
+from router.text import path_text
 from router.units import Network
 
 __all__ = ["load", "load_server", "parse_rules"]
@@ -51,7 +51,7 @@ def load(path: str | Path, *, resolve: Mapping[str, str] | None = None) -> Confi
     Raises:
         ConfigError: with every problem of the file, by place.
     """
-    problems = Problems(spelled(str(path)))
+    problems = Problems(path_text(str(path)))
     reader = Reader(problems, None if resolve is None else _values(resolve))
     draft = _draft(_root(Path(path), problems), reader)
     check(draft, problems, resolved=resolve is not None)
@@ -75,11 +75,11 @@ def load_server(path: str | Path) -> ServerSettings:
     Raises:
         ConfigError: the file cannot be read, or that section has problems.
     """
-    root = _root(Path(path), Problems(spelled(str(path))))
+    root = _root(Path(path), Problems(path_text(str(path))))
     entry = root.entries.get("server")
     if entry is None:
         return ServerSettings()
-    problems = Problems(spelled(str(path)))
+    problems = Problems(path_text(str(path)))
     settings = Reader(problems).struct(ServerSettings, entry.value, "'server'")
     problems.raise_errors()
     return settings or ServerSettings()

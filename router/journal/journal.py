@@ -94,7 +94,10 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Filters for `deliveries`; newest first; `before` as in `EventQuery`; `settled_since`: nothing open."""
+    """Filters for `deliveries`; newest first; `before` as in `EventQuery`; `settled_since`: nothing open.
+
+    `created_since`: what was requeued counts from then, however old its id is.
+    """
 
     event_id: str | None = None
     sink: str | None = None
