@@ -41,41 +41,42 @@ async def test_a_loop_that_ends_or_is_cancelled_says_nothing() -> None:
     assert lines == []
 
 
+class Exit:
+    """Stands for the end of the process: the codes that it was left with, and whether it was."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self.came = threading.Event()
+
+    def __call__(self, code: int) -> None:
+        """Note it instead of ending."""
+        self.codes.append(code)
+        self.came.set()
+
+
 @pytest.mark.parametrize(("error", "code"), [(None, 0), (OSError("why"), 1)])
 def test_the_process_ends_whatever_its_threads_do(error: Exception | None, code: int) -> None:
     """The last resort gets the code that the end deserves."""
-    left: list[int] = []
-    gone = threading.Event()
-
-    def leave(with_code: int) -> None:
-        left.append(with_code)
-        gone.set()
-
+    exit_ = Exit()
     try:
-        with Departure(0.0, leave):
+        with Departure(0.0, exit_):
             if error is not None:
                 raise error
     except OSError:
         pass
 
-    assert gone.wait(LIMIT)
-    assert left == [code]
+    assert exit_.came.wait(LIMIT)
+    assert exit_.codes == [code]
 
 
 def test_a_block_that_does_not_end_is_left_with_1_and_a_word() -> None:
     """Once it was told to: until then it may last."""
-    left: list[int] = []
-    gone = threading.Event()
-
-    def leave(with_code: int) -> None:
-        left.append(with_code)
-        gone.set()
-
-    with capture_logs() as lines, Departure(LIMIT, leave) as departure:
+    exit_ = Exit()
+    with capture_logs() as lines, Departure(LIMIT, exit_) as departure:
         departure.begin(0.0)
-        assert gone.wait(LIMIT)
+        assert exit_.came.wait(LIMIT)
 
-    assert left == [1]
+    assert exit_.codes == [1]
     assert [(line["event"], line["error"]) for line in lines] == [
         ("stopped_in_doubt", "what runs, or the journal, did not end within 0 s")
     ]
@@ -83,15 +84,9 @@ def test_a_block_that_does_not_end_is_left_with_1_and_a_word() -> None:
 
 def test_a_block_that_ends_in_time_is_not_left_for_its_bound() -> None:
     """However far that is."""
-    left: list[int] = []
-    gone = threading.Event()
-
-    def leave(with_code: int) -> None:
-        left.append(with_code)
-        gone.set()
-
-    with capture_logs() as lines, Departure(0.0, leave) as departure:
+    exit_ = Exit()
+    with capture_logs() as lines, Departure(0.0, exit_) as departure:
         departure.begin(9e13)
 
-    assert gone.wait(LIMIT)
-    assert (left, lines) == ([0], [])
+    assert exit_.came.wait(LIMIT)
+    assert (exit_.codes, lines) == ([0], [])

@@ -6,7 +6,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -43,6 +44,17 @@ def importing(router: Daemon) -> dict[str, str]:
     return {**router.env, "PYTHONPATH": os.pathsep.join([router.env["PYTHONPATH"], *sys.path])}
 
 
+@contextmanager
+def held(router: Daemon) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A public and an admin socket that listen, as systemd hands them over."""
+    with socket.socket() as public, socket.socket(socket.AF_UNIX) as admin:
+        public.bind(("127.0.0.1", 0))
+        public.listen(64)
+        admin.bind(str(router.folder / "admin.sock"))
+        admin.listen(64)
+        yield public, admin
+
+
 def launch(router: Daemon, public: socket.socket, admin: socket.socket) -> None:
     """Start it on these sockets, whatever its configuration says."""
     fds = (public.fileno(), admin.fileno())
@@ -60,11 +72,7 @@ def launch(router: Daemon, public: socket.socket, admin: socket.socket) -> None:
 async def test_a_restart_behind_held_sockets_refuses_nobody(daemon: Callable[..., Daemon]) -> None:
     """Whoever connects while nobody listens waits in the backlog, and is answered by the next process."""
     router = daemon(CONFIG)
-    with socket.socket() as public, socket.socket(socket.AF_UNIX) as admin:
-        public.bind(("127.0.0.1", 0))
-        public.listen(64)
-        admin.bind(str(router.folder / "admin.sock"))
-        admin.listen(64)
+    with held(router) as (public, admin):
         url = f"http://127.0.0.1:{public.getsockname()[1]}/hooks/web"
         launch(router, public, admin)
         assert (await post(url, BUILD % 1))[0] == 202
@@ -80,11 +88,7 @@ async def test_a_socket_elsewhere_than_the_configuration_says_is_told_once(
 ) -> None:
     """Both addresses stand in one line: commands and people look for it where the configuration says."""
     router = daemon(CONFIG)
-    with socket.socket() as public, socket.socket(socket.AF_UNIX) as admin:
-        public.bind(("127.0.0.1", 0))
-        public.listen(64)
-        admin.bind(str(router.folder / "admin.sock"))
-        admin.listen(64)
+    with held(router) as (public, admin):
         url = f"http://127.0.0.1:{public.getsockname()[1]}"
         launch(router, public, admin)
         assert (await post(f"{url}/hooks/web", BUILD % 1))[0] == 202
