@@ -39,7 +39,7 @@ class Cells(Protocol):
         """One refused request with its body."""
         ...
 
-    async def forget(self, *, ids: list[str]) -> int:
+    async def forget(self, ids: list[str]) -> int:
         """Delete refused requests."""
         ...
 
@@ -105,7 +105,7 @@ class Refusals:
     async def discard(self, request: web.Request) -> web.Response:
         """Requests are deleted."""
         selection = body(await request.read(), RefusedSelection, _EXAMPLE)
-        return answer(Discarded(await self._journal.forget(ids=await self._chosen(selection))))
+        return answer(Discarded(await self._journal.forget(await self._chosen(selection))))
 
     async def _release(self, refused: Refused, *, named: bool, done: int) -> Receipt:
         try:

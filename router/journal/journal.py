@@ -309,8 +309,8 @@ class Archive(Protocol):
         """One refused request with its body, or None."""
         ...
 
-    async def forget(self, *, ids: Sequence[str] = (), source: str | None = None) -> int:
-        """Delete refused requests: these, or all of a source. Returns how many."""
+    async def forget(self, ids: Sequence[str]) -> int:
+        """Delete these refused requests. Returns how many were there."""
         ...
 
 

@@ -150,7 +150,7 @@ async def test_what_vanished_meanwhile_is_no_failure(desk: Desk, door: Door) -> 
     release = desk.program.release
 
     async def slow(refused: Refused, *, named: bool) -> object:
-        await desk.journal.forget(ids=requests[1:])
+        await desk.journal.forget(requests[1:])
         return await release(refused, named=named)
 
     desk.program.release = slow

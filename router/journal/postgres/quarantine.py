@@ -8,7 +8,7 @@ import msgspec
 
 from router.clock import first_id_at, id_text
 from router.errors import Unknown
-from router.journal.bites import in_bites, until_done
+from router.journal.bites import in_bites
 from router.journal.journal import Refused, RefusedQuery, Stock
 from router.journal.postgres.rows import plain
 from router.journal.postgres.store import Side
@@ -48,11 +48,6 @@ def _quarantine(row: Sequence[object], bounds: tuple[int, int], cursor: Cursor) 
 def _forget(numbers: Sequence[int], cursor: Cursor) -> Written[int]:
     dropped = _drop(numbers, cursor)
     return Written(len(dropped), stock=_stock_of(dropped, cursor))
-
-
-def _forget_of(source: str, cursor: Cursor) -> Written[int]:
-    rows = cursor.execute(_SQL["of"], (stored(source), _BITE)).fetchall()
-    return _forget([cast(int, row[0]) for row in rows], cursor)
 
 
 def _prune(border: int, limit: int, cursor: Cursor) -> Written[int]:
@@ -128,14 +123,9 @@ class PostgresQuarantine(Side):
         """See `Archive.refused`."""
         return await self._store.reader.read(partial(_one, request_number(refused_id)))
 
-    async def forget(self, *, ids: Sequence[str] = (), source: str | None = None) -> int:
+    async def forget(self, ids: Sequence[str]) -> int:
         """See `Archive.forget`."""
-        writer = self._store.writer
-        numbers = [request_number(each) for each in ids]
-        forgotten = await in_bites(writer, numbers, _forget, _BITE)
-        if source is not None:
-            forgotten += await until_done(writer, partial(_forget_of, source))
-        return forgotten
+        return await in_bites(self._store.writer, [request_number(each) for each in ids], _forget, _BITE)
 
     async def prune_quarantine(self, before: float, limit: int) -> int:
         """See `Upkeep.prune_quarantine`."""

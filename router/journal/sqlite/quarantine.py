@@ -13,7 +13,7 @@ import msgspec
 
 from router.clock import first_id_at, id_text
 from router.errors import JournalUnavailable, Unknown
-from router.journal.bites import in_bites, until_done
+from router.journal.bites import in_bites
 from router.journal.journal import Refused, RefusedQuery, Stock
 from router.journal.rows import REQUEST, Row, Value, border, request_number
 from router.journal.sqlite.statements import statements
@@ -61,7 +61,7 @@ def _quarantine(
     stock = _stock_of([source], cursor)[source]
     count, size = stock.count, stock.bytes
     while count > bounds[0] or size > bounds[1]:
-        for number, each in cursor.execute(_SQL["oldest"], (source, 1)).fetchall():
+        for number, each in cursor.execute(_SQL["oldest"], (source,)).fetchall():
             _drop([cast(int, number)], cursor)
             count, size = count - 1, size - cast(int, each)
     return Written(None, stock={source: Stock(count, size)})
@@ -70,11 +70,6 @@ def _quarantine(
 def _forget(numbers: Sequence[int], cursor: apsw.Cursor) -> Written[int]:
     dropped = _drop(numbers, cursor)
     return Written(len(dropped), stock=_stock_of(dropped, cursor))
-
-
-def _forget_of(source: str, cursor: apsw.Cursor) -> Written[int]:
-    rows = cursor.execute(_SQL["oldest"], (source, _BITE)).fetchall()
-    return _forget([cast(int, row[0]) for row in rows], cursor)
 
 
 def _prune(border: int, limit: int, cursor: apsw.Cursor) -> Written[int]:
@@ -163,14 +158,9 @@ class SqliteQuarantine(Side):
         """See `Archive.refused`."""
         return await self._store.reader.read(partial(_one, request_number(refused_id)))
 
-    async def forget(self, *, ids: Sequence[str] = (), source: str | None = None) -> int:
+    async def forget(self, ids: Sequence[str]) -> int:
         """See `Archive.forget`."""
-        writer = self._store.writer
-        numbers = [request_number(each) for each in ids]
-        forgotten = await in_bites(writer, numbers, _forget, _BITE)
-        if source is not None:
-            forgotten += await until_done(writer, partial(_forget_of, source))
-        return forgotten
+        return await in_bites(self._store.writer, [request_number(each) for each in ids], _forget, _BITE)
 
     async def prune_quarantine(self, before: float, limit: int) -> int:
         """See `Upkeep.prune_quarantine`."""

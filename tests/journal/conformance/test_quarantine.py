@@ -126,29 +126,26 @@ async def test_a_duplicate_made_of_a_refused_request_takes_it_out_too(journal: J
     assert journal.stock() == {}
 
 
-async def test_refused_requests_are_forgotten_by_id_or_by_source(journal: Journal, time: Time) -> None:
+async def test_refused_requests_are_forgotten_by_id(journal: Journal, time: Time) -> None:
     """What is not there does not count."""
     first, second = [await kept(journal, time) for _ in range(2)]
     other = await kept(journal, time, source="other")
 
-    assert await journal.forget(ids=[first.id, first.id, "evt_x"]) == 1
+    assert await journal.forget([first.id, first.id, "evt_x"]) == 1
     assert await ids(journal) == [other.id, second.id]
-    assert await journal.forget(source="web") == 1
-    assert await journal.forget(source="web") == 0
-    assert await journal.forget() == 0
+    assert await journal.forget([second.id]) == 1
+    assert await journal.forget([second.id]) == 0
+    assert await journal.forget([]) == 0
     assert journal.stock() == {"other": Stock(1, 2)}
 
 
 async def test_more_than_one_bite_is_forgotten(journal: Journal, time: Time) -> None:
-    """A whole source's go, however many."""
-    for number in range(250):
-        await journal.quarantine(
-            a_request(journal, time, source=f"{number % 2}"), most=_BYTES, most_bytes=_BYTES
-        )
-    page = await ids(journal, source="0", limit=500)
+    """However many that are."""
+    for _ in range(125):
+        await journal.quarantine(a_request(journal, time), most=_BYTES, most_bytes=_BYTES)
 
-    assert await journal.forget(ids=page) == 125
-    assert await journal.forget(source="1") == 125
+    assert await journal.forget(await ids(journal, limit=500)) == 125
+    assert await ids(journal) == []
 
 
 async def test_old_refused_requests_are_pruned_in_bites(journal: Journal, time: Time) -> None:

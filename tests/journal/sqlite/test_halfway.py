@@ -70,9 +70,9 @@ async def test_refused_requests_that_are_forgotten_are_counted_too(
             await journal.quarantine(refused, most=1000, most_bytes=9)
         ids = [one.id for one in await journal.quarantined(RefusedQuery(limit=1000))]
 
-        error = await _fails_after(disk, 1, lambda: journal.forget(ids=ids))
+        error = await _fails_after(disk, 1, lambda: journal.forget(ids))
         assert (type(error), str(error)) == (Halfway, f"{_FULL}; 100 were changed before that")
-        assert await journal.forget(ids=ids) == 150
+        assert await journal.forget(ids) == 150
 
 
 async def test_work_of_which_nothing_was_done_says_nothing_of_it(path: Path, time: Time, disk: Disk) -> None:

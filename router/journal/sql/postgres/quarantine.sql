@@ -25,9 +25,6 @@ DELETE FROM quarantine WHERE id IN (
 -- name: drop
 DELETE FROM quarantine WHERE id = ANY (%b::bigint[]) RETURNING source
 
--- name: of
-SELECT id FROM quarantine WHERE source = %s ORDER BY id LIMIT %s
-
 -- name: before
 SELECT id FROM quarantine WHERE id < %s ORDER BY id LIMIT %s
 

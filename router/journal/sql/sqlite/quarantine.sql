@@ -13,7 +13,7 @@ ORDER BY id DESC LIMIT ?
 SELECT id, source, received_at, verified, reason, signature, labels, size, body FROM quarantine WHERE id = ?
 
 -- name: oldest
-SELECT id, size FROM quarantine WHERE source = ? ORDER BY id LIMIT ?
+SELECT id, size FROM quarantine WHERE source = ? ORDER BY id LIMIT 1
 
 -- name: drop
 DELETE FROM quarantine WHERE id = ? RETURNING source
