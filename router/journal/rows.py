@@ -9,6 +9,7 @@ from router.clock import Clock, first_id_at, id_number, id_text
 from router.delivery import Attempt, Delivery, State
 from router.errors import Unknown
 from router.event import Event
+from router.journal.journal import Refused
 
 # The driver names these for type checkers only.
 Value = None | int | float | str | bytes
@@ -20,7 +21,7 @@ REQUEST = "req"
 # Past every id there can be.
 NEWEST = (1 << 63) - 1
 
-_LABELS = msgspec.json.Decoder(dict[str, str])
+_TEXTS = msgspec.json.Decoder(dict[str, str])
 _WIDEST = 1 << 63
 
 _EventRow = tuple[
@@ -29,6 +30,7 @@ _EventRow = tuple[
 ]  # fmt: skip
 _DeliveryRow = tuple[int, int, str, str, str, float, float, int, int, int, str | None, float | None]
 _AttemptRow = tuple[int, float, float, str, int | None, str | None, str | None]
+_RefusedRow = tuple[int, str, float, bool, str, str, str, int]
 
 
 def event_number(event_id: str) -> int:
@@ -86,7 +88,7 @@ def event_of(values: Row, payload: bytes = b"") -> Event:
         id=id_text(EVENT, row[0]), source=row[1], provider=row[2], event=row[3], kind=row[4], status=row[5],
         provider_status=row[6], branch=row[7], commit=row[8], project=row[9], build=row[10], changes=row[11],
         author=row[12], title=row[13], url=row[14], pull_request=row[15],
-        labels={} if row[16] is None else _LABELS.decode(row[16]), received_at=row[17], subject=row[18],
+        labels={} if row[16] is None else _TEXTS.decode(row[16]), received_at=row[17], subject=row[18],
         reused=bool(row[19]), payload=payload,
     )  # fmt: skip
 
@@ -120,6 +122,25 @@ def attempt_of(values: Row) -> Attempt:
     return Attempt(
         number=row[0], started_at=row[1], seconds=row[2], outcome=row[3], status=row[4], reason=row[5],
         excerpt=row[6],
+    )  # fmt: skip
+
+
+def refused_row(refused: Refused) -> tuple[Value, ...]:
+    """The row of a refused request."""
+    return (
+        request_number(refused.id), refused.source, float(refused.received_at), refused.verified,
+        refused.reason, msgspec.json.encode(refused.signature).decode(),
+        msgspec.json.encode(refused.labels).decode(), len(refused.body), refused.body,
+    )  # fmt: skip
+
+
+def refused_of(values: Row) -> Refused:
+    """The refused request of a row, the body of which may be left out."""
+    row = cast(_RefusedRow, values)
+    return Refused(
+        id=id_text(REQUEST, row[0]), source=row[1], received_at=row[2], verified=bool(row[3]), reason=row[4],
+        signature=_TEXTS.decode(row[5]), labels=_TEXTS.decode(row[6]), size=row[7],
+        body=bytes(cast(bytes, values[8])) if len(values) > 8 else b"",
     )  # fmt: skip
 
 

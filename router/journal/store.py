@@ -6,7 +6,7 @@ Must not know a database.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -15,6 +15,7 @@ import msgspec
 from router.clock import Clock, Ids
 from router.errors import JournalUnavailable
 from router.event import Event
+from router.journal.group_commit import GroupCommit, W
 from router.journal.journal import Stock
 from router.journal.tally import Tally
 
@@ -57,12 +58,24 @@ class Recent:
         return self._events.get(number)
 
 
-R = TypeVar("R")
-W = TypeVar("W")
+C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
 
 
-class Store(ABC, Generic[R, W]):
+class Reads(Protocol[C_co]):
+    """Runs queries, each against one state of the journal."""
+
+    async def read(self, query: Callable[[C_co], T]) -> T:
+        """Run a query and return what it made of the rows. Raises `JournalUnavailable`."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what runs, and end."""
+        ...
+
+
+class Store(ABC, Generic[C, W]):
     """The parts of a journal, which may have to wait for its opening: a reader, a writer.
 
     `alarm` is set when something may have become due. `suspects`: whether any delivery may have been in
@@ -79,7 +92,7 @@ class Store(ABC, Generic[R, W]):
         self.alarm = asyncio.Event()
         self.recent = Recent()
         self.trouble = "the journal is not open"
-        self._parts: tuple[R, W] | None = None
+        self._parts: tuple[Reads[C], GroupCommit[C, W]] | None = None
 
     async def open(self, opening: Callable[[], T], adopt: Callable[[T], None]) -> None:
         """Open it, off the loop's thread, if it is not open; then go to work on what was found.
@@ -99,7 +112,7 @@ class Store(ABC, Generic[R, W]):
                 raise
             adopt(opened)
 
-    def begin(self, reader: R, writer: W, newest: int) -> None:
+    def begin(self, reader: Reads[C], writer: GroupCommit[C, W], newest: int) -> None:
         """Be open from now on; `newest` is the newest id there is."""
         self.ids.follow(newest)
         self.opened_at = self.clock.now()
@@ -116,16 +129,16 @@ class Store(ABC, Generic[R, W]):
         return self._parts is not None
 
     @property
-    def reader(self) -> R:
+    def reader(self) -> Reads[C]:
         """The reading side. Raises `JournalUnavailable` before an opening succeeded."""
         return self._opened()[0]
 
     @property
-    def writer(self) -> W:
+    def writer(self) -> GroupCommit[C, W]:
         """The writing side. Raises `JournalUnavailable` before an opening succeeded."""
         return self._opened()[1]
 
-    def _opened(self) -> tuple[R, W]:
+    def _opened(self) -> tuple[Reads[C], GroupCommit[C, W]]:
         if self._parts is None:
             raise JournalUnavailable(self.trouble)
         return self._parts

@@ -1,21 +1,26 @@
 """Store: what the four sides of the journal in a database share."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from router.clock import Clock
-from router.journal import store
+from router.journal import side, store
+from router.journal.journal import Stock
 from router.journal.postgres.connecting import Connection, Url
 from router.journal.postgres.days import Days
 from router.journal.postgres.hints import Hints
 from router.journal.postgres.outlook import Outlook
 from router.journal.postgres.presence import Presence, Timing
 from router.journal.postgres.reader import Reader
-from router.journal.postgres.work import Seen, Written
+from router.journal.postgres.rows import plain
+from router.journal.postgres.text import stored
+from router.journal.postgres.work import Cursor, Seen, Written
 from router.journal.postgres.writer import Writer
-from router.journal.tally import Tally
+from router.journal.rows import Row
+from router.journal.side import T
+from router.journal.tally import Moves, Tally
 
 
 class Opened(msgspec.Struct):
@@ -26,7 +31,7 @@ class Opened(msgspec.Struct):
     seen: Seen
 
 
-class Store(store.Store[Reader, Writer]):
+class Store(store.Store[Cursor, Written[object]]):
     """What the four sides share here besides.
 
     Counts, stock and suspects are those of the whole database as of the last beat, with what this router
@@ -89,8 +94,13 @@ class Store(store.Store[Reader, Writer]):
             self.alarm.set()
 
 
-class Side:
+class Side(side.Side[Cursor, Written[object]]):
     """One side of the journal."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    _store: Store
+
+    def _ask(self, cursor: Cursor, sql: str, values: Sequence[object]) -> Sequence[Row]:
+        return [plain(row) for row in cursor.execute(sql, [stored(value) for value in values]).fetchall()]
+
+    def _done(self, result: T, moves: Moves, stock: Mapping[str, Stock], *, wake: bool) -> Written[T]:
+        return Written(result, moves, stock, wake=wake)

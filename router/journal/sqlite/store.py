@@ -1,22 +1,26 @@
 """Store: what the four sides of the journal in a file share."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import apsw
 import msgspec
 
 from router.clock import Clock
 from router.delivery import State
-from router.journal import store
+from router.journal import side, store
 from router.journal.journal import Stock
+from router.journal.rows import Row, Value
+from router.journal.side import T
 from router.journal.slots import Slots
 from router.journal.sqlite.agenda import Agenda
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.reader import Reader
 from router.journal.sqlite.writer import Writer, Written
-from router.journal.tally import Tally
+from router.journal.tally import Moves, Tally
 
 
 class Opened(msgspec.Struct):
@@ -31,7 +35,7 @@ class Opened(msgspec.Struct):
     stock: dict[str, Stock]
 
 
-class Store(store.Store[Reader, Writer]):
+class Store(store.Store[apsw.Cursor, Written[object]]):
     """What the four sides share here besides.
 
     Suspects only an opening can find. `asked`: how many senders wait for their event to be recorded; `calm`
@@ -81,8 +85,13 @@ class Store(store.Store[Reader, Writer]):
         self.alarm.set()
 
 
-class Side:
+class Side(side.Side[apsw.Cursor, Written[object]]):
     """One side of the journal."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    _store: Store
+
+    def _ask(self, cursor: apsw.Cursor, sql: str, values: Sequence[object]) -> Sequence[Row]:
+        return cursor.execute(sql, cast(Sequence[Value], values)).fetchall()
+
+    def _done(self, result: T, moves: Moves, stock: Mapping[str, Stock], *, wake: bool) -> Written[T]:
+        return Written(result, moves, stock, wake=wake)

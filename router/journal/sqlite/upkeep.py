@@ -21,7 +21,7 @@ from router.journal.sqlite.moves import bury
 from router.journal.sqlite.pruning import prune
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side, Store
-from router.journal.sqlite.writer import Written
+from router.journal.sqlite.writer import Writer, Written
 from router.journal.walk import STEP, Walk, stretch
 
 _SQL = statements("upkeep")
@@ -129,7 +129,7 @@ class SqliteUpkeep(Side):
                     await anyio.to_thread.run_sync(copy.close)
 
     async def _fill(self, copy: Copy) -> None:
-        writer = self._store.writer
+        writer = cast(Writer, self._store.writer)
         try:
             while not await writer.beside(partial(copy.step, writer.connection)):
                 # Now and then, or all of it would go to the disk at once, in the way of commits.
