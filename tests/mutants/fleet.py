@@ -103,7 +103,7 @@ FAULTS = (
     ),
     Fault(
         "a branch is found by its beginning alone", "a search finds what was asked for",
-        "router/journal/postgres/archive.py", "        if len(value) < _BEGINNING:\n", "        if True:\n",
+        "router/journal/postgres/archive.py", "    if len(stored(value)) < _BEGINNING:\n", "    if True:\n",
         _LONG_TEXTS,
     ),
     Fault(

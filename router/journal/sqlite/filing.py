@@ -138,7 +138,7 @@ def _deliveries(entry: Entry, event: Event, moves: Moves) -> list[tuple[Value, .
 
 
 def insert_deliveries(
-    cursor: apsw.Cursor, event: int, thread: str | None, owed: Sequence[tuple[int, Route]], now: float
+    event: int, thread: str | None, owed: Sequence[tuple[int, Route]], now: float, cursor: apsw.Cursor
 ) -> Moves:
     """Insert pending deliveries, due now; returns how the counts change."""
     moves: Moves = {}

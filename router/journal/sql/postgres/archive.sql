@@ -19,8 +19,8 @@ WHERE delivery = ANY (%b::bigint[]) ORDER BY delivery, number
 SELECT yaml FROM rulesets WHERE digest = %s
 
 -- name: one
+-- Locked: of two who add to the same event the second one sees what the first added.
 SELECT * FROM events WHERE id = %s FOR NO KEY UPDATE
 
 -- name: sinks
-SELECT sink FROM open_deliveries WHERE event = %(event)s
-UNION ALL SELECT sink FROM settled_deliveries WHERE event = %(event)s
+SELECT sink FROM open_deliveries WHERE event = %s UNION ALL SELECT sink FROM settled_deliveries WHERE event = %s

@@ -1,8 +1,8 @@
 -- name: events
-SELECT events.* FROM events
+SELECT * FROM events
 
--- name: body
-SELECT body FROM bodies WHERE event = ?
+-- name: event
+SELECT events.*, body FROM events JOIN bodies ON bodies.event = events.id WHERE events.id = ?
 
 -- name: window
 SELECT id FROM events WHERE id < ? ORDER BY id DESC LIMIT 1 OFFSET ?
@@ -15,13 +15,14 @@ SELECT id, event, sink, rule, state, due, created_at, claim, failures, crashes, 
 FROM settled_deliveries
 
 -- name: attempts
-SELECT number, started_at, seconds, outcome, status, reason, excerpt FROM attempts WHERE delivery = ? ORDER BY number
+SELECT delivery, number, started_at, seconds, outcome, status, reason, excerpt FROM attempts
+WHERE delivery = ? ORDER BY number
 
 -- name: rules
 SELECT yaml FROM rulesets WHERE digest = ?
 
--- name: event
+-- name: one
 SELECT * FROM events WHERE id = ?
 
 -- name: sinks
-SELECT sink FROM open_deliveries WHERE event = ?1 UNION ALL SELECT sink FROM settled_deliveries WHERE event = ?1
+SELECT sink FROM open_deliveries WHERE event = ? UNION ALL SELECT sink FROM settled_deliveries WHERE event = ?
