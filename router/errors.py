@@ -17,6 +17,7 @@
     │   ├── Unreachable          network, TLS, time limit
     │   ├── Refused              the destination address is not allowed
     │   └── Unrenderable         a template failed and so did the built-in text
+    ├── Unknown                  no event, refused request or sink of that name
     ├── Rejected                 an operator's request cannot be done: .status, .fix
     │   └── NoDaemon             the daemon does not answer
     └── JournalError
@@ -24,8 +25,7 @@
         │   └── Halfway          that came up when part of the work was done
         ├── JournalBroken        a sync failed: what is on disk is unknown; the process must end
         ├── JournalLocked        another daemon owns it
-        ├── SchemaMismatch       written by a newer release
-        └── Unknown              no event, delivery or sink of that name
+        └── SchemaMismatch       written by a newer release
 
 A class's docstring is its default message.
 """
@@ -161,6 +161,10 @@ class Unrenderable(DeliveryError):
     """The text could not be rendered."""
 
 
+class Unknown(RouterError):
+    """There is no such thing."""
+
+
 class Rejected(RouterError):
     """The request cannot be done."""
 
@@ -202,7 +206,3 @@ class JournalLocked(JournalError):
 
 class SchemaMismatch(JournalError):
     """The journal was written by a newer release."""
-
-
-class Unknown(JournalError):
-    """No such thing in the journal."""

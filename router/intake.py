@@ -22,7 +22,6 @@ from router.errors import (
     RateLimited,
     Unavailable,
     Undecodable,
-    Unknown,
     UnknownSource,
 )
 from router.event import Event
@@ -224,8 +223,6 @@ class Intake:
                     flag_reuse=source.subject_is_id,
                     released=released,
                 )
-        except Unknown:
-            raise
         except JournalError as error:
             raise self._unavailable(f"the journal cannot write: {error}") from None
         except TimeoutError:

@@ -54,12 +54,17 @@ def test_an_intake_error_carries_its_status(error: IntakeError, status: int) -> 
 
 
 @pytest.mark.parametrize(
-    "kind", [JournalUnavailable, JournalBroken, JournalLocked, SchemaMismatch, Unknown, JournalError]
+    "kind", [JournalUnavailable, JournalBroken, JournalLocked, SchemaMismatch, JournalError]
 )
 def test_a_journal_error_is_one_of_ours(kind: type[JournalError]) -> None:
     """Whoever catches `JournalError` catches all of them."""
     assert issubclass(kind, JournalError)
     assert issubclass(kind, RouterError)
+
+
+def test_what_is_not_there_is_no_failure_of_the_journal() -> None:
+    """Whoever asks for it made a slip, or came too late."""
+    assert not issubclass(Unknown, JournalError)
 
 
 def test_the_docstring_is_the_default_message() -> None:

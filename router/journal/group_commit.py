@@ -14,7 +14,7 @@ from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar, cast
 
-from router.errors import JournalBroken, JournalError, JournalUnavailable
+from router.errors import JournalBroken, JournalError, JournalUnavailable, RouterError
 
 _MOST = 256
 # A commit costs what a dozen events cost: turns of the loop that one waits while each brings more, and how
@@ -77,7 +77,7 @@ class Item(Generic[C, W]):
         self.future: asyncio.Future[object] | None = None
         self.result: object = None
         self.written: W | None = None
-        self.error: JournalError | None = None
+        self.error: RouterError | None = None
 
 
 def run(items: Sequence[Item[C, W]], cursor: C) -> None:

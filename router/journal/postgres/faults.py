@@ -6,11 +6,11 @@ The one place that reads its error codes (PostgreSQL manual, appendix A).
 import psycopg
 from psycopg import errors
 
-from router.errors import JournalBroken, JournalError, JournalUnavailable
+from router.errors import JournalBroken, JournalError, JournalUnavailable, RouterError
 
 # What one piece of work can be refused for without harm to the others in its transaction.
 ALONE = (
-    JournalError, ValueError, TypeError, OverflowError, psycopg.DataError, psycopg.IntegrityError,
+    RouterError, ValueError, TypeError, OverflowError, psycopg.DataError, psycopg.IntegrityError,
     # A value beyond a bound of the server's own, as that of an index's key.
     errors.ProgramLimitExceeded,
 )  # fmt: skip
@@ -46,9 +46,9 @@ def described(error: psycopg.Error) -> str:
     return first or type(error).__name__
 
 
-def refusal(error: Exception) -> JournalError:
+def refusal(error: Exception) -> RouterError:
     """The error of a piece of work that failed alone."""
-    if isinstance(error, JournalError):
+    if isinstance(error, RouterError):
         return error
     words = described(error) if isinstance(error, psycopg.Error) else str(error)
     refused = JournalError(f"the journal refused a value: {words}")

@@ -7,7 +7,7 @@ import errno
 
 import apsw
 
-from router.errors import JournalBroken, JournalError, JournalUnavailable
+from router.errors import JournalBroken, JournalError, JournalUnavailable, RouterError
 
 # After a failed sync the kernel may call pages clean that never reached the disk: a second try would lie.
 _SYNC = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC, apsw.SQLITE_IOERR_DIR_CLOSE})
@@ -32,7 +32,7 @@ _FIXES: dict[int | None, str] = {
 
 # What one piece of work can be refused for without harm to the others in its transaction.
 ALONE = (
-    JournalError, ValueError, TypeError, OverflowError,
+    RouterError, ValueError, TypeError, OverflowError,
     apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.BindingsError,
 )  # fmt: skip
 
@@ -77,9 +77,9 @@ def _code(error: apsw.Error) -> int:
     return getattr(error, "extendedresult", apsw.SQLITE_ERROR)
 
 
-def refusal(error: Exception) -> JournalError:
+def refusal(error: Exception) -> RouterError:
     """The error of a piece of work that failed alone."""
-    if isinstance(error, JournalError):
+    if isinstance(error, RouterError):
         return error
     refused = JournalError(f"the journal refused a value: {error}")
     refused.__cause__ = error
