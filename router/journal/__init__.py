@@ -1,4 +1,4 @@
-"""Journal: the durable record of events, deliveries and attempts; one backend per file or folder.
+"""Journal: the durable record of events, deliveries and attempts; what backends share, and a folder of each.
 
 Must not know rules, sources or sinks: it stores what it is given.
 """

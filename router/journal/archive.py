@@ -29,6 +29,7 @@ from router.journal.rows import (
     event_of,
     oldest_id,
     ruleset_of,
+    text_of,
 )
 from router.journal.side import Side
 from router.journal.store import C
@@ -143,7 +144,7 @@ class ArchiveSide(Side[C, W]):
 
     async def rules(self, digest: str) -> str | None:
         """See `Archive.rules`."""
-        found = await self._read(_text, self._dialect.sql["rules"], [digest])
+        found = await self._read(text_of, self._dialect.sql["rules"], [digest])
         return found[0] if found else None
 
     async def requeue(self, *, ids: Sequence[str] = (), sink: str | None = None) -> int:
@@ -222,7 +223,3 @@ class ArchiveSide(Side[C, W]):
 
 def _judged(row: Row) -> Judged:
     return Judged(event_of(row[:-1], bytes(cast(bytes, row[-1]))), ruleset_of(row))
-
-
-def _text(row: Row) -> str:
-    return cast(str, row[0])

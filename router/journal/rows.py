@@ -70,6 +70,11 @@ def oldest_id(wall: float, clock: Clock) -> int:
     return min(first_id_at(min(wall, wall + clock.now() - clock.wall())), NEWEST)
 
 
+def text_of(row: Row) -> str:
+    """The text that a row begins with."""
+    return cast(str, row[0])
+
+
 def event_row(event: Event, number: int, ruleset: str) -> tuple[Value, ...]:
     """The row of an event, without its body."""
     labels = msgspec.json.encode(event.labels).decode() if event.labels else None

@@ -35,11 +35,6 @@ class PostgresJournal(PostgresInbox, PostgresQueue, PostgresArchive, PostgresQua
         """See `Journal.ids`."""
         return self._store.ids
 
-    @property
-    def broken(self) -> str | None:
-        """See `Journal.broken`."""
-        return self._store.writer.broken if self._store.is_open else None
-
     async def open(self) -> None:
         """See `Journal.open`."""
         store = self._store

@@ -1,7 +1,6 @@
 """Upkeep on PostgreSQL: retention by whole days where that is possible, backup, counts, the health check."""
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -10,18 +9,18 @@ import anyio.to_thread
 
 from router.clock import first_id_at
 from router.delivery import State
-from router.journal import rulesets
 from router.journal.fleet import RouterMark
 from router.journal.postgres.backup import back_up
 from router.journal.postgres.days import drop, lock
 from router.journal.postgres.moves import bury_of
 from router.journal.postgres.outlook import introduce
-from router.journal.postgres.store import Side, Store
+from router.journal.postgres.store import Side
 from router.journal.postgres.text import read
 from router.journal.postgres.work import Cursor, Written
 from router.journal.statements import statements
 from router.journal.tally import Moves
-from router.journal.walk import STEP, Walk, stretch
+from router.journal.upkeep import UpkeepSide
+from router.journal.walk import STEP, stretch
 
 _SQL = statements("postgres", "upkeep")
 
@@ -84,29 +83,16 @@ def _prune(numbers: Sequence[int], before: float, cursor: Cursor) -> Written[int
     return Written(len(doomed), moves)
 
 
-def _not_remembered(before: float, cursor: Cursor) -> list[str]:
-    """The rulesets that nobody remembered since."""
-    return [cast(str, row[0]) for row in cursor.execute(_SQL["not_remembered"], (before,)).fetchall()]
-
-
-def _named(after: int, cursor: Cursor) -> tuple[list[str], int | None]:
-    """The rulesets that the next so many events name; and how far it looked."""
-    rows = cursor.execute(_SQL["named"], (after, rulesets.STRETCH)).fetchall()
-    return rulesets.stretch(cast(list[tuple[str, int, int]], rows))
-
-
 def _drop_rulesets(digests: Sequence[str], before: float, cursor: Cursor) -> Written[int]:
     """Delete these, unless one was remembered since it was looked at; how many."""
     return Written(len(cursor.execute(_SQL["drop_rulesets"], (list(digests), before)).fetchall()))
 
 
-class PostgresUpkeep(Side):
+class PostgresUpkeep(UpkeepSide[Cursor, Written[object]], Side):
     """The house-keeping side."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self._walk = Walk()
-        self._backing_up = asyncio.Lock()
+    _upkeep_sql = _SQL
+    _drop_rulesets = staticmethod(_drop_rulesets)
 
     async def prune(self, before: float, limit: int) -> int:
         """See `Upkeep.prune`. A day of which nothing is owed is dropped whole, however much that is.
@@ -125,25 +111,6 @@ class PostgresUpkeep(Side):
             lambda after: store.reader.read(partial(_walk, after, border, before)),
             lambda numbers: store.writer.write(partial(_prune, numbers, before), alone=True),
         )
-
-    async def prune_rulesets(self, before: float) -> int:
-        """See `Upkeep.prune_rulesets`."""
-        store = self._store
-        old = await store.reader.read(partial(_not_remembered, before))
-        gone = await rulesets.unnamed(old, lambda after: store.reader.read(partial(_named, after)))
-        return await store.writer.write(partial(_drop_rulesets, gone, before)) if gone else 0
-
-    async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
-        """See `Upkeep.expire`."""
-        store = self._store
-        now = store.clock.now()
-        expired = 0
-        for sink in store.tally.waiting():
-            if sink not in sinks and expired < limit:
-                reason = f"expired: no sink '{sink}' is configured"
-                work = partial(bury_of, sink, before, limit - expired, reason, now)
-                expired += await store.writer.write(work)
-        return expired
 
     async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
         """See `Upkeep.outdate`."""
@@ -172,10 +139,6 @@ class PostgresUpkeep(Side):
     def routers(self) -> list[RouterMark]:
         """See `Upkeep.routers`. One that died is among them until another has taken over from it."""
         return [*self._store.outlook.routers]
-
-    def counts(self) -> Mapping[tuple[str, State], int]:
-        """See `Upkeep.counts`."""
-        return self._store.tally.snapshot()
 
 
 def _ping(node: int, now: float, cursor: Cursor) -> Written[None]:

@@ -49,11 +49,6 @@ class SqliteJournal(SqliteInbox, SqliteQueue, SqliteArchive, SqliteQuarantine, S
         """See `Journal.ids`."""
         return self._store.ids
 
-    @property
-    def broken(self) -> str | None:
-        """See `Journal.broken`."""
-        return self._store.writer.broken if self._store.is_open else None
-
     async def open(self) -> None:
         """See `Journal.open`."""
         store = self._store

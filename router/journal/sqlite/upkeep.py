@@ -1,7 +1,6 @@
 """Upkeep on SQLite: retention in small bites, backup, counts, the health check."""
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,17 +11,16 @@ import apsw
 
 from router import __version__
 from router.clock import first_id_at
-from router.delivery import State
 from router.errors import JournalBroken, JournalUnavailable
-from router.journal import rulesets
 from router.journal.fleet import RouterMark, own_name
 from router.journal.sqlite.copy import UNSYNCED, Copy
 from router.journal.sqlite.moves import bury
 from router.journal.sqlite.pruning import prune
 from router.journal.sqlite.statements import statements
-from router.journal.sqlite.store import Side, Store
+from router.journal.sqlite.store import Side
 from router.journal.sqlite.writer import Writer, Written
-from router.journal.walk import STEP, Walk, stretch
+from router.journal.upkeep import UpkeepSide
+from router.journal.walk import STEP, stretch
 
 _SQL = statements("upkeep")
 
@@ -31,17 +29,6 @@ def _walk(after: int, border: int, before: float, cursor: apsw.Cursor) -> tuple[
     """The events that may go, of the next so many; and how far it looked, `border` at most."""
     rows = cast(list[tuple[int, int]], cursor.execute(_SQL["walk"], (after, border, before, STEP)).fetchall())
     return stretch(rows, border)
-
-
-def _not_remembered(before: float, cursor: apsw.Cursor) -> list[str]:
-    """The rulesets that nobody remembered since."""
-    return [cast(str, row[0]) for row in cursor.execute(_SQL["not_remembered"], (before,)).fetchall()]
-
-
-def _named(after: int, cursor: apsw.Cursor) -> tuple[list[str], int | None]:
-    """The rulesets that the next so many events name; and how far it looked."""
-    rows = cursor.execute(_SQL["named"], (after, rulesets.STRETCH)).fetchall()
-    return rulesets.stretch(cast(list[tuple[str, int, int]], rows))
 
 
 def _drop_rulesets(digests: Sequence[str], before: float, cursor: apsw.Cursor) -> Written[int]:
@@ -68,13 +55,11 @@ def _ping(now: float, cursor: apsw.Cursor) -> Written[None]:
     return Written(None)
 
 
-class SqliteUpkeep(Side):
+class SqliteUpkeep(UpkeepSide[apsw.Cursor, Written[object]], Side):
     """The house-keeping side."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self._walk = Walk()
-        self._backing_up = asyncio.Lock()
+    _upkeep_sql = _SQL
+    _drop_rulesets = staticmethod(_drop_rulesets)
 
     async def prune(self, before: float, limit: int) -> int:
         """See `Upkeep.prune`. What may go is looked for with the reading connection, in short stretches."""
@@ -87,22 +72,6 @@ class SqliteUpkeep(Side):
             lambda after: store.reader.read(partial(_walk, after, border, before)),
             lambda numbers: store.writer.write(partial(prune, numbers, before)),
         )
-
-    async def prune_rulesets(self, before: float) -> int:
-        """See `Upkeep.prune_rulesets`. Events are looked at with the reading connection."""
-        store = self._store
-        old = await store.reader.read(partial(_not_remembered, before))
-        gone = await rulesets.unnamed(old, lambda after: store.reader.read(partial(_named, after)))
-        return await store.writer.write(partial(_drop_rulesets, gone, before)) if gone else 0
-
-    async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
-        """See `Upkeep.expire`."""
-        expired = 0
-        for sink in self._store.tally.waiting():
-            if sink not in sinks and expired < limit:
-                reason = f"expired: no sink '{sink}' is configured"
-                expired += await self.outdate(sink, before, limit - expired, reason)
-        return expired
 
     async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:
         """See `Upkeep.outdate`."""
@@ -155,7 +124,3 @@ class SqliteUpkeep(Side):
                 started=store.opened_at, seen=store.clock.now(), live=True, own=True,
             )
         ]  # fmt: skip
-
-    def counts(self) -> Mapping[tuple[str, State], int]:
-        """See `Upkeep.counts`."""
-        return self._store.tally.snapshot()
