@@ -47,6 +47,9 @@ def quarantine(
     if ctx.invoked_subcommand is None:
         query = {"source": source, "before": before, "limit": str(limit)}
         show(reach(ctx).get("/quarantine", query), RefusedPage, refused_page, as_json=as_json)
+    # What stands ahead of a verb is meant for it: unheard, `--source` would let `discard --all` take all.
+    ahead = {"as_json": as_json, **({} if source is None else {"source": source})}
+    ctx.default_map = {"show": ahead, "discard": ahead}
 
 
 @quarantine.command("show", short_help="Show one refused request with its body.")

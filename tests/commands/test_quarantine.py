@@ -1,5 +1,6 @@
 """Refused requests, as an operator sees them and decides about them."""
 
+import json
 import os
 import pty
 import subprocess
@@ -138,6 +139,19 @@ async def test_one_way_of_choosing_and_no_other(session: Session) -> None:
         for words in ([], [UNKNOWN, "--all"], ["--source", "web", "--all"]):
             result = await session.type(*verb, *words, code=2)
             assert "Name either IDs or a --source, or say --all." in result.stderr
+
+
+async def test_an_option_ahead_of_the_verb_holds_for_it(session: Session) -> None:
+    """`--source` bounds what is discarded wherever it stands, and `--json` is for scripts."""
+    first, other = await refuse(session.desk), await refuse(session.desk, source="gone")
+    shown = await session.type("quarantine", "--json", "show", first)
+    result = await session.type("quarantine", "--source", "web", "discard", "--all", "--yes", code=2)
+
+    assert json.loads(shown.stdout)["request"]["id"] == first
+    assert "Name either IDs or a --source, or say --all." in result.stderr
+    done = await session.type("quarantine", "--source", "web", "--json", "discard", "--yes")
+    assert json.loads(done.stdout) == {"count": 1}
+    assert [row["id"] for row in (await session.read("quarantine"))["requests"]] == [other]
 
 
 async def test_a_terminals_width_bounds_the_reason(session: Session) -> None:
