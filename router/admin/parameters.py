@@ -3,6 +3,7 @@
 Pure. Everything wrong is `Rejected` with the fix: a misspelt filter must not become an unfiltered answer.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
@@ -19,6 +20,9 @@ from router.spelling import near
 from router.units import Duration
 
 LARGEST_PAGE = 500
+
+# A zone whose plus sign went into a URL as it is, and came out as a blank.
+_BARE_PLUS = re.compile(r"(:\d\d[\d.,]*) (?=\d\d:?\d\d$)", re.ASCII)
 
 _FILTERS = ("source", "provider", "kind", "status", "branch", "project", "text")
 _EVENTS = (*_FILTERS, "since", "before", "limit")
@@ -97,7 +101,10 @@ def refused_query(query: Mapping[str, str]) -> RefusedQuery:
 
 
 def since(query: Mapping[str, str], now: float) -> float | None:
-    """The time before which nothing is wanted: `since` is a duration back from now, or a time."""
+    """The time before which nothing is wanted: `since` is a duration back from now, or a time.
+
+    A time without a zone is in the router's.
+    """
     text = query.get("since")
     if text is None:
         return None
@@ -106,7 +113,7 @@ def since(query: Mapping[str, str], now: float) -> float | None:
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return datetime.fromisoformat(_BARE_PLUS.sub(r"\1+", text)).timestamp()
     except (ValueError, OverflowError):
         raise Rejected(f"'{text}' is no time", "write 2h, 7d, 2026-01-31 or 2026-01-31T08:00:00Z") from None
 

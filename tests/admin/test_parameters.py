@@ -100,10 +100,18 @@ def test_an_event_that_is_none_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("text", "when"),
-    [("2h", 1_000_000 - 7200), ("1970-01-02T00:00:00Z", 86_400), ("1970-01-02T00:00:00+01:00", 82_800)],
+    [
+        ("2h", 1_000_000 - 7200),
+        ("1970-01-02T00:00:00Z", 86_400),
+        ("1970-01-02T00:00:00+01:00", 82_800),
+        ("1970-01-02 00:00:00 -0100", 90_000),
+        # A plus sign in a URL that nobody encoded is a blank.
+        ("1970-01-02T00:00:00 01:00", 82_800),
+        ("1970-01-02T00:00:00.5 0100", 82_800.5),
+    ],
 )
 def test_since_is_a_duration_or_a_time(text: str, when: float) -> None:
-    """Back from now, or as written."""
+    """Back from now, or as written, as `show` and `date -Is` write it too."""
     assert since({"since": text}, 1_000_000) == when
 
 
