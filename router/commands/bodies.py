@@ -88,12 +88,16 @@ def named(sources: Mapping[str, Source], name: str) -> Source:
     return sources[name]
 
 
-def decode(source: Source, raw: bytes, now: float) -> Event:
-    """The event in a body, as the source reads it; a body that no source takes is `Rejected`."""
+def decode(source: Source, raw: bytes, now: float, labels: Mapping[str, str] | None = None) -> Event:
+    """The event in a body, as the source reads it; a body that no source takes is `Rejected`.
+
+    `labels` are those of the hook's query: the source's own win.
+    """
     try:
-        return source.decode(raw, now)
+        event = source.decode(raw, now)
     except Undecodable as error:
         raise Rejected(f"the body is refused: {error}", "providers only ever send JSON objects") from None
+    return msgspec.structs.replace(event, labels={**(labels or {}), **event.labels})
 
 
 def _bytes(what: str, read: Callable[[], bytes]) -> bytes:

@@ -15,7 +15,7 @@ import click
 
 from router.calling import called
 from router.errors import Rejected
-from router.text import path_text
+from router.text import path_text, visible
 
 VARIABLE = "VISUAL_ROUTER_CONFIG"
 PLACES = ("config.yaml", "/etc/visual-router/config.yaml")
@@ -76,6 +76,14 @@ def json_option(command: C) -> C:
     )
 
 
+def label_option(command: C) -> C:
+    """`--label NAME=VALUE`: what the query of the hook's URL says; a map in `labels`."""
+    told = "A label, as ?NAME=VALUE behind the hook's URL gives it; as many as you like."
+    return click.option(
+        "--label", "labels", metavar="NAME=VALUE", multiple=True, callback=_labels, help=told
+    )(command)
+
+
 def config_path(ctx: click.Context) -> str:
     """The configuration's path, as given or as found.
 
@@ -105,6 +113,23 @@ def again() -> str:
     ctx = click.get_current_context(silent=True)
     named = None if ctx is None else given(ctx)
     return called() if named is None else f"{called()} --config {quote(named)}"
+
+
+def _labels(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    if not values:
+        return {}
+    from router.intake import labels_of  # noqa: PLC0415  # the accept path is slow to load, and labels are rare
+
+    labels = dict[str, str]()
+    for each in values:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise Rejected(f"'{each}' is no label", "write NAME=VALUE")
+        labels[name] = value
+        if name not in labels_of(labels):
+            fix = "it gives up to 16 labels, names of up to 64 and values of up to 256 printable characters"
+            raise Rejected(f"'{visible(each)}' would be left out of a hook's URL", fix)
+    return labels
 
 
 def _remember(ctx: click.Context, _: click.Parameter, value: str | None) -> None:

@@ -3,6 +3,7 @@
 import random
 import sys
 import time
+from urllib.parse import urlencode
 
 import click
 import msgspec
@@ -11,7 +12,7 @@ from router.admin.answers import Refusal
 from router.client import Answer, exchange
 from router.commands.bodies import read_body, source_for
 from router.commands.daemon import known, quoted
-from router.commands.options import again, config_option, config_path, json_option
+from router.commands.options import again, config_option, config_path, json_option, label_option
 from router.commands.terminal import print_json, read
 from router.config.load import load
 from router.errors import Rejected
@@ -42,12 +43,21 @@ class Receipt(msgspec.Struct, frozen=True):
 
 @click.command(short_help="Post a signed sample event to the running router.")
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
+@label_option
 @click.option("--list", "listing", is_flag=True, help="List the samples instead.")
 @click.argument("event", required=False, type=click.Path())
 @config_option
 @json_option
 @click.pass_context
-def send(ctx: click.Context, source: str | None, event: str | None, *, listing: bool, as_json: bool) -> None:
+def send(
+    ctx: click.Context,
+    source: str | None,
+    labels: dict[str, str],
+    event: str | None,
+    *,
+    listing: bool,
+    as_json: bool,
+) -> None:
     """Post a provider's event to the running router, signed as the provider signs.
 
     EVENT is a sample (chromatic/v2-build-pending or v2-build-pending), a file, or - for standard input. A
@@ -65,7 +75,7 @@ def send(ctx: click.Context, source: str | None, event: str | None, *, listing: 
     raw = body.raw
     if body.provider is not None:
         raw = samples.fresh(body.provider, raw, _CHANCE.randrange(1, _HIGHEST))
-    answer = _post(chosen, raw, config.server.listen, path)
+    answer = _post(chosen, raw, labels, config.server.listen, path)
     if answer.status != 202:
         raise _refusal(answer, chosen.name)
     receipt = read(answer.body, Receipt)
@@ -78,13 +88,15 @@ def send(ctx: click.Context, source: str | None, event: str | None, *, listing: 
         click.echo(f"what becomes of it: {again()} show {receipt.id}")
 
 
-def _post(source: Source, raw: bytes, listen: Listen, config: str) -> Answer:
+def _post(source: Source, raw: bytes, labels: dict[str, str], listen: Listen, config: str) -> Answer:
     """Sign and post as the provider would; only this source's secrets are read."""
     secrets = tuple(known(secret) for secret in source.secret[:1])
     headers = msgspec.structs.replace(source, secret=secrets).sign(raw, time.time())
     path = f"/hooks/{quoted(source.name)}"
     if source.token is not None:
         path += f"/{quoted(known(source.token).reveal())}"
+    if labels:
+        path += f"?{urlencode(labels)}"
     return exchange(listen, "POST", path, {**headers, "Content-Type": "application/json"}, raw, config)
 
 

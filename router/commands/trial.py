@@ -9,7 +9,7 @@ from router import tables
 from router.admin.answers import EventRow
 from router.admin.hindsight import verdict_rows
 from router.commands.bodies import decode, read_body, source_for
-from router.commands.options import config_option, config_path, json_option
+from router.commands.options import config_option, config_path, json_option, label_option
 from router.commands.terminal import print_json, view
 from router.config.load import load
 from router.delivery import Delivery, State
@@ -22,18 +22,21 @@ _ID = "evt_0000000000000"
 
 @click.command(short_help="Say rule by rule what happens to an event, and why.")
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
+@label_option
 @click.argument("body", type=click.Path())
 @config_option
 @json_option
 @click.pass_context
-def explain(ctx: click.Context, source: str | None, body: str, *, as_json: bool) -> None:
+def explain(
+    ctx: click.Context, source: str | None, labels: dict[str, str], body: str, *, as_json: bool
+) -> None:
     """Say what the rules make of an event: each one matched, or the condition that failed and on what.
 
     BODY is what a provider posts: a file, - for standard input, or a sample (see send --list).
     """
     config = load(config_path(ctx))
     raw = read_body(body, config.sources, source)
-    event = decode(source_for(config.sources, source, raw), raw.raw, time.time())
+    event = decode(source_for(config.sources, source, raw), raw.raw, time.time(), labels)
     verdicts = verdict_rows(config.matcher, event)
     routes = config.matcher.match(event)
     if as_json:
@@ -46,11 +49,14 @@ def explain(ctx: click.Context, source: str | None, body: str, *, as_json: bool)
 @click.command(short_help="Show what a sink would send for an event.")
 @click.option("--sink", metavar="NAME", required=True, help="The sink.")
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
+@label_option
 @click.argument("body", type=click.Path())
 @config_option
 @json_option
 @click.pass_context
-def render(ctx: click.Context, sink: str, source: str | None, body: str, *, as_json: bool) -> None:
+def render(
+    ctx: click.Context, sink: str, source: str | None, labels: dict[str, str], body: str, *, as_json: bool
+) -> None:
     """Show what a sink would send for an event, without sending it.
 
     BODY is what a provider posts: a file, - for standard input, or a sample (see send --list). If a rule
@@ -61,7 +67,7 @@ def render(ctx: click.Context, sink: str, source: str | None, body: str, *, as_j
         raise Rejected(f"no sink is called '{sink}'", near(sink, config.sinks, "sinks"))
     raw = read_body(body, config.sources, source)
     now = time.time()
-    event = decode(source_for(config.sources, source, raw), raw.raw, now)
+    event = decode(source_for(config.sources, source, raw), raw.raw, now, labels)
     rule = next((route.rule for route in config.matcher.match(event) if route.sink == sink), None)
     delivery = Delivery(
         id="dlv_0000000000000",

@@ -56,6 +56,25 @@ async def test_a_sample_is_accepted_as_if_the_provider_had_sent_it(
     assert judged.event.source == source
 
 
+async def test_labels_go_with_it_as_the_hooks_query(session: Session) -> None:
+    """Whatever is in them; with a token in the URL, too."""
+    await use(session)
+    words = [
+        "--source",
+        "guarded",
+        "--label",
+        "team=a&b=ü+?#",
+        "--label",
+        "größe=1 2",
+        "percy/build_finished",
+    ]
+    event_id = (await session.type("send", *words, env=ENV)).stdout.split()[0]
+    judged = await session.desk.journal.event(event_id)
+
+    assert judged is not None
+    assert judged.event.labels == {"team": "a&b=ü+?#", "größe": "1 2"}
+
+
 async def test_the_same_sample_again_is_no_duplicate(session: Session) -> None:
     """Its ids are fresh; a file goes out byte for byte, so that a second time it is one."""
     file = session.write(samples.load("chromatic", "v2-build-pending").decode(), "event.json")

@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from router.sources import samples
+from router.text import visible
 from tests.commands.shell import Shell
 
 BUILD = b'{"event": "build", "build": {"number": 7, "branch": "main", "status": "PENDING"}}'
@@ -75,6 +76,55 @@ def test_explain_for_scripts_is_one_document(shell: Shell) -> None:
     assert document["event"]["status"] == "pending"
     assert [verdict["matched"] for verdict in document["verdicts"]] == [False, True]
     assert document["routes"] == [{"rule": "main needs eyes", "sink": "design"}]
+
+
+LABELLED = """
+sources:
+  web: {type: chromatic, unsigned: true, labels: {team: design}}
+sinks:
+  design: {type: webhook, url: env:NOT_SET_ANYWHERE}
+rules:
+  - name: from the query
+    when: {labels.app: shop, labels.team: design}
+    to: design
+    message: "{{ labels.app }}"
+"""
+
+
+def test_labels_of_the_hooks_query_can_be_tried(shell: Shell) -> None:
+    """As they are taken from a URL: those of the source win."""
+    shell.write(LABELLED)
+    words = ["--source", "web", "--label", "app=shop", "--label", "team=web", body(shell)]
+    told = shell.run("explain", *words).stdout
+    document = json.loads(shell.run("explain", *words, "--json").stdout)
+
+    assert shell.run("explain", body(shell)).stdout.endswith("goes to: nowhere\n")
+    assert told.endswith("goes to: design\n")
+    assert document["event"]["labels"] == {"app": "shop", "team": "design"}
+    assert '"message": "shop"' in shell.run("render", "--sink", "design", *words).stdout
+
+
+@pytest.mark.parametrize(
+    "label", ["app=", "=shop", f"{'a' * 65}=shop", f"app={'a' * 257}", "app=a\x1b", "n16=x"]
+)
+def test_a_label_that_no_url_can_give_is_told(shell: Shell, label: str) -> None:
+    """The router leaves it out in silence; who tries rules must not."""
+    words = [f"--label=n{number}=x" for number in range(16 if label == "n16=x" else 15)]
+    told = shell.run("explain", "--source", "web", *words, "--label", label, body(shell), code=2).stderr
+
+    assert told == (
+        f"error: '{visible(label)}' would be left out of a hook's URL\n"
+        "  fix: it gives up to 16 labels, names of up to 64 and values of up to 256 printable characters\n"
+    )
+    assert shell.run("explain", "--source", "web", *words, body(shell))
+
+
+def test_a_label_without_a_value_is_told(shell: Shell) -> None:
+    """By every command that takes one."""
+    for verb in (["explain"], ["render", "--sink", "log"], ["send"]):
+        told = shell.run(*verb, "--source", "web", "--label", "app", body(shell), code=2).stderr
+
+        assert told == "error: 'app' is no label\n  fix: write NAME=VALUE\n"
 
 
 def test_a_body_comes_from_standard_input_too(shell: Shell) -> None:
