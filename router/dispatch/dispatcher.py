@@ -199,9 +199,8 @@ class Dispatcher:
         )
 
     def states(self) -> dict[str, str]:
-        """Each configured sink's state, for the metrics."""
-        now = self._clock.now()
-        return {name: outlet.gate.state(now) for name, outlet in self._outlets.items()}
+        """The state of each of `sinks`, for the metrics."""
+        return {sink.name: sink.state for sink in self.sinks()}
 
     @property
     def _busy(self) -> bool:

@@ -204,13 +204,14 @@ async def test_an_unknown_sink_cannot_be_paused_or_resumed(bench: Bench) -> None
 
 
 async def test_a_sink_that_left_the_configuration_keeps_its_deliveries(bench: Bench) -> None:
-    """They wait for the name to return, and are shown as such."""
+    """They wait for the name to return, and are shown as such, in the metrics too."""
     await bench.use(out("other"))
     await bench.record("out")
     async with bench.running():
         await bench.journal.ping()
         status = bench.status("out")
         assert (status.state, status.pending) == ("no sink", 1)
+        assert bench.dispatcher.states() == {"other": "ready", "out": "no sink"}
         await bench.use(out(), out("other"))
         await bench.until("out", State.DELIVERED)
 
