@@ -3,6 +3,7 @@
 Owns Slack's format, limits and answers. Must not know any provider's words.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -21,7 +22,12 @@ _HEADERS = {"content-type": "application/json", "user-agent": USER_AGENT}
 # Source: the types of Slack's SDK (block-kit). The text beside blocks may be longer; nobody would read it.
 _SECTION = 3000
 _CONTEXT = 2000
+_LABEL = 300  # of a link: one that is too long for the section would be cut as a whole
 _QUOTE = "'"  # instead of a backtick, which would end the code span
+_BAR = "¦"  # instead of a bar, which would end the address of a link
+# What strangers wrote has neither bracket once it is escaped: these are the operator's. Possessive, so that
+# one without its counterpart costs no more than its length.
+_LINK = re.compile(r"<([^<>|]*+)\|?+([^<>]*+)>")
 
 # Source: "Changes to errors for incoming webhooks", and what public clients of Slack have met beside it. The
 # word says more than the status: a revoked URL is 404 or 403, and some errors have come with 200 or 500.
@@ -143,7 +149,7 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
             text = rendered(template, event, delivery, self.escape)
         except Unrenderable:
             return None
-        return fit(text.strip(), _SECTION) or None
+        return fit(_LINK.sub(_sound, text).strip(), _SECTION) or None
 
     def _sentence(self, message: Message) -> str:
         """The built-in sentence in mrkdwn, and the title below it."""
@@ -156,6 +162,14 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def _mrkdwn(text: str) -> dict[str, Any]:
     """Verbatim: plain text in it becomes no link, channel or mention by itself ("Text object")."""
     return {"type": "mrkdwn", "verbatim": True, "text": text}
+
+
+def _sound(link: re.Match[str]) -> str:
+    """A link of the operator's that is one whatever the fields in it hold: without address only its label."""
+    address, label = link[1], fit(" ".join(link[2].replace("|", _BAR).split()), _LABEL)
+    if not address:
+        return label
+    return f"<{address}|{label}>" if label else f"<{address}>"
 
 
 def _button(message: Message, link: str, *, primary: bool) -> dict[str, Any]:

@@ -180,6 +180,29 @@ def test_the_operators_text_replaces_the_sentence() -> None:
     assert posted(sample(), None, msgspec.structs.replace(SLACK, template=Template("x")))["text"] == "x"
 
 
+@pytest.mark.parametrize(
+    ("fields", "link"),
+    [
+        ({"title": "Button | Primary |"}, "<https://x.example/1|Button ¦ Primary ¦>"),
+        ({"title": "First\n\nsecond > first"}, "<https://x.example/1|First second &gt; first>"),
+        ({"title": "x" * 3000}, f"<https://x.example/1|{'x' * 299}…>"),
+        ({"title": "&" * 3000}, f"<https://x.example/1|{'&amp;' * 59}…>"),
+        ({"title": None}, "<https://x.example/1>"),
+        ({"url": None}, "Calmer buttons"),
+        ({"url": None, "title": None}, ""),
+    ],
+)
+def test_a_link_of_the_operators_stays_one_whatever_its_label_holds(
+    fields: dict[str, Any], link: str
+) -> None:
+    """A bar in it would end the address; too long, it would cost the whole link; and either may be absent."""
+    event = sample(**{"url": "https://x.example/1", **fields})
+
+    said = posted(event, Template("<!here> <{{ url }}|{{ title }}> by <@U012|Ada><{{ labels.no }}>"))["text"]
+
+    assert said == f"<!here> {link} by <@U012|Ada>"
+
+
 @pytest.mark.parametrize("text", ["{{ build + 1 }}", "{{ payload.nope }}", "  \n ", "{{ 'x' ~ title }}"])
 def test_a_template_that_fails_or_says_nothing_gives_way_to_the_sentence(text: str) -> None:
     """A message must arrive, and Slack takes no empty one."""
