@@ -8,6 +8,7 @@ from typing import Any
 
 # What every journal's integer column holds.
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
+_DIGITS = 20  # too many for it
 
 
 def text(value: object) -> str | None:
@@ -18,14 +19,14 @@ def text(value: object) -> str | None:
 
 
 def number(value: object) -> int | None:
-    """An integer of 64 bits; a boolean is none."""
+    """An integer of 64 bits, also where it was written as a string of digits; a boolean is none."""
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) < _DIGITS:
+        value = int(value)
     return value if type(value) is int and _SMALLEST <= value <= _LARGEST else None
 
 
 def numeral(value: object) -> str | None:
-    """A number as text, whether it was written as an integer or as a string of digits."""
-    if type(value) is str:
-        return value if value.isascii() and value.isdigit() and len(value) < 20 else None
+    """Such a number as text."""
     found = number(value)
     return None if found is None else str(found)
 

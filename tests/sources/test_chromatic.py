@@ -180,6 +180,18 @@ def test_an_early_build_without_counts_and_url_decodes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "changes"),
+    [
+        *[(14, 14), ("14", 14), ("0", 0), (str(2**63 - 1), 2**63 - 1)],
+        *[(count, None) for count in ("", "-1", "1.5", "²", " 14", "many", 14.5, True, [14], str(2**63))],
+    ],
+)
+def test_changes_are_counted_by_an_integer_or_digits(count: object, changes: int | None) -> None:
+    """A number that became a text is the same number: a rule on `changes` must not miss it."""
+    assert decoded("chromatic", build(changeCount=count)).changes == changes
+
+
+@pytest.mark.parametrize(
     ("number", "expected"),
     [(411, "411"), ("411", "411"), ("4a", None), (4.0, None), (True, None), (2**63, None), ("9" * 20, None)],
 )

@@ -149,6 +149,15 @@ def test_no_diffs_in_the_build_are_not_overruled_by_the_delivery() -> None:
     assert decoded("percy", found).changes == 0
 
 
+def test_numbers_may_be_written_as_text() -> None:
+    """As JSON:API writes ids."""
+    build = {"total_comparisons_diff": "9", "build_number": "919", "pull_request_number": "1482"}
+
+    event = decoded("percy", percy("build_finished", review_state=None, **build))
+
+    assert (event.status, event.changes, event.build, event.pull_request) == ("pending", 9, "919", 1482)
+
+
 def test_resources_are_found_by_type_and_the_linked_id_is_preferred() -> None:
     """The order of `included` means nothing, and a base build may be among them."""
     found = document("percy/build_finished-unreviewed-pr")
