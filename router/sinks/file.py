@@ -127,7 +127,7 @@ class _Pen:
         try:
             _write(Path(self._path), block)
         except OSError as error:
-            reason = f"cannot append to '{self._path}': {(error.strerror or str(error)).lower()}"
+            reason = f"cannot append to '{self._path}': {_why(error, self._path)}"
             return Pause(reason) if error.errno in _LASTING else Retry(reason)
         finally:
             self._writing.release()
@@ -136,6 +136,13 @@ class _Pen:
 
 # A pen lives as long as somebody holds it.
 _PENS: WeakValueDictionary[str, _Pen] = WeakValueDictionary()
+
+
+def _why(error: OSError, path: str) -> str:
+    """What the system said, but for a link: of that it says that there are too many levels of them."""
+    if error.errno == errno.ELOOP and Path(path).is_symlink():
+        return "it is a symbolic link; write the path that it leads to"
+    return (error.strerror or str(error)).lower()
 
 
 def _write(path: Path, block: bytes) -> None:

@@ -255,17 +255,18 @@ async def test_only_a_plain_file_is_written_to(tmp_path: Path) -> None:
 
     reasons = {
         name: await appended(File(path=str(tmp_path / name)))
-        for name in ("link", "folder", "pipe", "outside/x", "missing/x")
+        for name in ("link", "folder", "pipe", "outside/x", "missing/x", "x" * 300)
     }
 
     assert reasons == {
         name: Pause(f"cannot append to '{tmp_path / name}': {reason}")
         for name, reason in {
-            "link": "too many levels of symbolic links",
+            "link": "it is a symbolic link; write the path that it leads to",
             "folder": "is a directory",
             "pipe": "not a plain file",
             "outside/x": "not a directory",
             "missing/x": "no such file or directory",
+            "x" * 300: "file name too long",
         }.items()
     }
     assert outside.read_bytes() == b"mine\n"
