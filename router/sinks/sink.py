@@ -179,16 +179,17 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def judge_status(reply: Reply, now: float) -> Outcome:
     """The default meaning of an answer.
 
-    2xx delivered; 429 or any failure with `Retry-After` holds the sink; 401, 403, 404, 410 are the sink's
-    fault; 400, 413, 422 the delivery's; the rest, redirects included, is retried.
+    2xx delivered; 401, 403, 404, 410 are the sink's fault; 429 or any other failure with `Retry-After` holds
+    the sink, and so does a 403 with one: who names a time has not refused for good; 400, 413, 422 are the
+    delivery's fault; the rest, redirects included, is retried.
     """
     status = reply.status
     if 200 <= status < 300:
         return Delivered()
     reason = f"answered {status}"
-    if status in (401, 403, 404, 410):
-        return Pause(reason)
     seconds = retry_after(reply.headers, now)
+    if status in (401, 404, 410) or (status == 403 and seconds is None):
+        return Pause(reason)
     if status == 429 or seconds is not None:
         return Hold(DEFAULT_HOLD if seconds is None else seconds, reason)
     if status in (400, 413, 422):

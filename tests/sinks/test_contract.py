@@ -160,6 +160,8 @@ def test_a_template_that_fails_for_some_event_is_a_flaw_of_its_key(kind: str, tm
         (503, {"Retry-After": "120"}, Hold(120.0, "answered 503")),
         (503, {"Retry-After": "Mon, 04 May 2026 03:04:20 GMT"}, Hold(59.1, "answered 503")),
         (400, {"Retry-After": "5"}, Hold(5.0, "answered 400")),
+        (403, {"Retry-After": "60"}, Hold(60.0, "answered 403")),
+        *[(status, {"Retry-After": "60"}, Pause(f"answered {status}")) for status in (401, 404, 410)],
     ],
 )
 def test_whose_fault_a_failure_is_decides(
