@@ -186,7 +186,7 @@ def judge_status(reply: Reply, now: float) -> Outcome:
     status = reply.status
     if 200 <= status < 300:
         return Delivered()
-    reason = f"answered {status}"
+    reason = f"answered {status}" + (_REDIRECTED if status in _REDIRECTS else "")
     seconds = retry_after(reply.headers, now)
     if status in (401, 404, 410) or (status == 403 and seconds is None):
         return Pause(reason)
@@ -197,6 +197,8 @@ def judge_status(reply: Reply, now: float) -> Outcome:
     return Retry(reason)
 
 
+_REDIRECTS = (301, 302, 303, 307, 308)
+_REDIRECTED = ", a redirect, and none is followed; set url to where it leads"
 _ELLIPSIS = "…".encode()
 DEFAULT_HOLD = 30.0
 SHORTEST_HOLD = 1.0

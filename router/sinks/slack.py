@@ -119,7 +119,7 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
         outcome = judge_status(reply, now)
         if isinstance(outcome, Delivered):
             return Retry(reason)
-        return msgspec.structs.replace(outcome, reason=reason)
+        return outcome if word is None else msgspec.structs.replace(outcome, reason=reason)
 
     def _compose(self, event: Event, delivery: Delivery, template: Template | None) -> bytes:
         """The message: a section with the sentence and a button, and an attachment with the facts."""

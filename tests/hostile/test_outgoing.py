@@ -186,7 +186,8 @@ async def test_a_redirect_leads_nowhere(
 
     reasons = await attempted(daemon, ["out"])
 
-    assert reasons == {"out": f"answered {status}"}
+    remedy = "set url to where it leads"
+    assert reasons == {"out": f"answered {status}, a redirect, and none is followed; {remedy}"}
     assert canary.connections == 0
     assert await daemon.stop() == 0
 

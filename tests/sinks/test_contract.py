@@ -144,6 +144,9 @@ def test_a_template_that_fails_for_some_event_is_a_flaw_of_its_key(kind: str, tm
     assert flaw.startswith("the template fails for an event of type 'build.running' at line 1: ")
 
 
+REMEDY = "set url to where it leads"
+
+
 @pytest.mark.parametrize("kind", HTTP)
 @pytest.mark.parametrize(
     ("status", "headers", "expected"),
@@ -152,7 +155,15 @@ def test_a_template_that_fails_for_some_event_is_a_flaw_of_its_key(kind: str, tm
         *[(status, {}, Dead(f"answered {status}")) for status in (400, 413, 422)],
         *[
             (status, {}, Retry(f"answered {status}"))
-            for status in (100, 301, 302, 307, 308, 402, 405, 408, 409, 418, 425, 500, 501, 502, 503, 504)
+            for status in (100, 304, 402, 405, 408, 409, 418, 425, 500, 501, 502, 503, 504)
+        ],
+        *[
+            (
+                status,
+                {"Location": "/"},
+                Retry(f"answered {status}, a redirect, and none is followed; {REMEDY}"),
+            )
+            for status in (301, 302, 303, 307, 308)
         ],
         (429, {}, Hold(30.0, "answered 429")),
         (429, {"Retry-After": "7"}, Hold(7.0, "answered 429")),

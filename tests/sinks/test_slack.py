@@ -283,7 +283,7 @@ def test_slack_is_posted_to_once_a_second_one_at_a_time() -> None:
         (400, b"rollup_error", Retry("answered 400 'rollup_error'")),
         (400, b"a word of tomorrow", Dead("answered 400 'a word of tomorrow'")),
         (503, b"<html>\n\x1b[31m</html>", Retry("answered 503 '<html> \\x1b[31m</html>'")),
-        (302, b"", Retry("answered 302")),
+        (302, b"<html>", Retry("answered 302 '<html>'")),
         (404, b"x" * 200, Pause(f"answered 404 '{'x' * 79}…'")),
     ],
 )  # fmt: skip
