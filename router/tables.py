@@ -299,8 +299,10 @@ def _seen(value: object) -> str:
 
 def _attempt(row: AttemptRow, view: View) -> str:
     answered = "" if row.status is None else f", answered {row.status}"
-    # Often the answer's status is the whole reason.
-    why = "" if row.reason is None or answered.endswith(row.reason) else f": {row.reason}"
+    why = "" if row.reason is None else f": {row.reason}"
+    # Most reasons begin with the status that was answered.
+    if answered and f", {row.reason}".startswith(answered):
+        answered, why = f", {row.reason}", ""
     took = f"{row.outcome}, took {span(row.seconds)}"
     line = f"#{row.number} {view.exact(row.started_at)} {took}{answered}{why}"
     return visible(line) + ("" if not row.excerpt else f"\n     {visible(row.excerpt)}")

@@ -124,6 +124,13 @@ def test_a_delivery_lists_its_attempts() -> None:
             number=2, started_at=then(30), seconds=0.2, outcome="dead", status=400, reason="answered 400",
             excerpt="bad\x07",
         ),
+        AttemptRow(
+            number=3, started_at=then(20), seconds=0.3, outcome="pause", status=404,
+            reason="answered 404 'no_team'", excerpt="no_team",
+        ),
+        AttemptRow(
+            number=4, started_at=then(10), seconds=0.4, outcome="retry", status=200, reason="not an answer",
+        ),
     ]  # fmt: skip
     row = delivery(state="dead", reason="answered 400", settled_at=then(30), crashes=1, attempts=attempts)
 
@@ -141,6 +148,9 @@ def test_a_delivery_lists_its_attempts() -> None:
           #1 {stamp(60)} (1 min ago) retry, took 15 s: time limit
           #2 {stamp(30)} (30 s ago) dead, took 200 ms, answered 400
              bad\\x07
+          #3 {stamp(20)} (20 s ago) pause, took 300 ms, answered 404 'no_team'
+             no_team
+          #4 {stamp(10)} (10 s ago) retry, took 400 ms, answered 200: not an answer
         """
     )
 
