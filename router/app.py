@@ -148,6 +148,11 @@ class App:
             changed=changed,
             restart=restart,
             from_start=read_at_start(config),
+            no_sink={
+                gone.name: gone.pending + gone.in_flight
+                for gone in self.dispatcher.sinks()
+                if gone.state == "no sink"
+            },
         )
 
     def _changed_nothing(self, problems: int, first: str) -> None:

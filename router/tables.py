@@ -209,8 +209,8 @@ def sink(row: SinkRow, view: View) -> str:
     return f"{visible(row.name)} is {row.state}, {plural(row.pending, 'delivery')} pending"
 
 
-def reload(document: Reload) -> str:
-    """What a reload changed."""
+def reload(document: Reload, view: View) -> str:
+    """What a reload changed, and what it left without a way out."""
     told = "refused; the configuration in force is unchanged"
     if document.ok:
         told = f"reloaded: {', '.join(document.changed) or 'nothing changed'}"
@@ -219,6 +219,7 @@ def reload(document: Reload) -> str:
         f"read from {document.config}" if document.config else "",
         _restart(document.restart),
         "" if document.changed else _from_start(document.from_start),
+        *(_gone(name, view, f" ({_count(owed)})") for name, owed in document.no_sink.items()),
     ]
     return "\n".join(visible(line) for line in lines if line)
 
@@ -329,11 +330,16 @@ def _note(name: str, sink: SinkRow | Wait, view: View) -> str:
         case "held":
             told = f"is held, it asked for silence{reason}; goes on by itself {then}"
         case "no sink":
-            told = "is not in the configuration, its deliveries wait"
-            told += f"; put it back and reload, or: {view.program} discard --sink {name}"
+            return _gone(name, view)
         case state:
             told = f"is {state}{reason or ': no reason known'}; {view.program} resume {name}"
     return visible(f"{name} {told}")
+
+
+def _gone(name: str, view: View, count: str = "") -> str:
+    """What helps deliveries whose sink is not in the configuration."""
+    told = f"{name} is not in the configuration, its deliveries wait{count}"
+    return visible(f"{told}; put it back and reload, or: {view.program} discard --sink {name}")
 
 
 def _kept(quarantined: Mapping[str, int], view: View) -> str | None:

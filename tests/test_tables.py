@@ -270,9 +270,11 @@ def test_a_daemon_that_is_not_ready_says_why() -> None:
 
 def test_a_reload_tells_what_changed_and_what_must_wait() -> None:
     """Nothing changed is an answer too."""
-    assert tables.reload(Reload(True, [], [], [])) == "reloaded: nothing changed"
-    assert tables.reload(Reload(False, [], [], [])) == "refused; the configuration in force is unchanged"
-    assert tables.reload(Reload(True, [], ["sinks.design", "rules"], ["server.listen"])) == text(
+    assert tables.reload(Reload(True, [], [], []), VIEW) == "reloaded: nothing changed"
+    assert (
+        tables.reload(Reload(False, [], [], []), VIEW) == "refused; the configuration in force is unchanged"
+    )
+    assert tables.reload(Reload(True, [], ["sinks.design", "rules"], ["server.listen"]), VIEW) == text(
         """
         reloaded: sinks.design, rules
         takes effect only after a restart: server.listen

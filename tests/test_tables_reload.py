@@ -47,8 +47,8 @@ def test_a_reload_tells_which_file_was_read() -> None:
     read = Reload(True, [], ["rules"], [], config="/etc/vr/config.yaml")
     refused = Reload(False, [], [], [], config="/etc/v\nr.yaml")
 
-    assert tables.reload(read) == "reloaded: rules\nread from /etc/vr/config.yaml"
-    assert tables.reload(refused) == (
+    assert tables.reload(read, VIEW) == "reloaded: rules\nread from /etc/vr/config.yaml"
+    assert tables.reload(refused, VIEW) == (
         "refused; the configuration in force is unchanged\nread from /etc/v\\nr.yaml"
     )
 
@@ -57,12 +57,12 @@ def test_a_reload_without_effect_tells_which_secrets_it_does_not_read() -> None:
     """Only there: whose new value is not taken wonders about nothing else."""
     references = ["credential:a", "env:A", "env:B"]
 
-    assert tables.reload(Reload(True, [], [], ["server.grace"], references)) == (
+    assert tables.reload(Reload(True, [], [], ["server.grace"], references), VIEW) == (
         "reloaded: nothing changed\n"
         "takes effect only after a restart: server.grace\n"
         "values behind env: and credential: were read when the router started; new ones take a restart"
     )
-    assert tables.reload(Reload(True, [], [], [], ["credential:a"])).endswith(
+    assert tables.reload(Reload(True, [], [], [], ["credential:a"]), VIEW).endswith(
         "\nvalues behind credential: were read when the router started; new ones take a restart"
     )
-    assert tables.reload(Reload(True, [], ["rules"], [], references)) == "reloaded: rules"
+    assert tables.reload(Reload(True, [], ["rules"], [], references), VIEW) == "reloaded: rules"

@@ -15,7 +15,7 @@ class Reload(msgspec.Struct, frozen=True):
 
     If not `ok`: its problems, and nothing changed. Else warnings, what changed, what of it needs a restart,
     and the references to secrets whose values are those of the start. `config` is the whole path of the file
-    on the daemon's host, `sha256` that of its bytes.
+    on the daemon's host, `sha256` that of its bytes. `no_sink`: what is owed to sinks that are gone.
     """
 
     ok: bool
@@ -25,6 +25,7 @@ class Reload(msgspec.Struct, frozen=True):
     from_start: list[str] = []
     config: str = ""
     sha256: str = ""
+    no_sink: dict[str, int] = {}
 
 
 class RefusedReload(msgspec.Struct, frozen=True):

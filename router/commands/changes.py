@@ -129,7 +129,7 @@ def reload(ctx: click.Context, *, as_json: bool) -> None:
     """
     with waiting("reloading"):
         raw = reach(ctx).post("/reload", limit=_LONG, expected=(422,))
-    document = show(raw, Reload, lambda document, _: tables.reload(document), as_json=as_json)
+    document = show(raw, Reload, tables.reload, as_json=as_json)
     for problem in document.problems:
         click.echo(problem, err=True)
     mistaken = _read_another(ctx, document)

@@ -84,6 +84,7 @@ class Dispatcher:
         """Put sinks and rule texts into force, at once or not at all.
 
         A sink with equal settings keeps its gate and connections; a pause for its own fault ends with them.
+        What waits for a sink that is not there is said.
 
         Raises:
             JournalUnavailable: nothing changed.
@@ -113,6 +114,9 @@ class Dispatcher:
         except JournalUnavailable as error:
             # The stale mark is of other settings: the next start ignores it.
             log.warning("mark_postponed", reason=str(error))
+        for gone in missing(self._journal.counts(), outlets):
+            fix = f"put it back and reload, or: visual-router discard --sink {gone.name}"
+            log.warning("sink_missing", sink=gone.name, pending=gone.pending + gone.in_flight, fix=fix)
         self._journal.wake()
 
     async def run(self) -> None:

@@ -136,6 +136,7 @@ def missing(counts: Counts, outlets: Mapping[str, Outlet]) -> list[SinkStatus]:
             type="",
             state="no sink",
             reason="not in the configuration; its deliveries wait for the name to return",
+            in_flight=counts.get((name, State.IN_FLIGHT), 0),
             pending=counts.get((name, State.PENDING), 0),
             dead=counts.get((name, State.DEAD), 0),
         )

@@ -127,7 +127,7 @@ async def test_a_reload_is_answered_with_what_changed(desk: Desk, door: Door) ->
 
     assert await door.post("/reload") == {
         "ok": True, "problems": [], "changed": ["rules"], "restart": ["server.listen"], "from_start": [],
-        "config": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "config": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "no_sink": {},
     }  # fmt: skip
 
 

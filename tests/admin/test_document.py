@@ -117,6 +117,7 @@ async def test_every_answer_of_events_and_deliveries_is_shown_whole(desk: Desk, 
 
 async def test_every_answer_of_the_router_and_its_sinks_is_shown_whole(desk: Desk, door: Door) -> None:
     """A reload that is refused, too."""
+    desk.program.reloaded = Reload(True, [], [], [], no_sink={"design-old": 3})
     done: Any = await door.post("/reload")
     desk.program.reloaded = Reload(False, [Problem("config.yaml", 1, 1, "wrong")], [], [])
     _, refused = await door.refused("/reload", "POST")

@@ -89,6 +89,36 @@ async def test_sighup_reloads_too(
     assert await router.stop() == 0
 
 
+async def test_a_reload_and_a_start_name_the_sinks_that_are_owed_and_gone(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """Renaming a sink sends nothing after it: who does so must hear how much waits, and what helps."""
+    config = routed(destination.url, "main")
+    router = await daemon(config).start()
+    destination.status = 503
+    await post(f"{router.url}/hooks/web", BUILD % 1)
+    await destination.until(lambda: destination.asked == 1)
+    router.write(config.replace("out", "new"))
+    told = await router.command("reload")
+    again = await router.ask("reload")
+
+    assert "\nout is not in the configuration, its deliveries wait (1); put it back and reload, or: " in told
+    assert told.endswith(" discard --sink out\n")
+    assert again["no_sink"] == {"out": 1}
+    assert await router.stop() == 0
+
+    await router.start()
+    lines = [line for line in map(json.loads, router.log.splitlines()) if line["event"] == "sink_missing"]
+
+    assert [(line["level"], line["sink"], line["pending"]) for line in lines] == [("warning", "out", 1)] * 3
+    assert lines[-1]["fix"] == "put it back and reload, or: visual-router discard --sink out"
+
+    router.write(config)
+
+    assert (await router.ask("reload"))["no_sink"] == {}
+    assert await router.stop() == 0
+
+
 async def test_a_pending_restart_is_neither_forgotten_nor_invented(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
