@@ -83,8 +83,8 @@ class Dispatcher:
     async def use(self, sinks: Mapping[str, Sink], message: Callable[[str], Template | None]) -> None:
         """Put sinks and rule texts into force, at once or not at all.
 
-        A sink with equal settings keeps its gate and connections; a pause for its own fault ends with them.
-        What waits for a sink that is not there is said.
+        A sink with equal settings keeps its gate and connections; a pause for its own fault ends with them,
+        and what failed under others is due at once. What waits for a sink that is not there is said.
 
         Raises:
             JournalUnavailable: nothing changed.
@@ -93,6 +93,8 @@ class Dispatcher:
         marks = {mark.sink: mark for mark in await self._journal.marks()}
         self._attune(now)
         outlets: dict[str, Outlet] = {}
+        # At the start nobody knows under which settings something failed.
+        changed = set(sinks) if self._outlets else set()
         for name, sink in sinks.items():
             outlet = self._outlets.get(name)
             if outlet is None:
@@ -100,6 +102,8 @@ class Dispatcher:
                 outlet.recall(marks.get(name))
             elif outlet.fingerprint != fingerprint(sink):
                 outlet.adopt(sink, self._lanes.lane(sink), now)
+            else:
+                changed.discard(name)
             outlets[name] = outlet
         self._outlets, self._message = outlets, message
         await self._lanes.retain(sinks)
@@ -111,6 +115,8 @@ class Dispatcher:
                     else:
                         log.info("sink_mark_changed", sink=name, paused=outlet.gate.paused)
                     await self._journal.mark(outlet.mark(now))
+            for name in changed:
+                await self._journal.expedite(name)
         except JournalUnavailable as error:
             # The stale mark is of other settings: the next start ignores it.
             log.warning("mark_postponed", reason=str(error))

@@ -180,6 +180,28 @@ async def test_a_pause_for_the_sinks_fault_ends_with_its_settings(bench: Bench) 
     assert again.status("out").state == "ready"
 
 
+async def test_what_failed_before_is_due_when_its_sink_is_changed(bench: Bench) -> None:
+    """Who mends a URL waits for no schedule that the old one earned; equal settings leave it alone."""
+    await bench.use(out(), out("other"))
+    for name in ("out", "other"):
+        bench.lines[name].status = 503
+        await bench.record(name)
+    async with bench.running():
+        for name in ("out", "other"):
+            await bench.lines[name].asked(1)
+            await bench.until(name, State.PENDING)
+            bench.lines[name].status = 200
+        await bench.use(out(timeout=Duration(3)), out("other"))
+        await bench.until("out", State.DELIVERED)
+        await bench.chance()
+
+        assert len(bench.lines["other"].seen) == 1
+
+        await bench.use(out())
+        await bench.use(out(), out("other"))
+        await bench.until("other", State.DELIVERED)
+
+
 async def test_an_operators_pause_ends_only_by_resume(bench: Bench) -> None:
     """Changed settings do not; `resume` makes everything due."""
     await bench.use(out())
