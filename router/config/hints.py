@@ -1,6 +1,7 @@
 """Hints: what is allowed and probably not meant. Warnings only."""
 
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 
 from router.config.draft import Draft, texts_of
@@ -14,10 +15,15 @@ from router.rules.elsewhere import meant
 from router.rules.rule import Rule
 from router.sinks.slack import Slack
 from router.sources import SOURCES
+from router.sources.source import Defaults
 
 # A condition on one of these lets through neither the `running` of every build nor a provider's `ping`.
 _CHOOSING = frozenset(("status", "provider_status", "event", "kind", "changes"))
+_MOST_FINAL = 50  # conditions of final rules that later rules are compared with
 _EXACT = re.compile(r"!?[A-Za-z0-9._-]+")
+
+# The patterns of each field of a condition, as written.
+_Asked = Mapping[str, tuple[str | None, ...]]
 
 
 def hint(draft: Draft, problems: Problems) -> None:
@@ -25,6 +31,7 @@ def hint(draft: Draft, problems: Problems) -> None:
     rules = draft.rule_nodes
     if not problems.errors:  # the sink that seems unused may be the one that was misspelt
         _hint_unused(draft, rules, problems)
+        _hint_ended(rules, problems)
     _hint_unreached(rules, problems)
     _hint_open(draft, problems)
     hint_paths(draft, problems)
@@ -35,6 +42,7 @@ def hint(draft: Draft, problems: Problems) -> None:
         _hint_flood(draft, rule, problems)
         _hint_source(draft, rule, problems)
         _hint_event(draft, rule, everyone, problems)
+        _hint_absent(draft, rule, everyone, problems)
         _hint_patterns(rule, problems)
 
 
@@ -56,6 +64,43 @@ def _hint_unreached(rules: list[Map], problems: Problems) -> None:
             last = f"{title(rule)} always matches and is final"
             problems.warn(behind, f"no event gets this far: {last}; move it to the end, or give it a 'when'")
             return
+
+
+def _hint_ended(rules: list[Map], problems: Problems) -> None:
+    """A rule all of whose events end at a final one before it."""
+    final: list[tuple[_Asked, Map]] = []
+    for rule in rules:
+        asked = [_asked(condition) for condition in _conditions(rule, "when")]
+        before = [next((each for known, each in final if _within(one, known)), None) for one in asked]
+        if asked and before[0] is not None and None not in before and not _odd(rule):
+            end = f"what it asks for ends at {title(before[0])}, which is final"
+            problems.warn(rule, f"no event gets this far: {end}; move it before that one")
+        ends = [text.text for text in texts_of(rule, "final")] == ["true"] and "unless" not in rule.entries
+        if ends and len(final) < _MOST_FINAL and not _odd(rule):
+            final += [(one, rule) for one in asked]
+
+
+def _asked(condition: Map) -> _Asked:
+    """The patterns of each field."""
+    return {
+        field: tuple(None if text.absent else text.text for text in texts_of(condition, field))
+        for field in condition.entries
+    }
+
+
+def _within(inner: _Asked, outer: _Asked) -> bool:
+    """Whether whatever matches the inner condition matches the outer one; False where that takes thought."""
+    return all(
+        field in inner
+        and (
+            inner[field] == patterns
+            or (
+                {*inner[field]} <= {*patterns}
+                and not any(text is not None and text.startswith("!") for text in patterns)
+            )
+        )
+        for field, patterns in outer.items()
+    )
 
 
 def _hint_open(draft: Draft, problems: Problems) -> None:
@@ -110,9 +155,37 @@ def _hint_event(draft: Draft, rule: Map, everyone: frozenset[str], problems: Pro
             if not _EXACT.fullmatch(pattern.text) or name in events:
                 continue
             near = problems.guess(name, events)
-            if near:
+            others = [other for other, source in SOURCES.items() if name in source.events]
+            if near or others:
                 known = f"'{clip(name)}' is no known event of {', '.join(sorted(providers))}"
-                problems.warn(pattern, f"{known}; did you mean '{near}'?")
+                advice = f"did you mean '{near}'?" if near else f"it is one of {', '.join(others)}"
+                problems.warn(pattern, f"{known}; {advice}")
+
+
+def _hint_absent(draft: Draft, rule: Map, everyone: frozenset[str], problems: Problems) -> None:
+    """A rule that waits for a value which its provider never sends."""
+    for condition in _conditions(rule, "when"):
+        providers = _providers(draft, condition) or everyone
+        named = {text.text for text in texts_of(condition, "source")}
+        sources = [
+            source
+            for name, source in draft.sources.items()
+            if source.provider in providers and (name in named or not named)
+        ]
+        for field in condition.entries:
+            patterns = texts_of(condition, field)
+            if (
+                not patterns
+                or not providers
+                or patterns[0].text.startswith("!")
+                or any(pattern.absent for pattern in patterns)
+                or not all(field in SOURCES[provider].absent for provider in providers)
+                or any(getattr(source.defaults, field, None) for source in sources)
+            ):
+                continue
+            what = f"{title(rule)} gets nothing of {', '.join(sorted(providers))}, which names no {field}"
+            other = f", or defaults: {{{field}: …}} to the source" if field in fields_of(Defaults) else ""
+            problems.warn(patterns[0], f"{what}; add null to the list{other}")
 
 
 def _providers(draft: Draft, condition: Map) -> frozenset[str]:
@@ -132,6 +205,11 @@ def _hint_patterns(rule: Map, problems: Problems) -> None:
                 advice = meant(field, pattern.text)
                 if advice is not None:
                     problems.warn(pattern, f"'{clip(pattern.text)}' will hardly match: {advice}")
+                elif field == "branch" and pattern.text in ("*", "!*"):
+                    every = f"write '{pattern.text}*' for every branch"
+                    problems.warn(
+                        pattern, f"'{pattern.text}' matches no branch with a slash in its name; {every}"
+                    )
 
 
 def _odd(rule: Map) -> set[str]:

@@ -15,7 +15,7 @@ _MOST = 8  # patterns of a list that is shown
 _HEADS = "refs/heads/"
 _NOT = "not "
 
-_ODD = re.compile(r"[\^|{\[\\]|\$\Z|\Anot |\A!?(?:/|refs/heads/)|(?:\A!?|/)\.[*+]|(?:\A!?|\.\.)-")
+_ODD = re.compile(r"[\^|{\[\\,]|\$\Z|\Anot |\A!?(?:/|refs/heads/)|(?:\A!?|/)\.[*+]|(?:\A!?|\.\.)-")
 _NEGATIVE = re.compile(r"!?(?:-?[0-9]*\.\.)?-([0-9]+)")
 _SLASHED = re.compile(r"/(.+)/[gimsuy]*")
 _ENDED = re.compile(r".*[*+)\]]\$")
@@ -23,22 +23,26 @@ _DOTTED = re.compile(r"(?:\A|/)\.[*+]")
 _CLASS = re.compile(r"\\([dswDSW])")
 _BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}([^{}]*)")
 _BARS = re.compile(r"\(?([^|\s()]+(?:\|[^|\s()]+)+)\)?")
+_COMMAS = re.compile(r"[^,\s]+(?:, *[^,\s]+)+")
+_PART = re.compile(r"re:(\^?)([\w /:@#,-]+)(\$?)", re.ASCII)
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 
 
 def meant(field: str, text: str) -> str | None:
     """Why a pattern will hardly match, and what to write instead; None: it is not one of these."""
-    if len(text) > _LONGEST or _ODD.search(text) is None or text.startswith(("re:", "!re:")):
+    sign, plain = ("!", text[1:]) if text.startswith("!") else ("", text)
+    if len(text) <= _LONGEST and plain.startswith("re:"):
+        return _part(sign, plain)
+    if len(text) > _LONGEST or _ODD.search(text) is None:
         return None
     if field in _NUMBERS:
         negative = _NEGATIVE.fullmatch(text)
         return negative and f"'{field}' is never negative; write '..{negative[1]}' for at most {negative[1]}"
     if field.startswith("payload."):
         return None
-    sign, plain = ("!", text[1:]) if text.startswith("!") else ("", text)
     slashed = _SLASHED.fullmatch(plain)
     if slashed and field != "url":
-        return f"the slashes are part of it; write '{sign}re:{slashed[1]}' for an expression"
+        return f"the slashes are part of it; write '{sign}re:{_whole(slashed[1])}' for an expression"
     if field == "branch" and plain.startswith(_HEADS):
         return f"branches come without '{_HEADS}'; write '{sign}{plain.removeprefix(_HEADS)}'"
     negation = negated(plain)
@@ -46,7 +50,7 @@ def meant(field: str, text: str) -> str | None:
         return f"'not' is a part of it; write '{negation}'"
     if field not in _NAMES:
         return None
-    return _expression(field, sign, plain) or _choice(sign, plain)
+    return _expression(field, sign, plain) or _choice(field, sign, plain)
 
 
 def negated(text: str) -> str | None:
@@ -55,35 +59,43 @@ def negated(text: str) -> str | None:
 
 
 def choices(text: str, sign: str = "") -> str | None:
-    """The list that `a|b`, `(a|b)` or `x{a,b}y` is here, or None."""
-    bars, braces = _BARS.fullmatch(text), _BRACES.fullmatch(text)
+    """The list that `a|b`, `(a|b)`, `x{a,b}y` or `a, b` is here, or None."""
+    bars, braces, commas = _BARS.fullmatch(text), _BRACES.fullmatch(text), _COMMAS.fullmatch(text)
     if bars is not None:
         parts = bars[1].split("|")
     elif braces is not None and "," in braces[2]:
         parts = [f"{braces[1]}{part.strip()}{braces[3]}" for part in braces[2].split(",")]
+    elif commas is not None:
+        parts = [part.strip() for part in text.split(",")]
     else:
         return None
     shown = [_shown(f"{sign}{part}") for part in parts[:_MOST]]
     return f"[{', '.join(shown + ['…'] * (len(parts) > _MOST))}]"
 
 
-def _choice(sign: str, plain: str) -> str | None:
-    """That of a text in which braces or bars stand for a choice."""
-    found = choices(plain, sign)
-    if found is None:
+def _part(sign: str, plain: str) -> str | None:
+    """That of an expression which is some text alone: it matches this and nothing else."""
+    part = _PART.fullmatch(plain)
+    if part is None or (part[1] and part[3]):
         return None
-    signs = "'|' offers" if "|" in plain else "braces offer"
+    source = _whole(plain.removeprefix("re:"))
+    return f"an expression is for the whole value; write '{sign}re:{source}' for a part of it"
+
+
+def _choice(field: str, sign: str, plain: str) -> str | None:
+    """That of a text in which braces, bars or commas stand for a choice."""
+    found = choices(plain, sign)
+    signs = "'|' offers" if "|" in plain else "braces offer" if "{" in plain else "',' offers"
+    if found is None or (signs == "',' offers" and field not in _WITHOUT_BLANKS):
+        return None
     return f"{signs} no choice here; write a list: {found}"
 
 
 def _expression(field: str, sign: str, plain: str) -> str | None:
     """That of a text which is a regular expression."""
     if plain.startswith("^") or _ENDED.fullmatch(plain):
-        # An expression is for the whole value here; elsewhere it is searched for.
-        begin = "" if plain.startswith("^") else ".*"
-        end = "" if plain.endswith(("$", ".*")) else ".*"
-        source = f"{begin}{plain.removeprefix('^').removesuffix('$')}{end}"
-        return f"'{'$' if begin else '^'}' is a part of it; write '{sign}re:{source}' for an expression"
+        anchor = "^" if plain.startswith("^") else "$"
+        return f"'{anchor}' is a part of it; write '{sign}re:{_whole(plain)}' for an expression"
     letter = _CLASS.search(plain)
     if letter is not None:
         return f"'{letter[0]}' is a '{letter[1]}'; write '{sign}re:{plain}' for an expression"
@@ -92,6 +104,13 @@ def _expression(field: str, sign: str, plain: str) -> str | None:
     if field == "branch" and "[" in plain:
         return "no branch has a '[' in its name; write an expression, such as 're:v[0-9]+'"
     return None
+
+
+def _whole(source: str) -> str:
+    """The expression for the whole value, as it must be here, that one is which elsewhere is searched for."""
+    begin = "" if source.startswith(("^", ".*")) else ".*"
+    end = "" if source.endswith(("$", ".*")) else ".*"
+    return f"{begin}{source.removeprefix('^').removesuffix('$')}{end}"
 
 
 def _shown(text: str) -> str:

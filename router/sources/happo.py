@@ -44,6 +44,7 @@ class Happo(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_body: Size = Size(8 << 20)
     provider: ClassVar[str] = "happo"
     events: ClassVar[tuple[str, ...]] = tuple(_KINDS)
+    absent: ClassVar[tuple[str, ...]] = ("branch", "author", "pull_request")
     signature_headers: ClassVar[tuple[str, ...]] = (_HEADER,)
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> None:  # noqa: ARG002  # no time

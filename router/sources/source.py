@@ -47,6 +47,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     provider: ClassVar[str] = ""
     # The names of its events that the provider documents; it may send others at any time.
     events: ClassVar[tuple[str, ...]] = ()
+    # Fields that it never gives, of those that a rule may ask for.
+    absent: ClassVar[tuple[str, ...]] = ()
     # What the provider signs with: kept of a refused request, so that it can be verified again.
     signature_headers: ClassVar[tuple[str, ...]] = ()
     # Seconds within which the same body for the same subject is a resend; None: as long as events are kept.

@@ -9,6 +9,7 @@ from router.rules.pattern import Patterns, read_item
 
 CARET = "'^' is a part of it; write"
 LIST = "no choice here; write a list:"
+WHOLE = "an expression is for the whole value; write"
 DOT = "no part of a branch begins with '.'; write"
 
 
@@ -36,7 +37,14 @@ DOT = "no part of a branch begins with '.'; write"
         ("labels.team", "not null", "'not' is a part of it; write '!null'"),
         ("source", "not release/*", "'not' is a part of it; write '!release/*'"),
         ("branch", "!refs/heads/main", "branches come without 'refs/heads/'; write '!main'"),
-        ("title", "/fix(es)?/i", "the slashes are part of it; write 're:fix(es)?' for an expression"),
+        ("title", "/fix(es)?/i", "the slashes are part of it; write 're:.*fix(es)?.*' for an expression"),
+        ("branch", "main, develop", f"',' offers {LIST} [main, develop]"),
+        ("event", "!a,b", f'\',\' offers {LIST} ["!a", "!b"]'),
+        ("branch", "re:hotfix", f"{WHOLE} 're:.*hotfix.*' for a part of it"),
+        ("title", "!re:skip visual", f"{WHOLE} '!re:.*skip visual.*' for a part of it"),
+        ("branch", "re:^release/", f"{WHOLE} 're:release/.*' for a part of it"),
+        ("payload.a", "re:-wip$", f"{WHOLE} 're:.*-wip' for a part of it"),
+        ("branch", "!/^release/", "the slashes are part of it; write '!re:release.*' for an expression"),
         ("changes", "..-5", "'changes' is never negative; write '..5' for at most 5"),
     ],
 )  # fmt: skip
@@ -51,6 +59,9 @@ def test_a_pattern_from_elsewhere_is_told_what_to_write_here(field: str, text: s
         ("branch", "main"),
         ("branch", "re:^(main|dev)$"),
         ("branch", "!re:v[0-9]+"),
+        ("branch", "re:^main$"),
+        ("author", "Lovelace, Ada"),
+        ("project", "web, old"),
         ("branch", "release/1.*"),
         ("branch", "v1.?"),
         ("branch", "owner:feature/a+b"),
@@ -85,6 +96,7 @@ def test_what_may_be_a_name_is_left_alone(field: str, text: str) -> None:
     [
         ("pending|denied", "'pending|denied' is not a status; write a list: [pending, denied]"),
         ("{pending,denied}", "'{pending,denied}' is not a status; write a list: [pending, denied]"),
+        ("pending, denied", "'pending, denied' is not a status; write a list: [pending, denied]"),
         ("not running", "'not running' is not a status; write '!running'"),
     ],
 )

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from router.event import FIELDS
 from router.sources import SOURCES, samples
 from tests.sources.cases import NOW, facts, source
 
@@ -43,6 +44,15 @@ def test_there_is_a_sample_of_every_documented_event_and_word(provider: str) -> 
 
     assert {event.event for event in found} == EVENTS[provider]
     assert {event.provider_status for event in found} == WORDS[provider]
+
+
+@pytest.mark.parametrize("provider", SOURCES)
+def test_what_a_provider_is_said_not_to_name_stands_in_none_of_its_events(provider: str) -> None:
+    """Whoever waits for such a field is warned; what a provider does name must not be among them."""
+    found = [source(provider).decode(body, NOW) for owner, body in map(split, NAMES) if owner == provider]
+    given = {field for field in FIELDS for event in found if getattr(event, field) is not None}
+
+    assert {*SOURCES[provider].absent} == {*FIELDS} - given
 
 
 @each_sample
