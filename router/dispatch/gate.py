@@ -4,6 +4,8 @@ Owns concurrency, rate, hold, breaker and pause of one sink, as far as they are 
 time is an argument; what must outlive the process is the journal's (`SinkMark`).
 """
 
+from math import inf, nextafter
+
 from router.bucket import Bucket
 from router.delivery import Dead, Delivered, Hold, Outcome, Pause, Retry
 from router.share import ALONE, Share
@@ -89,7 +91,8 @@ class Gate:
         if self._probe_at is not None:
             return self._probe_at if self.in_flight == 0 else None
         if self._bucket is not None and (wait := self._bucket.wait(now)) > 0:
-            return now + wait
+            # A sum of times is rounded, perhaps to now: nobody would ever look again.
+            return max(now + wait, nextafter(now, inf))
         return None
 
     def take(self, now: float) -> None:

@@ -1,5 +1,9 @@
 """Gate: slots, rate, hold, breaker and pause of one sink, with the time as an argument."""
 
+from math import nextafter
+
+import pytest
+
 from router.delivery import Dead, Delivered, Hold, Pause, Retry
 from router.dispatch.gate import FAILURES_TO_OPEN, PROBE_EVERY, Gate
 from router.share import ALONE, Share
@@ -43,6 +47,22 @@ def test_the_rate_bounds_what_passes_and_says_when_the_next_may() -> None:
     assert gate.changes_at(NOW) == NOW + 0.5
     assert gate.free(NOW + 0.5) == 1
     assert gate.changes_at(NOW + 0.5) is None
+
+
+@pytest.mark.parametrize("rate", [Rate(1, 1.0), Rate(3, 1.0), Rate(10, 1.0), Rate(20, 60.0), Rate(300, 1.0)])
+def test_a_wait_however_short_ends_after_now(rate: Rate) -> None:
+    """What is due in less than a clock can tell is due at its next tick: one that is over wakes nobody."""
+    start = 1_800_000_000.1
+    for ticks in range(-4, 4):
+        gate = Gate(400, rate, start)
+        for _ in range(rate.count):
+            gate.take(start)
+        now = gate.changes_at(start) or start
+        for _ in range(abs(ticks)):
+            now = nextafter(now, start if ticks < 0 else 2 * start)
+        at = gate.changes_at(now)
+
+        assert gate.free(now) or (at is not None and at > now), (ticks, now, at)
 
 
 def test_a_hold_closes_the_gate_until_its_end() -> None:
