@@ -69,7 +69,8 @@ class Dispatcher:
         self._message: Callable[[str], Template | None] = lambda _: None
         self._group = asyncio.TaskGroup()
         self._ledger = Ledger(journal, self._freed)
-        self._running: dict[str, tuple[asyncio.Task[None], Claim]] = {}
+        # By delivery and claim: what others took over from us may come back while we still try it.
+        self._running: dict[tuple[str, int], tuple[asyncio.Task[None], Claim]] = {}
         self._asked: Mapping[str, int] = {}
         self._share = ALONE
         self._suspected: set[str] = set()
@@ -322,7 +323,8 @@ class Dispatcher:
         ):
             self._ledger.enter(Entry(give_back(claim), outlet))
         else:
-            self._running[name] = self._group.create_task(self._deliver(claim, outlet), name=name), claim
+            task = self._group.create_task(self._deliver(claim, outlet), name=name)
+            self._running[name, claim.delivery.claim] = task, claim
 
     async def _deliver(self, claim: Claim, outlet: Outlet) -> None:
         """One claim from attempt to settlement."""
@@ -339,7 +341,7 @@ class Dispatcher:
                 claim, outlet.sink, outlet.transport, self._clock, message, outlet.deadline
             )
             entry = self._learn(claim, outlet, result, started)
-        del self._running[claim.delivery.id]
+        del self._running[claim.delivery.id, claim.delivery.claim]
         self._ledger.enter(entry)
 
     def _learn(self, claim: Claim, outlet: Outlet, result: Result, started: float) -> Entry:

@@ -5,12 +5,13 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from router.clock import Clock
-from router.delivery import State
+from router.delivery import Settlement, State
 from router.dispatch.dispatcher import Dispatcher
 from router.journal.journal import DeliveryQuery
 from router.journal.sqlite import open_sqlite
 from router.metrics import Metrics
 from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Flaky, Posts, crash_with, out
+from tests.waiting import until
 
 
 async def test_what_was_delivered_but_not_recorded_is_not_sent_again(bench: Bench) -> None:
@@ -142,3 +143,22 @@ async def test_a_settlement_that_came_too_late_is_told(bench: Bench) -> None:
             await bench.until("out", State.DELIVERED)
 
     assert "claim_lost" in [line["event"] for line in lines]
+
+
+async def test_what_comes_back_while_it_is_still_tried_is_tried_beside_it(bench: Bench) -> None:
+    """After a long silence others took a claim over and gave it back; the old attempt may yet go on."""
+    await bench.use(out())
+    event_id = await bench.record("out")
+    async with bench.running():
+        line = bench.lines["out"]
+        line.open.clear()
+        await line.asked(1)
+        (delivery,) = await bench.journal.deliveries(DeliveryQuery(event_id=event_id))
+        back = Settlement(delivery_id=delivery.id, claim=1, state=State.PENDING, due=bench.clock.now())
+        assert await bench.journal.settle([back]) == []
+        await line.asked(2)
+        line.open.set()
+        await bench.until("out", State.DELIVERED)
+        await until(lambda: bench.status("out").in_flight == 0)
+
+    assert [request.headers["attempt"] for request in line.seen] == ["1", "2"]
