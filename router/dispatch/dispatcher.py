@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from router.clock import Clock
-from router.delivery import Claim, Delivered, Hold, Outcome, Pause, Settlement, State
+from router.delivery import Claim, Delivered, Hold, Outcome, Pause, State
 from router.dispatch.attempt import attempt
 from router.dispatch.ledger import JOURNAL_RETRY, Entry, Ledger
 from router.dispatch.outlet import Outlet, SinkStatus, missing
@@ -328,31 +328,31 @@ class Dispatcher:
 
     async def _deliver(self, claim: Claim, outlet: Outlet) -> None:
         """One claim from attempt to settlement."""
-        started = self._clock.now()
-        untried = settle_untried(claim, outlet.sink, started)
+        started, sink = self._clock.now(), outlet.sink
+        untried = settle_untried(claim, sink, started)
         if untried is not None:
-            log.info(
-                "delivery_dropped", delivery=claim.delivery.id, sink=outlet.sink.name, reason=untried.reason
-            )
+            log.info("delivery_dropped", delivery=claim.delivery.id, sink=sink.name, reason=untried.reason)
             entry = Entry(untried, outlet)
         else:
             message = self._message(claim.delivery.rule)
-            result = await attempt(
-                claim, outlet.sink, outlet.transport, self._clock, message, outlet.deadline
-            )
-            entry = self._learn(claim, outlet, result, started)
+            result = await attempt(claim, sink, outlet.transport, self._clock, message, outlet.deadline)
+            entry = self._learn(claim, outlet, sink, result, started)
         del self._running[claim.delivery.id, claim.delivery.claim]
         self._ledger.enter(entry)
 
-    def _learn(self, claim: Claim, outlet: Outlet, result: Result, started: float) -> Entry:
-        """What an attempt leads to, for the delivery and for its sink."""
+    def _learn(self, claim: Claim, outlet: Outlet, tried: Sink, result: Result, started: float) -> Entry:
+        """What an attempt leads to, for the delivery and for its sink, as it was `tried`."""
         now, outcome = self._clock.now(), result.outcome
-        self._metrics.attempt(outlet.sink.name, outcome.word, now - started)
+        self._metrics.attempt(tried.name, outcome.word, now - started)
         settlement = settle(claim, outlet.sink, result, started, now, self._chance())
-        recovered = outlet.learn(result, now)
-        _tell(self._log, claim, outlet.sink.name, outcome, settlement, now)
-        marked = isinstance(outcome, _MARKED)
-        return Entry(settlement, outlet, now if marked else None, recovered)
+        if outlet.sink is tried:
+            recovered = outlet.learn(result, now)
+            entry = Entry(settlement, outlet, now if isinstance(outcome, _MARKED) else None, recovered)
+        else:
+            # A reload changed its settings meanwhile: about those in force nothing was learnt.
+            entry = Entry(settlement, outlet)
+        _tell(self._log, claim, entry, tried.name, outcome, now)
+        return entry
 
     def _freed(self, outlets: Iterable[Outlet]) -> None:
         """Slots are free again: of use to what is pending, to a probe, or to a suspect."""
@@ -377,20 +377,19 @@ class _Seat(msgspec.Struct, frozen=True):
 
 
 def _tell(
-    log: FilteringBoundLogger, claim: Claim, sink: str, outcome: Outcome, settlement: Settlement, now: float
+    log: FilteringBoundLogger, claim: Claim, entry: Entry, sink: str, outcome: Outcome, now: float
 ) -> None:
     """The log line of an attempt."""
-    delivery = claim.delivery
+    delivery, settlement = claim.delivery, entry.settlement
     fields = {"delivery": delivery.id, "event_id": claim.event.id, "sink": sink, "attempt": delivery.claim}
     if isinstance(outcome, Delivered):
         log.info("delivered", **fields)
     elif settlement.state is State.DEAD:
         log.error("delivery_dead", reason=settlement.reason, **fields)
-    elif isinstance(outcome, Pause):
-        log.error("sink_paused", reason=outcome.reason, by="its answer", **fields)
+    elif entry.learnt_at is None:
+        next_in = max(0.0, round(settlement.due - now, 1))
+        log.warning("delivery_failed", reason=settlement.reason, next_in=next_in, **fields)
     elif isinstance(outcome, Hold):
         log.warning("sink_held", reason=outcome.reason, seconds=outcome.seconds, **fields)
     else:
-        log.warning(
-            "delivery_failed", reason=settlement.reason, next_in=round(settlement.due - now, 1), **fields
-        )
+        log.error("sink_paused", reason=outcome.reason, by="its answer", **fields)

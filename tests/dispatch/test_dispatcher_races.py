@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from router.clock import Clock
 from router.delivery import State
@@ -12,7 +13,7 @@ from router.errors import JournalUnavailable, Unrenderable
 from router.journal.journal import DeliveryQuery, SinkMark
 from router.journal.sqlite import open_sqlite
 from router.units import Duration, Rate
-from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Posts, crash_with, out
+from tests.dispatch.dispatching import TRIAL_AFTER, Bench, Line, Posts, crash_with, out
 from tests.waiting import until
 
 
@@ -204,6 +205,35 @@ async def test_a_changed_sink_in_flight_is_settled_by_what_it_was(bench: Bench) 
         await bench.until("out", State.DELIVERED)
         await bench.record("out")
         await bench.until("out", State.DELIVERED, 2)
+
+
+@pytest.mark.parametrize(("status", "count"), [(410, 1), (429, 1), (500, FAILURES_TO_OPEN)])
+async def test_an_answer_to_old_settings_says_nothing_about_new_ones(
+    bench: Bench, status: int, count: int
+) -> None:
+    """Who mends a sink and reloads need not mend it again when what was in flight meanwhile has failed."""
+    await bench.use(out())
+    for _ in range(count):
+        await bench.record("out")
+    async with bench.running():
+        old, new = bench.lines["out"], Line()
+        old.open.clear()
+        await old.asked(count)
+        bench.lines["out"] = new
+        new.open.clear()
+        await bench.use(out(timeout=Duration(3)))
+        old.status = status
+        with capture_logs() as lines:
+            old.open.set()
+            await until(lambda: len(lines) == count)
+        bench.later(5)
+        await new.asked(count)
+        assert (bench.status("out").state, bench.status("out").last_error) == ("ready", None)
+        assert await bench.journal.marks() == []
+        new.open.set()
+        await bench.until("out", State.DELIVERED, count)
+
+    assert {(told["event"], told["reason"]) for told in lines} == {("delivery_failed", f"answered {status}")}
 
 
 async def test_a_mark_of_a_sink_that_is_gone_waits_for_it(bench: Bench) -> None:
