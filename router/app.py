@@ -216,8 +216,9 @@ async def serve(config: Config) -> None:
     clock = Clock()
     sockets = {name: [one] for name, one in systemd.listen_sockets().items()}
     _compare(sockets, config.server)
+    bound = config.server.grace + _IN_DOUBT
     # Opened first: whoever is told READY may send SIGHUP at once.
-    with Departure() as departure, Signals() as signals:
+    with Departure() as departure, Signals(lambda: departure.begin(bound)) as signals:
         async with (
             open_journal(config.journal, clock) as journal,
             Lanes() as transports,
@@ -239,9 +240,6 @@ async def serve(config: Config) -> None:
                 else:
                     loops.start_soon(app.keep_beginning)
                 await app.until_stopped(signals)
-                # A second signal means now; but a late SIGHUP means nothing any more.
-                signals.deafen()
-                departure.begin(config.server.grace + _IN_DOUBT)
                 # One time for all of it: attempts go on while requests are waited for.
                 end = anyio.current_time() + config.server.grace
                 await server.drain()

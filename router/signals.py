@@ -16,11 +16,13 @@ _ENDS = (signal.SIGTERM, signal.SIGINT)
 class Signals:
     """An asynchronous iterator over the signals as they come, open inside its `with`.
 
-    Outside, and from `deafen` on, SIGHUP is ignored, and the signals that end do so at once. SIGHUP is never
-    left to its default meanwhile, not for an instant: that would kill the process.
+    The first one that ends is the last: `ending` is told of it at once, whatever goes on meanwhile. Outside,
+    and from then on, SIGHUP is ignored, and the signals that end do so at once. SIGHUP is never left to its
+    default meanwhile, not for an instant: that would kill the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ending: Callable[[], object]) -> None:
+        self._ending = ending
         self._loop = asyncio.get_running_loop()
         self._heard: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._listening = False
@@ -28,7 +30,7 @@ class Signals:
     def __enter__(self) -> Self:
         # The loop's own receiver wakes it up for every signal, and cannot be closed without a default action.
         for number in _ENDS:
-            self._loop.add_signal_handler(number, self._heard.put_nowait, number)
+            self._loop.add_signal_handler(number, self._end, number)
         signal.signal(signal.SIGHUP, self._hangup())
         self._listening = True
         return self
@@ -36,7 +38,7 @@ class Signals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.deafen()
+        self._deafen()
 
     def __aiter__(self) -> Self:
         return self
@@ -44,7 +46,12 @@ class Signals:
     async def __anext__(self) -> signal.Signals:
         return await self._heard.get()
 
-    def deafen(self) -> None:
+    def _end(self, number: signal.Signals) -> None:
+        self._deafen()
+        self._heard.put_nowait(number)
+        self._ending()
+
+    def _deafen(self) -> None:
         """Listen no more."""
         if self._listening:
             self._listening = False

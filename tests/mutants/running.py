@@ -96,8 +96,8 @@ FAULTS = (
         ("tests/test_ending.py",),
     ),
     Fault(
-        "a journal that hangs keeps the process", "a stop ends", "router/app.py",
-        "                departure.begin(config.server.grace + _IN_DOUBT)\n", "",
+        "a journal that hangs keeps the process", "a stop ends", "router/signals.py",
+        "        self._ending()\n", "",
         ("tests/process/test_database.py",),
     ),
     Fault(

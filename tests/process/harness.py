@@ -16,7 +16,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,16 @@ class Daemon:
         """Whether the process runs."""
         assert self.process is not None
         return self.process.poll() is None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a SIGHUP is on its way to the process."""
+        assert self.process is not None
+        with suppress(FileNotFoundError, ProcessLookupError):
+            status = Path(f"/proc/{self.process.pid}/status").read_text("utf-8")
+            pending = next(line for line in status.splitlines() if line.startswith("ShdPnd:"))
+            return bool(int(pending.split()[1], 16) & 1)
+        return False
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.journal.postgres.server import Server
 from tests.process.harness import Daemon, Destination, post
-from tests.waiting import answered
+from tests.waiting import answered, until
 
 _BODY = json.dumps({"event": "build", "build": {"number": 1, "branch": "main", "status": "PENDING"}}).encode()
 _MIB = 1 << 20
@@ -102,8 +102,9 @@ def freeze(server: Server, how: signal.Signals) -> None:
         each.send_signal(how)
 
 
+@pytest.mark.parametrize("reloading", [False, True])
 async def test_a_database_that_hangs_keeps_no_router_that_is_to_stop(
-    daemon: Callable[..., Daemon], destination: Destination, server: Server
+    daemon: Callable[..., Daemon], destination: Destination, server: Server, *, reloading: bool
 ) -> None:
     """It ends soon after its grace, with 1, and says why; the next start goes on with what was in doubt."""
     text = config(destination)
@@ -116,6 +117,9 @@ async def test_a_database_that_hangs_keeps_no_router_that_is_to_stop(
 
     freeze(server, signal.SIGSTOP)
     try:
+        if reloading:
+            router.signal(signal.SIGHUP)
+            await until(lambda: not router.waits)
         assert await router.stop() == 1
     finally:
         freeze(server, signal.SIGCONT)

@@ -6,8 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 
 import anyio
 import pytest
@@ -26,18 +24,8 @@ def hang_up(router: Daemon) -> None:
     The kernel delivers it before SIGTERM: a flood would leave the process no time for anything else.
     """
     while router.alive:
-        if not waits(router):
+        if not router.waits:
             router.signal(signal.SIGHUP)
-
-
-def waits(router: Daemon) -> bool:
-    """Whether a SIGHUP is on its way to the process."""
-    assert router.process is not None
-    with suppress(FileNotFoundError, ProcessLookupError):
-        status = Path(f"/proc/{router.process.pid}/status").read_text("utf-8")
-        pending = next(line for line in status.splitlines() if line.startswith("ShdPnd:"))
-        return bool(int(pending.split()[1], 16) & 1)
-    return False
 
 
 def unread(router: Daemon) -> int:
