@@ -20,11 +20,13 @@ _FIRST, _LAST = -62_135_510_400.0, 253_402_214_400.0
 
 
 def moment(seconds: float) -> datetime:
-    """Seconds since 1970 as a UTC time, to the millisecond; beyond the calendar its first or last day.
+    """Seconds since 1970 as a UTC time, cut to the millisecond; beyond the calendar its first or last day.
 
+    Never rounded up: what happened at a time that was shown is found since then, and sinks write the same.
     Total: one row that cannot be shown must not hide all the others.
     """
-    return datetime.fromtimestamp(max(_FIRST, min(_LAST, round(seconds, 3))), UTC)
+    whole = datetime.fromtimestamp(max(_FIRST, min(_LAST, seconds)), UTC)
+    return whole.replace(microsecond=whole.microsecond // 1000 * 1000)
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -1,7 +1,12 @@
 """What an operator asked for is read exactly, or refused with the fix."""
 
-import pytest
+from datetime import datetime
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.admin.answers import moment
 from router.admin.parameters import (
     Selection,
     Why,
@@ -16,6 +21,7 @@ from router.admin.parameters import (
 from router.delivery import State
 from router.errors import Rejected
 from router.journal.journal import DeliveryQuery, EventQuery
+from router.template.template import rfc3339
 
 EVENT = "evt_0f3k0000000a1"
 DELIVERY = "dlv_0f3k0000000a1"
@@ -113,6 +119,18 @@ def test_an_event_that_is_none_is_refused() -> None:
 def test_since_is_a_duration_or_a_time(text: str, when: float) -> None:
     """Back from now, or as written, as `show` and `date -Is` write it too."""
     assert since({"since": text}, 1_000_000) == when
+
+
+@given(st.integers(0, 4_000_000_000_000_000))
+def test_since_a_time_that_was_shown_leaves_nothing_of_it_out(microseconds: int) -> None:
+    """Who polls goes on from the last time seen; it is the one that sinks write, too."""
+    seconds = microseconds / 1e6
+    shown = moment(seconds)
+    border = since({"since": shown.isoformat()}, 0)
+
+    assert border is not None
+    assert border <= seconds
+    assert shown == datetime.fromisoformat(rfc3339(seconds))
 
 
 def test_without_since_everything_is_wanted() -> None:
