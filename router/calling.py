@@ -16,7 +16,7 @@ def called(first: str | None = None) -> str:
     `first` is what it was called by, by default the process's own name.
     """
     first = sys.argv[0] if first is None else first
-    if first.endswith("__main__.py"):
+    if first.endswith("router/__main__.py"):
         return "python -m router"
     if Path(first).name != _NAME or shutil.which(_NAME):
         return _NAME

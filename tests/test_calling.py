@@ -21,6 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (".venv/bin/visual-router", ".venv/bin/visual-router"),
         ("/x/router/__main__.py", "python -m router"),
         ("/usr/bin/pytest", "visual-router"),
+        ("/x/pytest/__main__.py", "visual-router"),
     ],
 )
 def test_a_line_to_paste_begins_as_the_program_was_called(first: str, told: str) -> None:
