@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -95,10 +96,10 @@ def router(daemon: Callable[..., Daemon], url: str, text: str) -> Daemon:
     return serving(made, url, text)
 
 
-async def statuses(url: str, counts: range) -> list[int]:
-    """Post an event for each; what each was answered."""
+async def statuses(url: str, counts: range, patience: float = 300.0) -> list[int]:
+    """Post an event for each; what each was answered. TimeoutError: not within so many seconds."""
     found = []
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=patience)) as session:
         for count in counts:
             body = b'{"event": "build", "build": {"number": %d, "status": "PENDING"}}' % count
             async with session.post(url, data=body) as answer:
@@ -125,6 +126,27 @@ async def test_a_router_that_is_not_ready_costs_no_request(
 
     assert {status for task in tasks for status in task.result()} == {202}
     await destination.until(lambda: len(destination.seen) >= 80)
+
+
+async def test_a_router_that_stands_still_costs_no_event(
+    daemon: Callable[..., Daemon],
+    destination: Destination,
+    database: str,
+    balancer: Callable[[list[Daemon]], str],
+) -> None:
+    """It answers nobody; the other one does while the least patient provider still waits: ten seconds."""
+    text = config(destination)
+    still, well = [await router(daemon, database, text).start() for _ in range(2)]
+    url = balancer([still, well])
+    assert await statuses(url, range(1)) == [202]
+    still.signal(signal.SIGSTOP)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(statuses(url, range(k, k + 1), 10.0)) for k in range(1, 5)]
+    finally:
+        still.signal(signal.SIGCONT)
+
+    assert [task.result() for task in tasks] == [[202]] * 4
 
 
 async def test_routers_are_restarted_one_after_the_other_under_load(
