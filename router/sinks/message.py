@@ -43,6 +43,8 @@ _REVIEW_NEWS = {"accepted": "review approved", "denied": "changes requested in r
 _PENDING = {"review": "review opened", "review-decision": "review waits for a decision"}
 _LONGEST_URL = 3000
 _HASH = re.compile(r"[0-9a-f]{12,64}", re.IGNORECASE)
+# Joiners hold emoji and words together, and emoji may be newer than Python's table of what is printable.
+_KEPT = re.compile("[\u200c\u200d\U0001f000-\U0001faff]")
 _URL = re.compile(r"(\s+[—–:|-])?\s*https?://\S+")
 
 
@@ -111,9 +113,9 @@ def one_line(text: str | None, limit: int) -> str | None:
     """The text without line breaks, control and direction marks, at most `limit` characters long."""
     if text is None:
         return None
-    # Some more than the limit, because white space collapses; a zero-width joiner holds emoji together.
+    # Some more than the limit, because white space collapses.
     head = text[: 4 * limit]
-    clean = " ".join("".join(c if c.isprintable() or c == "\u200d" else " " for c in head).split())
+    clean = " ".join("".join(c if c.isprintable() or _KEPT.match(c) else " " for c in head).split())
     return (clean if len(clean) <= limit else f"{clean[: limit - 1]}…") or None
 
 
