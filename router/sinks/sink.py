@@ -257,7 +257,7 @@ def spelled(value: object, *, revealing: bool) -> object:
 
 
 def _echoes(value: str) -> Iterator[str]:
-    """How a service may say a secret back: whole or in parts, escaped, or as the header it became.
+    """How a service may say a secret back: whole or in parts, escaped or not, or as the header it became.
 
     A part counts if it is long enough to be the token in a header or a URL.
     """
@@ -267,9 +267,10 @@ def _echoes(value: str) -> Iterator[str]:
         yield base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode()
         yield from (pair, user.netloc.rpartition("@")[0])
     for part in (value, *(part for part in re.split(r"[\s/?&=:@]+", value) if len(part) >= 16)):
-        yield part
-        yield quote(part, safe="", errors="surrogateescape")
-        yield part.replace("/", r"\/")
+        for said in (part, unquote(part, errors="surrogateescape")):
+            yield said
+            yield quote(said, safe="", errors="surrogateescape")
+            yield said.replace("/", r"\/")
 
 
 def _revealed(value: object) -> Iterator[str]:
