@@ -1,5 +1,6 @@
 """The README tells the truth: its commands exist and run, its configuration loads."""
 
+import json
 import re
 import shlex
 import shutil
@@ -7,11 +8,15 @@ import subprocess
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from router.cli import program
 from router.config.load import load
+from router.event import Event
+from router.template.template import SAMPLES, Template
+from tests.sinks.samples import HOSTILE, delivery, strange
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -80,6 +85,32 @@ def test_every_source_and_sink_of_the_readme_loads(tmp_path: Path, part: str) ->
     path.write_text(f"{rest}{part}rules:\n  - {{name: nothing yet, final: true}}\n", "utf-8")
 
     assert load(path).sources
+
+
+@pytest.mark.parametrize("event", [*SAMPLES, *map(strange, HOSTILE)], ids=range(len(SAMPLES + HOSTILE)))
+@pytest.mark.parametrize("message", [None, Template("{{ title }} {{ branch }} {{ payload }}")])
+def test_the_bodies_of_the_readme_are_what_each_service_takes(
+    tmp_path: Path, event: Event, message: Template | None
+) -> None:
+    """Within its limits, without a mention and without an empty button, whatever stands in an event."""
+    (part,) = (each for each in SINKS if "discord" in each)
+    path = tmp_path / "config.yaml"
+    rest = re.sub(r"^sinks:\n(  .*\n)+", "", FRAME, flags=re.MULTILINE)
+    path.write_text(f"{rest}{part}rules:\n  - {{name: nothing yet, final: true}}\n", "utf-8")
+    event = msgspec.structs.replace(event, url=event.url and "https://www.chromatic.com/build?number=1")
+
+    shown = {
+        name: sink.preview(event, delivery(), 0.0, message).split("\n\n")[-1]
+        for name, sink in load(path).sinks.items()
+    }
+    said = {name: json.loads(body) for name, body in shown.items()}
+    (card,) = (each["content"] for each in said["teams"]["attachments"])
+
+    assert len(said["discord"]["content"].encode("utf-16-le")) <= 2 * 2000
+    assert said["discord"]["allowed_mentions"] == {"parse": []}
+    assert len(shown["teams"].encode()) <= 14_000
+    assert [action["url"] for action in card["actions"]] == ([event.url] if event.url else [])
+    assert card["body"][0]["text"].strip()
 
 
 def test_the_walk_runs_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +194,7 @@ def test_every_state_of_a_sink_is_explained() -> None:
 
 def test_there_is_something_to_check() -> None:
     """A README whose examples were not found would pass for ever."""
-    assert (len(RULES), len(SOURCES), len(SINKS), len(TYPED)) == (3, 3, 1, 8)
+    assert (len(RULES), len(SOURCES), len(SINKS), len(TYPED)) == (3, 3, 2, 8)
     assert {"send", "events", "show", "check", "explain", "render", "schema", "reload", "dead", "resume"} <= {
         *COMMANDS
     }
