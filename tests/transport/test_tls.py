@@ -68,10 +68,13 @@ async def test_an_authority_of_the_sink_is_trusted(
     assert peer.connections == 2
 
 
+HINT = "if its authority is yours, name it by ca"
+
+
 @pytest.mark.parametrize(
     ("host", "until", "trusted", "why"),
     [
-        ("sink.example", None, False, "unable to get local issuer certificate"),
+        ("sink.example", None, False, f"unable to get local issuer certificate; {HINT}"),
         ("other.example", None, True, "hostname mismatch, certificate is not valid for 'sink.example'"),
         ("sink.example", YESTERDAY, True, "certificate has expired"),
     ],
@@ -119,7 +122,7 @@ async def test_a_self_signed_certificate_is_refused(
 
     error = await failure(transports, sink(), post(peer.url(scheme="https")))
 
-    assert error.reason == "the certificate is not trusted: self-signed certificate"
+    assert error.reason == f"the certificate is not trusted: self-signed certificate; {HINT}"
     assert error.tls
     assert peer.requests == []
 

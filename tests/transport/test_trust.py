@@ -9,7 +9,7 @@ import trustme
 from router.transport.trust import tls_failure, trust
 
 
-def named(error: ssl.SSLError, **facts: str) -> ssl.SSLError:
+def named(error: ssl.SSLError, **facts: object) -> ssl.SSLError:
     """The error, with what OpenSSL says in it."""
     for name, value in facts.items():
         setattr(error, name, value)
@@ -20,26 +20,43 @@ def named(error: ssl.SSLError, **facts: str) -> ssl.SSLError:
     ("error", "message", "sinks_fault"),
     [
         (
-            named(ssl.SSLCertVerificationError(1, ""), verify_message="Hostname mismatch, of 'x'."),
+            named(
+                ssl.SSLCertVerificationError(1, ""),
+                verify_message="Hostname mismatch, of 'x'.",
+                verify_code=62,
+            ),
             "the certificate is not trusted: hostname mismatch, of 'x'",
             True,
         ),
         (
-            named(ssl.SSLCertVerificationError(1, ""), verify_message="IP address mismatch"),
+            named(ssl.SSLCertVerificationError(1, ""), verify_message="IP address mismatch", verify_code=64),
             "the certificate is not trusted: IP address mismatch",
             True,
         ),
         (
-            named(ssl.SSLCertVerificationError(1, ""), verify_message=""),
+            named(ssl.SSLCertVerificationError(1, ""), verify_message="", verify_code=1),
             "the certificate is not trusted: unknown reason",
             True,
         ),
+        *[
+            (
+                named(ssl.SSLCertVerificationError(1, ""), verify_message="of nobody", verify_code=code),
+                "the certificate is not trusted: of nobody; if its authority is yours, name it by ca",
+                True,
+            )
+            for code in (18, 19, 20)
+        ],
         (ssl.SSLEOFError(8, "EOF"), "the connection was closed during the TLS handshake", False),
         (ssl.SSLZeroReturnError(6, "closed"), "the connection was closed during the TLS handshake", False),
         (ssl.SSLSyscallError(5, "errno"), "the connection was closed during the TLS handshake", False),
         (
             named(ssl.SSLError(1, ""), reason="TLSV1_ALERT_PROTOCOL_VERSION"),
             "TLS failed: tlsv1 alert protocol version",
+            True,
+        ),
+        (
+            named(ssl.SSLError(1, ""), reason="WRONG_VERSION_NUMBER"),
+            "TLS failed: the port speaks something else; is it one for http://?",
             True,
         ),
         (named(ssl.SSLError(1, ""), reason=""), "TLS failed: unknown reason", True),
