@@ -1,5 +1,6 @@
 """The units: accepted by systemd without a word, and as closed as promised."""
 
+import shlex
 import shutil
 import subprocess
 from ipaddress import ip_address, ip_network
@@ -116,7 +117,7 @@ def test_whoever_stops_the_service_is_told_of_its_sockets() -> None:
 
 
 def test_neither_a_bad_disk_nor_a_bad_hour_ends_the_service_for_good() -> None:
-    """No limit on starts, none on the sockets' triggers; only a wrong configuration stays down."""
+    """No limit on starts, none on the sockets' triggers; a wrong configuration waits for a request."""
     service = settings("visual-router.service")
 
     assert tuple(service[name] for name in ("Restart", "RestartSec", "RestartPreventExitStatus")) == (
@@ -129,11 +130,25 @@ def test_neither_a_bad_disk_nor_a_bad_hour_ends_the_service_for_good() -> None:
         assert settings(name)["TriggerLimitIntervalSec"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("result", "waited"), [("exit-code", "3"), ("success", ""), ("signal", ""), ("watchdog", "")]
+)
+def test_a_start_that_fails_is_not_tried_again_at_once(result: str, waited: str, tmp_path: Path) -> None:
+    """Whatever waits in a socket's backlog starts the service the moment it has ended, and so for ever."""
+    (tmp_path / "sleep").write_text('#!/bin/sh\nprintf %s "$1"\n')
+    (tmp_path / "sleep").chmod(0o755)
+    words = shlex.split(settings("visual-router.service")["ExecStopPost"].replace("$$", "$"))
+    environment = {"PATH": str(tmp_path), "SERVICE_RESULT": result}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=50)
+
+    assert done.stdout == waited
+
+
 def test_an_instance_differs_from_the_only_one_in_nothing_but_its_place() -> None:
     """Its own configuration and folders, and no sockets; what a change gives to one it gives to the other."""
     alone, instance = settings("visual-router.service"), settings(TEMPLATE)
     place = {"ExecStart", "ExecReload", "WorkingDirectory", "StateDirectory", "RuntimeDirectory"}
-    sockets = {"Requires", "Sockets", "Also"}
+    sockets = {"Requires", "Sockets", "Also", "ExecStopPost"}
 
     assert alone.keys() - instance.keys() == sockets
     differing = {name for name in instance if instance[name] != alone[name]}
