@@ -1,9 +1,11 @@
 """Retention: forgets what is settled and old, and nothing else."""
 
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
+import apsw
 from structlog.testing import capture_logs
 
 from router.clock import Clock, id_text
@@ -13,6 +15,7 @@ from router.event import Event
 from router.journal.journal import DeliveryQuery, EventQuery, Refused, RefusedQuery
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.opening import SqliteJournal
+from router.journal.sqlite.verify import verify
 from router.retention import Retention
 from router.rules.matcher import Matcher
 from router.sinks.sink import Sink
@@ -31,14 +34,18 @@ def sweeping(
     return Retention(journal, clock, 30 * DAY, lambda: sinks, lambda: RULES, **options)  # type: ignore[arg-type]  # parts of a journal, and options as they are
 
 
-async def record(journal: SqliteJournal, clock: Clock, *sinks: str) -> str:
+async def record(journal: SqliteJournal, clock: Clock, *sinks: str, payload: bytes = b"{}") -> str:
     """An event for these sinks; its id."""
     event = Event(
         id=id_text("evt", journal.ids.next()), source="web", provider="percy", received_at=clock.now(),
-        payload=b"{}", subject=str(journal.ids.next()),
+        payload=payload, subject=str(journal.ids.next()),
     )  # fmt: skip
     await journal.record(event, [Route("all", sink) for sink in sinks], window=0, ruleset="r")
     return event.id
+
+
+async def at_once(_: float) -> None:
+    """Take no rest."""
 
 
 async def test_a_sweep_forgets_old_events_in_bites_and_keeps_what_is_open_or_young(tmp_path: Path) -> None:
@@ -240,3 +247,29 @@ async def test_a_journal_that_cannot_write_is_swept_later() -> None:
             loops.cancel_scope.cancel()
 
     assert [line["event"] for line in lines[:2]] == ["retention_postponed", "retention_swept"]
+
+
+async def test_the_file_stays_as_large_as_it_was_once_and_can_be_made_smaller(tmp_path: Path) -> None:
+    """What is forgotten makes room for as much again; SQLite's VACUUM gives it back to the disk."""
+    time, path, sizes = [1_800_000_000.0], tmp_path / "journal.db", list[int]()
+    clock = Clock(lambda: time[0], lambda: time[0])
+    for _ in range(3):
+        async with open_sqlite(path, clock) as journal:
+            for number in range(200):
+                await record(
+                    journal,
+                    clock,
+                    payload=b'{"a": "%s"}' % random.Random(number).randbytes(2000).hex().encode(),
+                )
+            time[0] += 31 * DAY
+            assert await sweeping(journal, clock, rest=at_once).sweep() == (200, 0, 0)
+        sizes.append(path.stat().st_size)
+
+    assert sizes[2] <= sizes[1] <= 1.1 * sizes[0]
+
+    connection = apsw.Connection(str(path))
+    connection.execute("VACUUM")
+    connection.close()
+
+    assert path.stat().st_size < 0.5 * sizes[0]
+    assert verify(path).problems == []
