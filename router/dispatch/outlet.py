@@ -7,13 +7,16 @@ tasks.
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 
 from router.deadline import Deadline
 from router.delivery import Dead, State
-from router.dispatch.gate import Gate
+from router.dispatch.gate import PROBE_EVERY, Gate
 from router.journal.journal import SinkMark
 from router.share import ALONE, Share
 from router.sinks.sink import Result, Sink, Transport, fingerprint
+
+log = structlog.get_logger(__name__)
 
 Counts = Mapping[tuple[str, State], int]
 
@@ -106,7 +109,11 @@ class Outlet:
         if isinstance(outcome, Dead) and result.status is None:
             # The text could not be rendered: nobody was asked, so nothing was learnt about the sink.
             return False
-        return self.gate.learn(outcome, now)
+        was_open = self.gate.is_open
+        recovered = self.gate.learn(outcome, now)
+        if self.gate.is_open and not was_open:
+            log.warning("sink_opened", sink=self.sink.name, reason=outcome.reason, tried_every=PROBE_EVERY)
+        return recovered
 
     def status(self, counts: Counts, now: float) -> SinkStatus:
         """How the sink stands."""

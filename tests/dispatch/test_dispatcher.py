@@ -117,6 +117,32 @@ async def test_an_open_sink_is_probed_and_its_recovery_makes_everything_due(benc
     assert bench.status("out").state == "ready"
 
 
+async def test_the_log_says_once_that_a_sink_opened_and_once_that_it_works_again(bench: Bench) -> None:
+    """What its failures say of their next attempts does not hold any more; a failing probe is no news."""
+    await bench.use(out())
+    line = bench.lines["out"]
+    line.status = 500
+    for _ in range(FAILURES_TO_OPEN):
+        await bench.record("out")
+    with capture_logs() as lines:
+        async with bench.running():
+            await line.asked(FAILURES_TO_OPEN)
+            await bench.until("out", State.PENDING, FAILURES_TO_OPEN)
+            bench.later(PROBE_EVERY)
+            await line.asked(FAILURES_TO_OPEN + 1)
+            await bench.until("out", State.PENDING, FAILURES_TO_OPEN)
+            line.status = 200
+            bench.later(PROBE_EVERY)
+            await bench.until("out", State.DELIVERED, FAILURES_TO_OPEN)
+
+    told = [each for each in lines if each["event"] in ("sink_opened", "sink_recovered")]
+    assert [each["event"] for each in told] == ["sink_opened", "sink_recovered"]
+    assert told[0] == {
+        "event": "sink_opened", "log_level": "warning", "sink": "out", "reason": "answered 500",
+        "tried_every": PROBE_EVERY,
+    }  # fmt: skip
+
+
 async def test_a_reload_that_changes_nothing_forgets_nothing(bench: Bench) -> None:
     """An open sink stays open: equal settings keep their gate."""
     await bench.use(out(concurrency=FAILURES_TO_OPEN))
