@@ -71,9 +71,10 @@ class Intake:
         # Bound once: it logs a line for each event.
         self._log = structlog.get_logger(__name__).bind()
         self._quarantine = quarantine
-        self._expected: Mapping[str, Source] = {}
+        # Expected until there are rules, from then on in force.
+        self._sources: Mapping[str, Source] = {}
+        self._matcher: Matcher | None = None
         self._waits_for: str | None = None
-        self._routing: Routing | None = None
         self._buckets: dict[str, Bucket] = {}
         self._refusal: tuple[float, str] | None = None
 
@@ -92,7 +93,7 @@ class Intake:
 
         Until then what is posted to them is put off, and what is posted to others refused.
         """
-        self._expected, self._waits_for = sources, why
+        self._sources, self._waits_for = sources, why
 
     def use(self, routing: Routing) -> None:
         """Put sources and rules into force at once; requests under way end under those they began with.
@@ -100,8 +101,7 @@ class Intake:
         The journal must remember the rules by now: no event is judged by some that nobody can show later. A
         source keeps what it has used up of its rate, unless the rate itself changed.
         """
-        old = {} if self._routing is None else self._routing.sources
-        now = self._clock.now()
+        old, now = self._sources, self._clock.now()
         self._buckets = {
             name: self._buckets[name]
             if name in self._buckets and old[name].rate == source.rate
@@ -109,7 +109,7 @@ class Intake:
             for name, source in routing.sources.items()
             if source.rate is not None
         }
-        self._routing = routing
+        self._sources, self._matcher = routing.sources, routing.matcher
 
     def source(self, name: str) -> Source:
         """The source of that name, in force or expected to be.
@@ -117,7 +117,7 @@ class Intake:
         Raises:
             UnknownSource: there is none.
         """
-        source = (self._expected if self._routing is None else self._routing.sources).get(name)
+        source = self._sources.get(name)
         if source is None:
             raise UnknownSource
         return source
@@ -133,7 +133,7 @@ class Intake:
             BadSignature, RateLimited, Undecodable: see there; nothing was recorded.
             Unavailable: nothing is in force yet, or the journal did not say in time that it is recorded.
         """
-        routing = self._in_force()
+        matcher = self._in_force()
         now = self._clock.wall()
         labels = labels_of(query)
         try:
@@ -144,7 +144,7 @@ class Intake:
             if self._quarantine is not None:
                 self._quarantine.keep(source, headers, body, labels, now, error)
             raise
-        return await self._take(source, decoded, labels, routing.matcher)
+        return await self._take(source, decoded, labels, matcher)
 
     async def release(self, refused: Refused, *, named: bool) -> Receipt:
         """Take a refused request in, judged as of its receipt by today's secrets, decoders and rules.
@@ -163,9 +163,7 @@ class Intake:
             raise BadSignature("nothing proves who sent it, as the source is unsigned now; name it by its id")
         source.verify(refused.signature, refused.body, refused.received_at)
         decoded = source.decode(refused.body, refused.received_at)
-        return await self._take(
-            source, decoded, refused.labels, self._in_force().matcher, released=refused.id
-        )
+        return await self._take(source, decoded, refused.labels, self._in_force(), released=refused.id)
 
     async def _take(
         self,
@@ -195,10 +193,10 @@ class Intake:
         )
         return receipt
 
-    def _in_force(self) -> Routing:
-        if self._routing is None:
+    def _in_force(self) -> Matcher:
+        if self._matcher is None:
             raise Unavailable(self._waits_for or "no configuration is in force yet")
-        return self._routing
+        return self._matcher
 
     def _spend(self, source: Source) -> None:
         """Count one verified request against the source's rate."""
