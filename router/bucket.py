@@ -34,6 +34,10 @@ class Bucket:
         self._refill(now)
         self._tokens -= count
 
+    def put_back(self) -> None:
+        """One that was taken did not pass."""
+        self._tokens += 1
+
     def wait(self, now: float) -> float:
         """Seconds until one may pass; 0 if it may now."""
         self._refill(now)

@@ -183,7 +183,7 @@ class Dispatcher:
             outlet.short = True
             return None
         outlet.gate.take(now)
-        return _Seat(outlet, now, self._begin)
+        return _Seat(outlet, self._begin)
 
     async def pause(self, sink: str, reason: str) -> None:
         """Stop claiming for a sink until `resume`, over restarts and reloads. Raises `Unknown`."""
@@ -361,10 +361,9 @@ class Dispatcher:
 
 
 class _Seat(msgspec.Struct, frozen=True):
-    """A slot of a sink that was set aside at some time."""
+    """A slot of a sink that was set aside."""
 
     outlet: Outlet
-    at: float
     begin: Callable[[Claim, Outlet], None]
 
     def take(self, claim: Claim) -> None:
@@ -373,7 +372,7 @@ class _Seat(msgspec.Struct, frozen=True):
 
     def free(self) -> None:
         """See `Slot.free`."""
-        self.outlet.gate.put_back(self.at)
+        self.outlet.gate.put_back()
 
 
 def _tell(

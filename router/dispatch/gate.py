@@ -101,11 +101,11 @@ class Gate:
         if self._bucket is not None:
             self._bucket.take(now)
 
-    def put_back(self, now: float) -> None:
-        """What was taken at that time came to nothing."""
+    def put_back(self) -> None:
+        """What was taken came to nothing."""
         self.in_flight -= 1
         if self._bucket is not None:
-            self._bucket.take(now, -1)
+            self._bucket.put_back()
 
     def leave(self) -> None:
         """One delivery is settled or given back: its slot is free again."""

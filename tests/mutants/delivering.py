@@ -132,7 +132,7 @@ FAULTS = (
     ),
     Fault(
         "a slot that came to nothing is lost", "every slot comes back", "router/dispatch/dispatcher.py",
-        "        self.outlet.gate.put_back(self.at)\n", "        pass\n", _HANDOVER,
+        "        self.outlet.gate.put_back()\n", "        pass\n", _HANDOVER,
     ),
     Fault(
         "a suspect is tried in company", "a suspect is tried alone", "router/dispatch/dispatcher.py",
