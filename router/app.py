@@ -33,9 +33,9 @@ from router.journal.journal import Journal, Receipt, Refused
 from router.metrics import Metrics
 from router.quarantine import Quarantine
 from router.retention import Retention
-from router.server.listener import shown
 from router.server.server import Server
 from router.server.settings import ServerSettings
+from router.server.sockets import shown
 from router.signals import Signals
 from router.transport.transport import Lanes
 from router.welcome import first_steps, welcome

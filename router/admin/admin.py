@@ -23,8 +23,8 @@ from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
 from router.metrics import Metrics
 from router.secret import Secret, same
-from router.server.listener import held, shown
 from router.server.settings import ServerSettings
+from router.server.sockets import held, shown
 
 __all__ = ["Admin", "Controls", "Reload"]
 

@@ -337,7 +337,8 @@ FAULTS = (
     ),
     Fault(
         "a unix socket is open to everybody", "no door to the network without a token",
-        "router/server/listener.py", "_MODE = 0o660\n", "_MODE = 0o666\n", _LISTENER,
+        "router/server/sockets.py", "_MODE = 0o660\n", "_MODE = 0o666\n",
+        ("tests/server/test_sockets.py",),
     ),
     Fault(
         "a stranger chooses a metric's label", "labels of metrics are the configuration's",

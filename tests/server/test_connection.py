@@ -13,7 +13,7 @@ from router.server import connection
 from router.server.connection import Connection, Request
 from router.server.edge import Edge
 from router.server.face import Face
-from router.server.listener import bind
+from router.server.sockets import bind
 from router.server.wire import Reply
 from tests.server.edge import BODY, OPEN, post, serving
 from tests.server.hall import LOOPBACK, Hall, deaf, edge_of, hall

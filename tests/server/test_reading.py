@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 from router.server.connection import Connection
 from router.server.edge import READ
 from router.server.face import Face
-from router.server.listener import bind
+from router.server.sockets import bind
 from router.server.wire import AHEAD
 from tests.server.edge import BODY, Wire, post
 from tests.server.hall import LOOPBACK, Hall, edge_of, hall

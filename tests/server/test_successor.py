@@ -4,7 +4,8 @@ import socket
 from pathlib import Path
 
 from router.server.connection import Request
-from router.server.listener import Listener, bind, held
+from router.server.listener import Listener
+from router.server.sockets import bind, held
 from router.server.wire import Reply, refusal
 from router.units import Listen
 
