@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from router import logs
+from router.record import plain
 from router.secret import Secret
 from tests.test_logs import ANYTHING, HOSTILE
 
@@ -231,7 +232,7 @@ def written(event: str, fields: dict[str, Any]) -> str:
 def test_what_is_hardly_plain_is_looked_at(name: str, value: Any) -> None:
     """The short way is for plain words only; everything else takes the long one."""
     hidden = name == "token" and value is not None
-    shown = "…" if hidden else logs.plain(value, 16_384 if name == "exception" else 4096)
+    shown = "…" if hidden else plain(value, 16_384 if name == "exception" else 4096)
 
     record = {"time": "", "level": "info", "event": "said", name: shown}
     assert written("said", {name: value}) == json.dumps(record, separators=(",", ":"))
@@ -241,4 +242,4 @@ def test_what_is_hardly_plain_is_looked_at(name: str, value: Any) -> None:
 @given(st.just("seen") | st.sampled_from([HOSTILE, URL]) | st.text(), FIELDS)
 def test_a_field_is_written_alike_whatever_stands_beside_it(event: str, fields: dict[str, Any]) -> None:
     """Plain words go the short way, beside anything else the long one: the line must not tell."""
-    assert json.loads(written(event, fields))["event"] == logs.plain(event)
+    assert json.loads(written(event, fields))["event"] == plain(event)

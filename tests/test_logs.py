@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router import logs
+from router.record import plain
 from router.secret import Secret, Url
 from tests.server.edge import Time
 
@@ -343,4 +344,4 @@ def test_what_is_not_ordinary_is_looked_at(lines: Callable[[], list[dict[str, An
 
     (line,) = lines()
 
-    assert line["value"] == line["many"][0] == line["nested"]["a"] == logs.plain(value)
+    assert line["value"] == line["many"][0] == line["nested"]["a"] == plain(value)
