@@ -106,8 +106,8 @@ FAULTS = (
     Fault(
         "an answer that nobody asked for is taken for the next", "every answer is to its request",
         "router/transport/exchange.py",
-        "            self.drop()\n            return\n        self.heard",
-        "            return\n        self.heard", _LANES,
+        "            self.drop()\n        elif self._answer.feed",
+        "            pass\n        elif self._answer.feed", _LANES,
     ),
     Fault(
         "a redirect is followed", "redirects lead nowhere", "router/transport/connections.py",
@@ -119,17 +119,17 @@ FAULTS = (
         "            return reply\n", _ANSWERS,
     ),
     Fault(
-        "an answer's body is read to its end", "an answer is read to 64 KiB", "router/transport/exchange.py",
+        "an answer's body is read to its end", "an answer is read to 64 KiB", "router/transport/answer.py",
         "if self._whole or self._size >= REPLY_BYTES:", "if self._whole:", _ANSWERS,
     ),
     Fault(
-        "an answer's head is read to its end", "an answer is read to 64 KiB", "router/transport/exchange.py",
+        "an answer's head is read to its end", "an answer is read to 64 KiB", "router/transport/answer.py",
         "elif self.heard > (ANSWER_BYTES if self._headed else HEAD_BYTES):", "elif False:", _ANSWERS,
     ),
     Fault(
         "half an answer is taken for a whole one", "only a whole 2xx is delivered",
-        "router/transport/exchange.py",
-        'return not any(name.lower() == b"content-length" for name, _ in self._fields)', "return True",
+        "router/transport/answer.py",
+        'return not any(name.lower() == b"content-length" for name, _ in self.fields)', "return True",
         _ANSWERS,
     ),
     Fault(
