@@ -25,6 +25,8 @@ _CONTEXT = 2000
 _LABEL = 300  # of a link: one that is too long for the section would be cut as a whole
 _QUOTE = "'"  # instead of a backtick, which would end the code span
 _BAR = "¦"  # instead of a bar, which would end the address of a link
+# Marks that reorder what follows them, the operator's own words as well.
+_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 # What strangers wrote has neither bracket once it is escaped: these are the operator's. Possessive, so that
 # one without its counterpart costs no more than its length.
 _LINK = re.compile(r"<([^<>|]*+)\|?+([^<>]*+)>")
@@ -76,7 +78,8 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @staticmethod
     def escape(text: str) -> str:
-        """Exactly `&`, `<` and `>`, in that order ("Formatting text for app surfaces")."""
+        """Exactly `&`, `<` and `>`, in that order ("Formatting text for app surfaces"); and nothing turns."""
+        text = text.translate(_TURNS)
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
     def request(

@@ -203,6 +203,15 @@ def test_a_link_of_the_operators_stays_one_whatever_its_label_holds(
     assert said == f"<!here> {link} by <@U012|Ada>"
 
 
+def test_a_field_cannot_turn_the_operators_words_around() -> None:
+    """A branch may hold direction marks; a name in Hebrew needs none, and stays."""
+    event = sample(branch="\u202eniam\u2066", author="אדה")
+
+    said = posted(event, Template("{{ branch }}, not main, by {{ author }}"))["text"]
+
+    assert said == "niam, not main, by אדה"
+
+
 @pytest.mark.parametrize("text", ["{{ build + 1 }}", "{{ payload.nope }}", "  \n ", "{{ 'x' ~ title }}"])
 def test_a_template_that_fails_or_says_nothing_gives_way_to_the_sentence(text: str) -> None:
     """A message must arrive, and Slack takes no empty one."""
