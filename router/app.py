@@ -85,9 +85,10 @@ class App:
         await self.dispatcher.use(config.sinks, config.matcher.message)
         self.intake.use(Routing(config.sources, config.matcher))
         self.config = config
-        # Where it cannot be written now, the next heartbeat says it.
+        # Where it cannot be written now, the next heartbeat says it, and what waits is due in its time.
         with suppress(JournalUnavailable):
             await self.journal.introduce(digest(config))
+            await self.dispatcher.hasten()
 
     async def begin(self) -> bool:
         """Open the journal, put the configuration into force; False: impossible now, `unready` says why."""

@@ -1,7 +1,7 @@
 """The program's parts put together: what a reload may change, and what it must leave alone."""
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,7 @@ class Full:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.full = self.away = False
+        self.expediting: Callable[[str], None] = lambda _: None
 
     def __getattr__(self, name: str) -> object:
         """Everything else is the journal's."""
@@ -45,6 +46,11 @@ class Full:
             raise JournalUnavailable("the disk is full")
         await self.journal.remember(digest, rules)
         self.full = self.full or self.away
+
+    async def expedite(self, sink: str) -> int:
+        """Tell who asked for it, then do it."""
+        self.expediting(sink)
+        return await self.journal.expedite(sink)
 
     async def marks(self) -> list[SinkMark]:
         """Read them, or fail as a database does that is gone."""
@@ -115,6 +121,26 @@ async def test_a_reload_changes_all_or_nothing(
         assert app.intake.source("web") is source
         assert [sink.name for sink in app.dispatcher.sinks()] == ["out"]
         assert 'visual_router_config_reloads_total{ok="false"} 1.0' in app.metrics.text().decode()
+
+
+async def test_what_waited_for_a_changed_sink_is_hastened_behind_the_rules(
+    journal: Full, tmp_path: Path
+) -> None:
+    """However long that takes, no event is routed meanwhile by old rules to sinks that are gone."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(timeout="10s"), "utf-8")
+    seen: list[tuple[str, bool]] = []
+    async with Lanes() as lanes:
+        app = App(load(str(path), resolve={}), journal, lanes, Clock())
+        before = app.config
+        journal.expediting = lambda sink: seen.append((sink, app.config is before))
+        assert await app.begin()
+        assert seen == []
+
+        path.write_text(CONFIG.format(timeout="20s"), "utf-8")
+        await app.reload()
+
+    assert seen == [("out", False)]
 
 
 async def test_nothing_comes_behind_stopping(journal: Full, tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ class Dispatcher:
         # By delivery and claim: what others took over from us may come back while we still try it.
         self._running: dict[tuple[str, int], tuple[asyncio.Task[None], Claim]] = {}
         self._asked: Mapping[str, int] = {}
+        self._changed: set[str] = set()
         self._share = ALONE
         self._suspected: set[str] = set()
         self._alone = False
@@ -84,8 +85,8 @@ class Dispatcher:
     async def use(self, sinks: Mapping[str, Sink], message: Callable[[str], Template | None]) -> None:
         """Put sinks and rule texts into force, at once or not at all.
 
-        A sink with equal settings keeps its gate and connections; a pause for its own fault ends with them,
-        and what failed under others is due at once. What waits for a sink that is not there is said.
+        A sink with equal settings keeps its gate and connections; a pause for its own fault ends with them.
+        What waits for a sink that is not there is said.
 
         Raises:
             JournalUnavailable: nothing changed.
@@ -95,7 +96,7 @@ class Dispatcher:
         self._attune(now)
         outlets: dict[str, Outlet] = {}
         # At the start nobody knows under which settings something failed.
-        changed = set(sinks) if self._outlets else set()
+        changed = set(sinks) if self._outlets else set[str]()
         for name, sink in sinks.items():
             outlet = self._outlets.get(name)
             if outlet is None:
@@ -106,7 +107,7 @@ class Dispatcher:
             else:
                 changed.discard(name)
             outlets[name] = outlet
-        self._outlets, self._message = outlets, message
+        self._outlets, self._message, self._changed = outlets, message, changed
         await self._lanes.retain(sinks)
         try:
             for name, outlet in outlets.items():
@@ -116,14 +117,18 @@ class Dispatcher:
                     else:
                         log.info("sink_mark_changed", sink=name, paused=outlet.gate.paused)
                     await self._journal.mark(outlet.mark(now))
-            for name in changed:
-                await self._journal.expedite(name)
         except JournalUnavailable as error:
             # The stale mark is of other settings: the next start ignores it.
             log.warning("mark_postponed", reason=str(error))
         for gone in missing(self._journal.counts(), outlets):
             fix = f"put it back and reload, or: visual-router discard --sink {gone.name}"
             log.warning("sink_missing", sink=gone.name, pending=gone.pending + gone.in_flight, fix=fix)
+        self._journal.wake()
+
+    async def hasten(self) -> None:
+        """Make due what failed before the last `use` changed its sink; not while other rules are in force."""
+        for name in self._changed:
+            await self._journal.expedite(name)
         self._journal.wake()
 
     async def run(self) -> None:

@@ -218,6 +218,7 @@ async def test_what_failed_before_is_due_when_its_sink_is_changed(bench: Bench) 
             await bench.until(name, State.PENDING)
             bench.lines[name].status = 200
         await bench.use(out(timeout=Duration(3)), out("other"))
+        await bench.dispatcher.hasten()
         await bench.until("out", State.DELIVERED)
         await bench.chance()
 
@@ -225,6 +226,7 @@ async def test_what_failed_before_is_due_when_its_sink_is_changed(bench: Bench) 
 
         await bench.use(out())
         await bench.use(out(), out("other"))
+        await bench.dispatcher.hasten()
         await bench.until("other", State.DELIVERED)
 
 

@@ -119,6 +119,27 @@ async def test_a_reload_and_a_start_name_the_sinks_that_are_owed_and_gone(
     assert await router.stop() == 0
 
 
+async def test_a_mended_sink_gets_at_once_what_had_failed(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """Not after the hour that the old settings had earned it."""
+    patient = routed(destination.url, "main").replace('hook"}', 'hook", retry: {schedule: [1h, 1h]}}')
+    router = await daemon(patient).start()
+    destination.status = 503
+    await post(f"{router.url}/hooks/web", BUILD % 1)
+    await destination.until(lambda: destination.asked == 1)
+    while not (await router.ask("status"))["sinks"][0]["pending"]:
+        pass
+    destination.status = 200
+    router.write(patient.replace('/hook"', '/mended"'))
+
+    assert (await router.ask("reload"))["changed"] == ["sinks.out"]
+
+    await destination.until(lambda: len(destination.ids) == 1)
+
+    assert await router.stop() == 0
+
+
 async def test_a_pending_restart_is_neither_forgotten_nor_invented(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
