@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from router.cli import program
 from router.config.load import load
 from router.event import Event
+from router.sources import SOURCES as PROVIDERS
 from router.template.template import SAMPLES, Template
 from tests.sinks.samples import HOSTILE, delivery, strange
 
@@ -133,7 +134,7 @@ def test_the_walk_runs_as_it_is_written(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert "goes to: archive" in told["explain"]
     assert "comparison.pending" in told["render"]
-    assert told["check"].startswith("config.yaml: 3 sources, 2 sinks, 3 rules")
+    assert told["check"].startswith(f"config.yaml: {len(PROVIDERS)} sources, 2 sinks, 3 rules")
     assert told["schema"].startswith("{")
 
 

@@ -21,6 +21,7 @@ from router.admin.parameters import (
 from router.delivery import State
 from router.errors import Rejected
 from router.journal.journal import DeliveryQuery, EventQuery
+from router.sources import SOURCES
 from router.template.template import rfc3339
 
 EVENT = "evt_0f3k0000000a1"
@@ -63,7 +64,7 @@ def test_every_filter_of_deliveries_reaches_the_query() -> None:
             "parameters are source, provider, kind, status, branch, project, text, since, before, limit",
         ),
         ({"status": "panding"}, "'panding' is not a status", "did you mean 'pending'?"),
-        ({"provider": "foo"}, "'foo' is not a provider", "providers are chromatic, percy, happo"),
+        ({"provider": "foo"}, "'foo' is not a provider", f"providers are {', '.join(SOURCES)}"),
         (
             {"kind": "x"},
             "'x' is not a kind",

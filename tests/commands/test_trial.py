@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from router.sources import samples
+from router.sources import SOURCES, samples
 from router.text import visible
 from tests.commands.shell import Shell
 
@@ -178,7 +178,7 @@ FILES = "write a file, - for standard input, or a sample (visual-router send --l
         ),
         (
             ["none/none"],
-            "there is no file 'none/none', and 'none' is not a provider; there are chromatic, percy, happo",
+            f"there is no file 'none/none', and 'none' is not a provider; there are {', '.join(SOURCES)}",
             FILES,
         ),
         (["none"], "there is no file 'none', and no sample of chromatic or percy", FILES),

@@ -120,7 +120,7 @@ def test_every_field_of_an_event_can_be_completed() -> None:
 
     assert list(condition["properties"]) == list(FIELDS)
     assert condition["properties"]["provider"]["anyOf"][0] == {
-        "enum": ["chromatic", "percy", "happo", "!chromatic", "!percy", "!happo"]
+        "enum": [*SOURCES, *(f"!{provider}" for provider in SOURCES)]
     }
     assert {None, "!null", "!running", "pending"} <= set(
         condition["properties"]["status"]["anyOf"][0]["enum"]

@@ -122,7 +122,7 @@ def one_of(kind: str, folder: Path, *, resolved: bool = False) -> Sink:
     """A sink of the table with what it requires, and with a secret wherever it takes one."""
     canaries = CANARIES if resolved else {}
     values = {
-        Url: Url("https://ci.example.com/visual", "https://ci.example.com/visual"),
+        Url: Url("env:A_URL", canaries.get("env:A_URL")),
         Secret: Secret("env:A_URL", canaries.get("env:A_URL")),
         str: str(folder / "events.jsonl"),
     }

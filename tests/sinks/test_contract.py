@@ -82,18 +82,23 @@ def test_a_preview_is_safe_to_print(kind: str, text: str, tmp_path: Path) -> Non
     """No control character of a stranger reaches a terminal."""
     shown = one_of(kind, tmp_path).preview(strange(text), delivery(), NOW, Template("{{ title }}"))
 
-    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+    assert [letter for letter in shown if not letter.isprintable() and letter != "\n"] == []
 
 
 @pytest.mark.parametrize("kind", HTTP)
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_request_is_json_with_plain_headers(kind: str, text: str, tmp_path: Path) -> None:
+def test_a_request_is_a_json_object_or_plain_text_with_plain_headers(
+    kind: str, text: str, tmp_path: Path
+) -> None:
     """Whatever strangers wrote."""
     sink = one_of(kind, tmp_path, resolved=True)
     request = sink.request(strange(text), delivery(), NOW)
 
-    assert isinstance(json.loads(request.body), dict)
-    assert request.headers["content-type"] == "application/json"
+    if request.headers["content-type"] == "text/plain; charset=utf-8":
+        request.body.decode()
+    else:
+        assert request.headers["content-type"] == "application/json"
+        assert isinstance(json.loads(request.body), dict)
     for name, value in request.headers.items():
         assert name == name.lower()
         assert value.isascii()
@@ -203,7 +208,8 @@ async def test_sending_composes_request_and_judgement(kind: str, tmp_path: Path)
 async def test_no_secret_comes_back_from_an_echo(kind: str, status: int, tmp_path: Path) -> None:
     """Answers are kept in the history and shown to whoever asks: not even the token of a header or a URL."""
     sink = one_of(kind, tmp_path, resolved=True)
-    held = [value for reference, value in CANARIES.items() if reference in repr(sink)]
+    unresolved = repr(one_of(kind, tmp_path))
+    held = [value for reference, value in CANARIES.items() if reference in unresolved]
     tokens = [re.split(r"[ /]", value)[-1] for value in held]
     echo = Answers(reply(status, f"you sent {held}, that is {tokens}".encode()))
 
