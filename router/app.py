@@ -44,8 +44,8 @@ log = structlog.get_logger(__name__)
 
 # Seconds between two tries to open a journal that had no room.
 _AGAIN = 1.0
-# Seconds beyond `grace` that a stop may take: for what is given back, and for a journal to be closed.
-_IN_DOUBT = 8.0
+# Seconds that a stop may take beyond `grace`: to give back what was not tried, and to close the journal.
+_STOP_MARGIN = 8.0
 _STOPPING = "stopping"
 
 
@@ -80,7 +80,7 @@ class App:
 
     async def apply(self, config: Config) -> None:
         """Put sinks, then sources and rules, into force: a route never names a sink that is not there yet."""
-        # What may fail comes first, and with the sinks ends what may: there is never half a configuration.
+        # Only these two may fail, and then none of it is in force: there is never half a configuration.
         await self.journal.remember(config.matcher.digest, config.matcher.text)
         await self.dispatcher.use(config.sinks, config.matcher.message)
         self.intake.use(Routing(config.sources, config.matcher))
@@ -98,7 +98,7 @@ class App:
                 await self.apply(self.config)
             except JournalUnavailable as error:
                 trouble = f"starting: {error}"
-                # Who is put off now is put off for that.
+                # From now on requests are put off for this reason.
                 self.intake.expect(self.config.sources, trouble)
                 if trouble != self._phase:
                     log.error("start_postponed", reason=str(error))
@@ -157,7 +157,7 @@ class App:
         )
 
     def _changed_nothing(self, problems: int, first: str) -> None:
-        """Leave it where operators look who did not ask for the reload."""
+        """Note a refused reload where operators look who did not ask for it."""
         self.metrics.reload(ok=False)
         self.refused = RefusedReload(moment(self._clock.now()), problems, first)
 
@@ -177,7 +177,7 @@ class App:
         return list(dict.fromkeys(reason for reason in reasons if reason is not None))
 
     def _enter(self, phase: str | None) -> None:
-        """Be in that phase from now on; none comes behind the last one, whatever room there may be now."""
+        """Enter a phase; the last one is never left, even if the journal can be opened only now."""
         if self._phase != _STOPPING:
             self._phase = phase
 
@@ -216,8 +216,8 @@ async def serve(config: Config) -> None:
     """Open everything, run until SIGTERM or SIGINT, take everything down in reverse."""
     clock = Clock()
     sockets = {name: [one] for name, one in systemd.listen_sockets().items()}
-    _compare(sockets, config.server)
-    bound = config.server.grace + _IN_DOUBT
+    _check_sockets(sockets, config.server)
+    bound = config.server.grace + _STOP_MARGIN
     # Opened first: whoever is told READY may send SIGHUP at once.
     with Departure() as departure, Signals(lambda: departure.begin(bound)) as signals:
         async with (
@@ -241,7 +241,7 @@ async def serve(config: Config) -> None:
                 else:
                     loops.start_soon(app.keep_beginning)
                 await app.until_stopped(signals)
-                # One time for all of it: attempts go on while requests are waited for.
+                # One deadline for all three: attempts go on while requests are waited for.
                 end = anyio.current_time() + config.server.grace
                 await server.drain()
                 await app.quarantine.drain()
@@ -250,8 +250,8 @@ async def serve(config: Config) -> None:
     log.info("stopped")
 
 
-def _compare(sockets: Mapping[str, Sequence[socket.socket]], settings: ServerSettings) -> None:
-    """Say where what the service manager opened is not what the configuration says."""
+def _check_sockets(sockets: Mapping[str, Sequence[socket.socket]], settings: ServerSettings) -> None:
+    """Warn of a socket that the service manager opened elsewhere than the configuration says."""
     for name, setting, listen in (("public", "listen", settings.listen), ("admin", "admin", settings.admin)):
         for handed in sockets.get(name, ()):
             if systemd.elsewhere(handed, listen):

@@ -152,8 +152,9 @@ def main() -> None:
 def _complete_streams() -> None:
     """Have all three standard streams, able to write any text.
 
-    One that was closed fails when it is used, as for other programs; the last is silent, for there one would
-    tell it. Left closed, its number would go to the next file or connection, and what is printed into that.
+    One that was closed fails when it is used, as in other programs; only standard error is silent, there is
+    nowhere left to complain. Left closed, its number would go to the next file or connection, and what is
+    printed would go there.
     """
     for name, mode, how in (
         ("stdin", "r", os.O_WRONLY),
@@ -168,7 +169,7 @@ def _complete_streams() -> None:
 
 
 def _drop_the_rest() -> None:
-    """What cannot be written would be tried again, and complained of, at the very end."""
+    """Drop what cannot be written: Python would try it again, and complain, at the very end."""
     try:
         sys.stdout.flush()
     except OSError:

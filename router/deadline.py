@@ -17,8 +17,8 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        # When each must be out, and how often it was being cancelled before; in the order of their ends, as
-        # all may last equally long.
+        # When each must be out of its block, and how often it was being cancelled before. The first is due
+        # first, as all may last equally long.
         self._inside: dict[asyncio.Task[object], tuple[float, int]] = {}
         self._late: dict[asyncio.Task[object], int] = {}
         self._timer: asyncio.TimerHandle | None = None

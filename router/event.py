@@ -66,7 +66,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def thread(self) -> str | None:
-        """What later events supersede earlier ones of; its digest, if names make it too long for a key."""
+        """What the event is about: a later event of a thread supersedes earlier ones. A digest if long."""
         whole = self.whole_thread
         if whole is None or len(whole) <= LONGEST_THREAD:
             return whole
@@ -74,7 +74,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def whole_thread(self) -> str | None:
-        """The thread however long: a build of a project, or a pull request's review."""
+        """The thread, however long: a build of a project, or a pull request's review."""
         number = self.build if self.build is not None else self.pull_request
         if number is None:
             return None
@@ -100,7 +100,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
         document = _decoded(body)
         brackets = _brackets(body)
     else:
-        # Counted before anything is made of it: a body may weigh fifty times its size, and hold everybody up.
+        # Counted before it is decoded: that may take fifty times its size, and hold everybody up.
         brackets = body.count(b"{") + body.count(b"[")
         if brackets > _CONTAINERS or body.count(b",") > _COMMAS:
             raise ValueError(f"more than {_CONTAINERS} lists and objects, or {_COMMAS} values")
@@ -114,7 +114,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No search for garbage meanwhile: there is none, and each one would look at everything made so far."""
+    """The garbage collector is off meanwhile: it would look at all that was decoded, and find nothing."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -137,7 +137,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 
 def _brackets(body: bytes) -> int:
-    """How many open. Where they are rare `replace` leaps from one to the next; `count` looks at each byte."""
+    """How many open. `replace` leaps from one to the next where they are rare; `count` looks at each byte."""
     return 2 * len(body) - len(body.replace(b"{", b"")) - len(body.replace(b"[", b""))
 
 

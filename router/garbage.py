@@ -7,8 +7,8 @@ path of an event makes cycles, so what is looked at for each event is nearly alw
 import ctypes
 import gc
 
-# New objects after which the youngest are looked at, and how many such looks come before one at older ones.
-# Python's own are 700, 10 and 10.
+# New objects after which the youngest generation is looked at, and how many such looks come before one at the
+# next generation. Python's own are 700, 10 and 10.
 _THRESHOLDS = (5000, 20, 50)
 # Of mallopt(3): numbers of its settings, and bytes. A block from that size on is memory of its own; one read
 # from a socket, of which there are many, is smaller.

@@ -15,7 +15,7 @@ from router.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 _EVERY = 5.0
-# Nobody may be writing when the journal breaks, in a checkpoint for example: looked for more often than that.
+# A journal may break while nobody writes, in a checkpoint for example; that is looked for more often.
 _LOOK = 1.0
 
 

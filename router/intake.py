@@ -1,8 +1,7 @@
 """Intake: the accept path without HTTP: verify, decode, match, record.
 
-Owns the order of these steps, the sources and rules in force, and how many requests a source may still make;
-what is refused is left to the quarantine, and may come back from there.
-Must not know how a request arrived.
+Owns the order of these steps, the sources and rules in force, and how many requests a source may still make.
+What is refused goes to the quarantine, and may come back from there. Must not know how a request arrived.
 """
 
 import itertools
@@ -33,9 +32,10 @@ from router.sources.source import Source
 
 # Half of what the most patient provider waits (Happo: 20 s); later, nobody hears the answer.
 COMMIT_LIMIT = 10.0
-_REMEMBERED = 10.0
-# What the rules decode of a body is many times its size: of larger ones it is not kept while the journal
-# commits, or in every slot of a sink that hangs. Who needs it again decodes it again.
+# Seconds for which `trouble` tells of a failed write.
+_TROUBLE_LASTS = 10.0
+# A decoded body (`Event.document`) takes many times its size. That of a larger one is not kept while the
+# journal commits, or in every slot of a sink that hangs; who needs it again decodes it again.
 _LARGE = 16 << 10
 _LABELS = 16
 _LABEL_NAME = 64
@@ -50,7 +50,7 @@ class Routing(msgspec.Struct, frozen=True):
 
 
 class Intake:
-    """Takes verified facts in: whoever gets a receipt may forget the event."""
+    """Takes events in: whoever gets a receipt may forget the event."""
 
     def __init__(
         self,
@@ -84,21 +84,21 @@ class Intake:
 
         A health check writes a few bytes, for which there may be room where there is none for an event.
         """
-        if self._refusal is None or self._clock.now() - self._refusal[0] > _REMEMBERED:
+        if self._refusal is None or self._clock.now() - self._refusal[0] > _TROUBLE_LASTS:
             return None
         return self._refusal[1]
 
     def expect(self, sources: Mapping[str, Source], why: str | None = None) -> None:
-        """Name the sources that will be in force once the journal can be written; `why` it cannot now.
+        """Name the sources that will be in force once the journal can be written, and `why` it cannot be now.
 
-        Until then what is posted to them is put off, and what is posted to others refused.
+        Until then, what is posted to them is put off; what is posted to any other is refused.
         """
         self._sources, self._waits_for = sources, why
 
     def use(self, routing: Routing) -> None:
         """Put sources and rules into force at once; requests under way end under those they began with.
 
-        The journal must remember the rules by now: no event is judged by some that nobody can show later. A
+        The journal must have the rules by now: no event is judged by rules that cannot be shown later. A
         source keeps what it has used up of its rate, unless the rate itself changed.
         """
         old, now = self._sources, self._clock.now()
@@ -150,7 +150,7 @@ class Intake:
         """Take a refused request in, judged as of its receipt by today's secrets, decoders and rules.
 
         It leaves the quarantine in the same transaction. Its source's rate does not count: an operator asked.
-        `named`: for this very request, which is as good as a signature where the source wants none any more.
+        `named`: by the id of this very request, which counts as its signature if its source is unsigned now.
 
         Raises:
             BadSignature, Undecodable: it is still refused, and stays.
@@ -179,7 +179,7 @@ class Intake:
         )
         routes = matcher.match(event)
         if len(event.payload) > _LARGE:
-            event = msgspec.structs.replace(event)
+            event = msgspec.structs.replace(event)  # a copy without its cached `document`
         receipt = await self._record(event, routes, source, matcher.digest, released)
         self._metrics.event(source.name, event.kind, event.status, duplicate=receipt.duplicate)
         self._log.info(

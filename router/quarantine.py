@@ -35,7 +35,7 @@ _MEMORY = 16 << 20
 # What a request costs beside its body.
 _OVERHEAD = 4096
 _AGAIN = 5.0
-_LAST = 2.0
+_DRAIN_SECONDS = 2.0
 
 
 class Shelf(Protocol):
@@ -51,12 +51,15 @@ class Shelf(Protocol):
 
 
 class _Gauge:
-    """How much a source may still add; `waiting` is what it added that the journal does not hold yet."""
+    """How much a source may still add; once it is full, when the next request may replace an old one.
+
+    `waiting` is what it added that the journal does not hold yet.
+    """
 
     def __init__(self, now: float) -> None:
         self.requests = Bucket(_REQUESTS, now)
         self.bytes = Bucket(_BYTES, now)
-        self.turn_at = now
+        self.replaces_at = now
         self.waiting = Stock()
 
     def waits(self, count: int, size: int) -> None:
@@ -132,7 +135,7 @@ class Quarantine:
             self._ready.clear()
             self._empty.set()
 
-    async def drain(self, limit: float = _LAST) -> None:
+    async def drain(self, limit: float = _DRAIN_SECONDS) -> None:
         """Return when everything is written, or after `limit` seconds."""
         with anyio.move_on_after(limit):
             await self._empty.wait()
@@ -156,7 +159,7 @@ class Quarantine:
             await anyio.sleep(self._again)
 
     def _obstacle(self, source: Source, size: int) -> str | None:
-        """Why a request is not kept, in a word of a closed vocabulary; else it is counted."""
+        """Why a request is not kept, in a word of a closed vocabulary; None: it is, and has been counted."""
         now = self._clock.now()
         gauge = self._gauges.setdefault(source.name, _Gauge(now))
         if size > source.quarantine:
@@ -165,12 +168,12 @@ class Quarantine:
             return "memory"
         if gauge.requests.available(now) < 1 or gauge.bytes.available(now) < 1:
             return "rate"
-        # What waits will be there, too: else a flood in front of a busy disk would push out all there is.
+        # What still waits counts too: else a flood in front of a busy disk would push out all there is.
         stock, waiting = self._journal.stock().get(source.name, Stock()), gauge.waiting
         if stock.count + waiting.count >= MOST or stock.bytes + waiting.bytes + size > source.quarantine:
-            if now < gauge.turn_at:
+            if now < gauge.replaces_at:
                 return "full"
-            gauge.turn_at = now + _TURNOVER * max(1 / MOST, size / source.quarantine)
+            gauge.replaces_at = now + _TURNOVER * max(1 / MOST, size / source.quarantine)
         gauge.requests.take(now)
         gauge.bytes.take(now, size)
         return None

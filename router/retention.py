@@ -22,15 +22,15 @@ from router.units import Duration
 
 log = structlog.get_logger(__name__)
 
-# Events. A bite holds up the commits beside it, and so the slowest hundredth of all events, for as long as it
-# takes: of 100 events 10 ms. With the seconds between two it lets go of 450 events a second.
+# Events in a bite, and seconds between two. A bite holds up the commits beside it, and so the slowest
+# hundredth of all events, for as long as it takes: 10 ms for 100 events. At this pace 450 a second can go.
 _BITE = 10
 _PAUSE = 0.02
-# Where one sweep takes more bites than that, as much comes in as goes: better slow than growing without end.
+# Bites in one sweep after which they are larger: as much comes in as goes, and slow is better than full.
 _GENTLE = 20_000
 _LARGE_BITE = 100
-# Rules that nobody remembered for `keep` and so long are in force nowhere: every router remembers its own
-# again so often, which also brings them back where another release had forgotten them.
+# Rules that no router has remembered for `keep` and this margin are in force nowhere: every router remembers
+# its own again every so many seconds, which also brings them back where another release had forgotten them.
 _RULES_MARGIN = 86_400.0
 _RULES_EVERY = 21_600.0
 
@@ -110,7 +110,7 @@ class Retention:
         self._rules_at = self._clock.now() + _RULES_EVERY
 
     async def _outdate(self, sink: str, max_age: Duration, most: int) -> int:
-        """Whether or not anything is claimed for the sink now: a pause does not stop the time."""
+        """End what is too old, even if its sink takes nothing now: a pause does not stop the time."""
         reason = f"older than max_age ({max_age:g} s)"
         return await self._journal.outdate(sink, self._clock.now() - max_age, most, reason)
 

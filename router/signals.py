@@ -28,7 +28,8 @@ class Signals:
         self._listening = False
 
     def __enter__(self) -> Self:
-        # The loop's own receiver wakes it up for every signal, and cannot be closed without a default action.
+        # The loop wakes up for every signal it handles. SIGHUP gets a handler of its own: while the loop lets
+        # go of a signal, its default action is back for a moment.
         for number in _ENDS:
             self._loop.add_signal_handler(number, self._end, number)
         signal.signal(signal.SIGHUP, self._hangup())

@@ -309,7 +309,7 @@ FAULTS = (
     ),
     Fault(
         "garbage pushes out what is in quarantine", "the morning finds what the evening refused",
-        "router/quarantine.py", "            if now < gauge.turn_at:\n", "            if False:\n",
+        "router/quarantine.py", "            if now < gauge.replaces_at:\n", "            if False:\n",
         ("tests/test_quarantine.py",),
     ),
     Fault(
