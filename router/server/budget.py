@@ -12,10 +12,10 @@ from router.errors import IntakeError, TooLarge, Unavailable
 from router.metrics import Metrics
 from router.server.pace import Pace
 
-# So much of a body must have come before there is room kept for the rest: headers cost a stranger nothing.
-# Less than one read, so that who will find no room hears it after the first.
-_EARNEST = 8 << 10
-# Part of the time for a body by which it may lag behind an even pace before its room can go to another.
+# Bytes of a body that must have come before room is reserved for its rest: headers cost a stranger nothing.
+# Less than one read, so that a sender for whom there is no room hears it after the first.
+_RESERVE_AFTER = 8 << 10
+# How far a body may lag behind an even pace before its room can go to another, as a part of its time limit.
 _LAG = 0.1
 
 
@@ -27,9 +27,10 @@ def _no_room() -> Unavailable:
 class Budget:
     """The bytes of all bodies in flight: what was read and is not yet answered.
 
-    And the rest of those that arrive, as soon as some of one has come: else all begin, few have room to their
-    end, and the others learn of it late. A body that comes so slowly that it would not be complete within
-    `seconds` loses its room to whoever asks: else a few beginnings would keep everybody out that long.
+    As soon as some of a body has come, room is reserved for its rest: else all would begin, few would find
+    room to their end, and the others would learn of it late. A body so slow that it would not be complete
+    within `seconds` loses its room to whoever asks for it: else a few that only began would keep everybody
+    out for that long.
     """
 
     def __init__(self, limit: int, metrics: Metrics, seconds: float, now: Callable[[], float]) -> None:
@@ -37,8 +38,8 @@ class Budget:
         self._metrics = metrics
         self._seconds = seconds
         self._now = now
-        self._used = self._kept = 0
-        # Whose bodies are not complete, in the order in which they began.
+        self._used = self._reserved = 0
+        # Those whose bodies are not complete, in the order in which they began, and how to cut each off.
         self._arriving: dict[Share, Callable[[], None]] = {}
         self._pace = Pace()
 
@@ -57,7 +58,7 @@ class Budget:
 
     def _make_room(self, count: int) -> bool:
         """Whether so much fits, if need be in the place of bodies that are too slow."""
-        while self._used + self._kept + count > self._limit:
+        while self._used + self._reserved + count > self._limit:
             now = self._now()
             late = next((each for each in self._arriving if each.is_late(now, self._seconds)), None)
             if late is None:
@@ -76,26 +77,27 @@ class Budget:
     def take(self, share: "Share", count: int) -> bool:
         """Count bytes in, if there is room, or if a body that began later can make room.
 
-        Else those that arrive side by side would fill it with their beginnings, and none would be complete.
+        Without the latter, bodies that arrive side by side would fill it with their beginnings, and none
+        would be complete.
         """
-        spent = min(count, share.kept)
+        spent = min(count, share.reserved)
         while not self._make_room(count - spent):
-            last = next((each for each in reversed(self._arriving) if not each.kept), None)
+            last = next((each for each in reversed(self._arriving) if not each.reserved), None)
             if last is None or last is share:
                 return False
             self._evict(last)
-        share.kept -= spent
-        self._kept -= spent
+        share.reserved -= spent
+        self._reserved -= spent
         self._used += count
         self._metrics.body_bytes(self._used)
         return True
 
-    def keep(self, share: "Share", count: int) -> bool:
-        """Keep room for what is still to come, if there is any."""
+    def reserve(self, share: "Share", count: int) -> bool:
+        """Reserve room for what is still to come, if there is any."""
         if not self._make_room(count):
             return False
-        share.kept += count
-        self._kept += count
+        share.reserved += count
+        self._reserved += count
         return True
 
     @contextmanager
@@ -107,10 +109,10 @@ class Budget:
         finally:
             self._arriving.pop(share, None)
 
-    def give(self, count: int, kept: int) -> None:
-        """Count bytes out, and those that were expected."""
+    def give(self, count: int, reserved: int) -> None:
+        """Count bytes out, and give up the room reserved for more."""
         self._used -= count
-        self._kept -= kept
+        self._reserved -= reserved
         self._metrics.body_bytes(self._used)
 
 
@@ -118,12 +120,12 @@ class Share:
     """What one request takes of the budget; given back at the end of its `with`.
 
     Bytes count when they arrive, not when a header announces them: else a stranger fills the budget with
-    headers. An announcement is only asked whether there would be room. `kept` is the room for what is still
-    to come of a body of which some has come.
+    headers. For what is announced there only has to be room at that moment. `reserved` is the room for the
+    rest of a body of which some has come.
     """
 
     def __init__(self, budget: Budget, most: int, announced: int, began: float) -> None:
-        self.kept = 0
+        self.reserved = 0
         self._budget = budget
         self._most = most
         self._announced = announced
@@ -140,9 +142,9 @@ class Share:
         if self._taken + count > self._most:
             self._refusal = TooLarge
         elif self._budget.take(self, count):
-            earnest = self._taken < _EARNEST <= self._taken + count
+            begins = self._taken < _RESERVE_AFTER <= self._taken + count
             self._taken += count
-            if earnest and not self._budget.keep(self, max(0, self._announced - self._taken)):
+            if begins and not self._budget.reserve(self, max(0, self._announced - self._taken)):
                 self._refusal = _no_room
         else:
             self._refusal = _no_room
@@ -153,18 +155,18 @@ class Share:
         return self._budget.arriving(self, cut)
 
     def is_late(self, now: float, seconds: float) -> bool:
-        """Whether room is kept for a rest that, at this pace, will not have come after `seconds`."""
+        """Whether room is reserved for a rest that, at this pace, will not have come after `seconds`."""
         due = (now - self._began) / seconds - _LAG
-        return self.kept > 0 and self._taken < due * self._announced
+        return self.reserved > 0 and self._taken < due * self._announced
 
     def drop(self) -> None:
-        """Give all back: somebody else gets the room."""
+        """Give everything back: somebody else gets the room."""
         self._refusal = _no_room
         self._give()
 
     def _give(self) -> None:
-        self._budget.give(self._taken, self.kept)
-        self._taken = self.kept = 0
+        self._budget.give(self._taken, self.reserved)
+        self._taken = self.reserved = 0
 
     def check(self) -> None:
         """Raise `TooLarge` or `Unavailable` if something could not be taken."""

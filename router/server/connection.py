@@ -73,9 +73,9 @@ Answer = Callable[[Request], Awaitable[Reply]]
 class Connection(BaseProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
-    __slots__ = ("_ahead", "_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_fruitless",
-                 "_held", "_idle_since", "_place", "_reader", "_requests", "_seen", "_stopped", "_taken",
-                 "_timer", "_waiter", "peer")  # fmt: skip
+    __slots__ = ("_ahead", "_answer", "_body_seen", "_broken", "_closing", "_content", "_counted", "_edge",
+                 "_held", "_idle_since", "_meter", "_place", "_reader", "_requests", "_timer",
+                 "_transport_paused", "_unproductive", "_waiter", "peer")  # fmt: skip
 
     def __init__(self, edge: Edge, answer: Answer) -> None:
         loop = asyncio.get_running_loop()
@@ -87,19 +87,19 @@ class Connection(BaseProtocol):
         self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         # Of the request being answered.
         self._content: StreamReader | None = None
-        # Who is told of its bytes, and of how many; its place among those that arrive.
-        self._taken: Callable[[int], bool] | None = None
+        # Who is told of its bytes, and how many it was told of; its place among the bodies that arrive.
+        self._meter: Callable[[int], bool] | None = None
         self._counted = self._place = 0
         # Bytes read since a head was complete or a body was seen to grow, and its size then.
-        self._fruitless = self._seen = 0
+        self._unproductive = self._body_seen = 0
         # Bytes read since no request waited.
         self._ahead = 0
         self._waiter: asyncio.Future[None] | None = None
         # What ends the connection once the requests before it are answered.
         self._broken: HttpProcessingError | None = None
         self._closing = False
-        # Whether somebody paused the transport; whether nobody but `release` may let it go on.
-        self._stopped = self._held = False
+        # Whether the transport is paused; whether nobody but `release` may let it go on.
+        self._transport_paused = self._held = False
         self._idle_since = loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -123,11 +123,11 @@ class Connection(BaseProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the loop has none to give
         """Where to read to."""
-        return self._edge.buffer if self._taken or self._closing else self._edge.buffer[:_UNCOUNTED]
+        return self._edge.buffer if self._meter or self._closing else self._edge.buffer[:_UNCOUNTED]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read out of the buffer; what is said behind an end is dropped."""
-        if self._taken or self._closing:
+        """Take what was read out of the buffer; what comes after the end is dropped."""
+        if self._meter or self._closing:
             self._edge.rotation.has_read(self, None if self._closing else self._place)
         if not self._closing:
             self.data_received(bytes(self._edge.buffer[:nbytes]))
@@ -137,22 +137,22 @@ class Connection(BaseProtocol):
         if self._closing or self._broken is not None or self._upgraded:
             # Behind an upgrade comes no HTTP, behind broken HTTP nothing that could be understood.
             return
-        self._fruitless += len(data)
+        self._unproductive += len(data)
         try:
             messages, self._upgraded, _ = self._reader.feed_data(data)
         except HttpProcessingError as error:
             self._break(error)
         else:
-            if self._fruitless > HEAD_BYTES and self._excessive(messages):
+            if self._unproductive > HEAD_BYTES and self._excessive(messages):
                 self._break(BadHttpMessage("a head is too large"))
             elif messages:
-                self._ahead = self._ahead + self._fruitless if self._requests else self._fruitless
+                self._ahead = self._ahead + self._unproductive if self._requests else self._unproductive
                 self._requests.extend(messages)
-                self._fruitless = self._seen = 0
+                self._unproductive = self._body_seen = 0
                 if (len(self._requests) >= AHEAD or self._ahead > READ) and not self._buffer_paused:
                     self._pause_reading_for_buffer()
-        if self._taken is not None:
-            self._count(self._taken)
+        if self._meter is not None:
+            self._count(self._meter)
         if self._requests or self._broken is not None:
             self._wake()
 
@@ -168,14 +168,14 @@ class Connection(BaseProtocol):
             self._resume_transport_reading()
 
     def _pause_transport_reading(self) -> None:
-        self._stopped = True
+        self._transport_paused = True
         super()._pause_transport_reading()
 
     def _resume_transport_reading(self) -> None:
         # Asked twice for each request, though it is seldom paused; what else it was paused for may end before
         # its turn comes.
-        if self._stopped and not self._held:
-            self._stopped = False
+        if self._transport_paused and not self._held:
+            self._transport_paused = False
             super()._resume_transport_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -196,7 +196,7 @@ class Connection(BaseProtocol):
     def meter(self, taken: Callable[[int], bool]) -> Callable[[], None]:
         """See `Request.meter`."""
         cast(StreamReader, self._content).set_read_chunk_size(READ)
-        self._taken, self._counted, self._place = taken, 0, self._edge.rotation.number()
+        self._meter, self._counted, self._place = taken, 0, self._edge.rotation.number()
         self._count(taken)
         return self._cut
 
@@ -206,7 +206,7 @@ class Connection(BaseProtocol):
         if not taken(count):
             self._cut()
         if content.is_eof():
-            self._taken = None
+            self._meter = None
 
     def _cut(self) -> None:
         self._closing = True
@@ -218,15 +218,15 @@ class Connection(BaseProtocol):
     def _excessive(self, messages: Sequence[tuple[RawRequestMessage, StreamReader]]) -> bool:
         """Whether a head, or what frames a body (chunk sizes, trailers), is larger than anybody needs.
 
-        Looked at when so much was read that there may be one; of a body that grew it is looked for again.
+        Asked once so much was read that one may be. If a body grew meanwhile, the count begins anew.
         """
         if messages:
             return any(_size(message) > HEAD_BYTES for message, _ in messages)
         content = self._arriving()
-        before, self._seen = self._seen, 0 if content is None else content.total_bytes
-        if self._seen <= before:
+        before, self._body_seen = self._body_seen, 0 if content is None else content.total_bytes
+        if self._body_seen <= before:
             return True
-        self._fruitless = 0
+        self._unproductive = 0
         return False
 
     def _arriving(self) -> StreamReader | None:
@@ -248,7 +248,7 @@ class Connection(BaseProtocol):
     # Time.
 
     def _watch(self) -> None:
-        """Look again when the connection may have been idle for too long; one timer, seldom set anew."""
+        """Close the connection if it was idle for too long, else look again when it may have been."""
         now, limit = self._loop.time(), self._edge.idle
         if self.idle and now >= self._idle_since + limit:
             self.close()
@@ -295,7 +295,7 @@ class Connection(BaseProtocol):
             return
         content = self._content = request.content
         reply = await self._answer(request)
-        self._content = self._taken = None
+        self._content = self._meter = None
         unread = self._closing or not content.is_eof() or content.exception() is not None
         # Of what came with an upgrade the parser has dropped some: nothing behind it is where it seems to be.
         ends = unread or message.should_close or message.upgrade or self._edge.draining or self._upgraded

@@ -60,11 +60,11 @@ class Edge:
         self.most = most
         self.idle = idle
         self.draining = False
-        self._over = False
+        self._shut = False
         self.open: set[Connected] = set()
         self.buffer = memoryview(bytearray(READ))
         self.rotation = Rotation()
-        # Turned away, but still to hear so.
+        # Turned away; they have yet to hear it.
         self._leaving: dict[Connected, tuple[asyncio.WriteTransport, asyncio.TimerHandle]] = {}
         self._tasks: dict[Connected, asyncio.Task[None]] = {}
         self._group = tasks
@@ -73,7 +73,7 @@ class Edge:
 
     def has_room(self) -> bool:
         """Whether one more connection is not too many."""
-        return not self._over and len(self.open) < self.most
+        return not self._shut and len(self.open) < self.most
 
     def turn_away(self, connection: Connected, transport: asyncio.WriteTransport) -> None:
         """Say 503 and let it be heard: what the sender goes on to say is dropped, for `LINGER` seconds.
@@ -82,7 +82,7 @@ class Edge:
         """
         self.failed(503, connection.peer, None)
         transport.write(rendered(refusal(503, retry_after=1), CLOSE))
-        if self._over or len(self._leaving) * 2 >= self.most:
+        if self._shut or len(self._leaving) * 2 >= self.most:
             transport.close()
             return
         transport.write_eof()
@@ -118,7 +118,7 @@ class Edge:
 
     async def shutdown(self, patience: float) -> None:
         """Close idle connections, give the others `patience` seconds for their answer, then cut them."""
-        self.draining = self._over = True
+        self.draining = self._shut = True
         self.close_idle()
         for transport, _ in list(self._leaving.values()):
             transport.abort()

@@ -26,7 +26,7 @@ _UNACKNOWLEDGED = 30_000
 IDLE = 10.0
 # Seconds given to idle connections at the end: a request may be on the wire already.
 PATIENCE = 3.0
-# Rounds of the loop from accepting to a connection.
+# Turns of the event loop from an accepted socket to its `Connection`.
 _ROUNDS = 3
 
 
@@ -94,16 +94,16 @@ class Listener:
         await self._edge.emptied()
 
     async def _close(self) -> None:
-        """Accept nobody any more, but whoever stands in a queue that no next process will answer."""
+        """Accept nobody any more, except whoever waits in a backlog that no next process will answer."""
         loop = asyncio.get_running_loop()
         bound, self._bound = self._bound, []
         for each in bound:
-            # Closed at once, asyncio would drop who was accepted in this very round; uvloop drops nobody, and
-            # has no reader here.
+            # If it were closed at once, asyncio would drop whoever was accepted in this very turn; uvloop
+            # drops nobody, and has no reader here.
             loop.remove_reader(each)
         await _some_rounds()
         queue = [] if self._handed_in else [one for each in bound for one in _waiting(each)]
-        # Else the kernel would take who connects from now on, to wait for an answer until the process ends.
+        # Else the kernel would go on taking connections, which would get no answer until the process ends.
         for server in self._servers:
             server.close()
         for one in queue:

@@ -1,4 +1,4 @@
-"""Pace: how much work on large bodies has a turn of the loop, and how many turns lie between.
+"""Pace: how much work on large bodies one turn of the event loop does, and how many turns lie between.
 
 Owns the queue of those who wait for it. Must not know what is done with a body.
 """
@@ -6,9 +6,9 @@ Owns the queue of those who wait for it. Must not know what is done with a body.
 import asyncio
 from collections import deque
 
-# Verifying, decoding and digesting so many bytes takes the loop for milliseconds, which everybody waits for.
+# Verifying, decoding and digesting so many bytes holds the loop up for milliseconds, and so everybody.
 _AT_ONCE = 1 << 20
-# A stranger needs five turns from being accepted to an answer: it shall meet such work once at most.
+# A request needs five turns from its connection to its answer: it is to meet such work once at most.
 _TURNS = 8
 
 

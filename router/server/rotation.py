@@ -1,4 +1,4 @@
-"""Rotation: who reads on in this turn of the loop, where many have much to say.
+"""Rotation: who reads on in this turn of the event loop, where many have much to send.
 
 Owns the order in which they take turns. Must not know what is read.
 """
@@ -9,8 +9,8 @@ from collections import deque
 from itertools import count
 from typing import Protocol
 
-# Large reads in one turn of the loop, of either kind. A request needs some turns until its answer, so what is
-# done in one is what everybody waits for several times.
+# Large reads in one turn of the loop, of either kind. A request needs several turns until its answer, so
+# everybody waits several times for what one turn does.
 _A_TURN = 4
 
 

@@ -19,9 +19,9 @@ _MODE = 0o660
 
 @contextmanager
 def held(listen: Listen, sockets: Sequence[socket.socket] = ()) -> Iterator[list[socket.socket]]:
-    """`sockets`, or, if none were handed in, those of `bind`; at the end the path of a unix socket goes.
+    """`sockets`, or, if none were handed in, those of `bind`; at the end a unix socket's path is removed.
 
-    But not that of a successor: one takes the path as soon as nobody listens there, and that is before this
+    Unless it is a successor's: that takes the path as soon as nobody listens there, which is before this
     process has ended.
 
     Raises:
@@ -122,7 +122,7 @@ def _bind_path(path: Path) -> socket.socket:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """Which file is there, if any. The number of one that went is given again: so also when it was made."""
+    """Which file is there, if any: by its number, and as numbers are used again, by when it was made."""
     try:
         found = path.lstat()
     except OSError:

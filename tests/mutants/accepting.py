@@ -109,7 +109,8 @@ FAULTS = (
     ),
     Fault(
         "bodies in flight have no bound", "memory is bounded", "router/server/budget.py",
-        "        while self._used + self._kept + count > self._limit:\n", "        while False:\n", _BUDGET,
+        "        while self._used + self._reserved + count > self._limit:\n", "        while False:\n",
+        _BUDGET,
     ),
     Fault(
         "a body's room is never given back", "memory is for those who are there", "router/server/budget.py",
@@ -138,7 +139,7 @@ FAULTS = (
     ),
     Fault(
         "a head as a whole has no limit", "memory is bounded", "router/server/connection.py",
-        "            if self._fruitless > HEAD_BYTES and self._excessive(messages):\n",
+        "            if self._unproductive > HEAD_BYTES and self._excessive(messages):\n",
         "            if False:\n", _CONNECTION,
     ),
     Fault(
@@ -148,7 +149,7 @@ FAULTS = (
     Fault(
         "a long body is taken for a head", "a body may be as large as its source allows",
         "router/server/connection.py",
-        "        if self._seen <= before:\n", "        if True:\n", _CONNECTION,
+        "        if self._body_seen <= before:\n", "        if True:\n", _CONNECTION,
     ),
     Fault(
         "requests sent ahead are read without limit", "memory is bounded", "router/server/connection.py",
@@ -168,7 +169,7 @@ FAULTS = (
     Fault(
         "connections have no bound", "one more than there is room for hears 503",
         "router/server/edge.py",
-        "return not self._over and len(self.open) < self.most", "return not self._over", _LISTENER,
+        "return not self._shut and len(self.open) < self.most", "return not self._shut", _LISTENER,
     ),
     Fault(
         "a bug takes the other connections along", "a bug costs one connection",
@@ -194,11 +195,11 @@ FAULTS = (
     ),
     Fault(
         "no room is kept for what is still to come", "who has no room hears it early",
-        "router/server/budget.py", "        self._kept += count\n", "", _BUDGET,
+        "router/server/budget.py", "        self._reserved += count\n", "", _BUDGET,
     ),
     Fault(
         "room that was kept is never given back", "a refusal is for now", "router/server/budget.py",
-        "        self._kept -= kept\n", "", _BUDGET,
+        "        self._reserved -= reserved\n", "", _BUDGET,
     ),
     Fault(
         "all that have much to say are read at once", "nobody waits long beside a flood",
@@ -207,7 +208,8 @@ FAULTS = (
     Fault(
         "who is too slow keeps the room for its rest", "a few do not keep everybody out",
         "router/server/budget.py",
-        "        return self.kept > 0 and self._taken <", "        return False and self._taken <", _BUDGET,
+        "        return self.reserved > 0 and self._taken <", "        return False and self._taken <",
+        _BUDGET,
     ),
     Fault(
         "turns of the loop are counted twice", "an idle process rests", "router/server/pace.py",
@@ -232,12 +234,12 @@ FAULTS = (
     ),
     Fault(
         "flow control ends a hold", "nobody waits long beside a flood", "router/server/connection.py",
-        "if self._stopped and not self._held:", "if self._stopped:", _ROTATION,
+        "if self._transport_paused and not self._held:", "if self._transport_paused:", _ROTATION,
     ),
     Fault(
         "a transport that was stopped stays so", "a body that waited is read on",
         "router/server/connection.py",
-        "            self._stopped = False\n", "            return\n", (*_ROTATION, *_CONNECTION),
+        "            self._transport_paused = False\n", "            return\n", (*_ROTATION, *_CONNECTION),
     ),
     Fault(
         "a refused body is cut off", "the refusal is heard", "router/server/connection.py",
