@@ -26,7 +26,7 @@ async def attempt(
 ) -> Result:
     """Try to deliver once, within the sink's `timeout`. Never raises, cancellation apart.
 
-    `deadline` is one of that length which many attempts share.
+    `deadline` is one of that length, shared by many attempts.
     """
     try:
         with deadline or Deadline(sink.timeout):

@@ -29,7 +29,7 @@ from router.template.template import Template
 
 log = structlog.get_logger(__name__)
 
-# What such an outcome began must outlive the process.
+# Outcomes whose effect on the sink must outlive the process.
 _MARKED = Pause | Hold
 
 
@@ -71,7 +71,7 @@ class Dispatcher:
         self._ledger = Ledger(journal, self._freed)
         # By delivery and claim: what others took over from us may come back while we still try it.
         self._running: dict[tuple[str, int], tuple[asyncio.Task[None], Claim]] = {}
-        self._asked: Mapping[str, int] = {}
+        self._claiming: Mapping[str, int] = {}
         self._changed: set[str] = set()
         self._share = ALONE
         self._suspected: set[str] = set()
@@ -93,7 +93,7 @@ class Dispatcher:
         """
         now = self._clock.now()
         marks = {mark.sink: mark for mark in await self._journal.marks()}
-        self._attune(now)
+        self._follow_others(now)
         outlets: dict[str, Outlet] = {}
         # At the start nobody knows under which settings something failed.
         changed = set(sinks) if self._outlets else set[str]()
@@ -179,12 +179,12 @@ class Dispatcher:
             log.info("deliveries_given_back", count=len(untried))
 
     def reserve(self, sink: str) -> Slot | None:
-        """See `Slots`. Not what a claim under way may still take, and nothing beside a suspect."""
+        """See `Slots`. None of what a claim under way may still take, and nothing beside a suspect."""
         outlet = self._outlets.get(sink)
         if outlet is None or self._alone or self._suspected:
             return None
         now = self._clock.now()
-        if outlet.gate.free(now) <= self._asked.get(sink, 0):
+        if outlet.gate.free(now) <= self._claiming.get(sink, 0):
             outlet.short = True
             return None
         outlet.gate.take(now)
@@ -229,7 +229,7 @@ class Dispatcher:
             )
         return self._outlets[sink]
 
-    def _attune(self, now: float) -> None:
+    def _follow_others(self, now: float) -> None:
         """Follow what other routers made of the sinks, and take the share that they leave."""
         for mark in self._journal.news():
             if mark.sink in self._outlets:
@@ -248,7 +248,7 @@ class Dispatcher:
             return None
         self._alone = False
         now = self._clock.now()
-        self._attune(now)
+        self._follow_others(now)
         try:
             batch = await self._claim(now)
         except JournalUnavailable as error:
@@ -271,11 +271,11 @@ class Dispatcher:
             return await self._claim_suspect(suspected, probe, now)
         if not free and not probe:
             return Batch([], None, [])
-        self._asked = free
+        self._claiming = free
         try:
             batch = await self._journal.claim(free, probe=probe)
         finally:
-            self._asked = {}
+            self._claiming = {}
         for name in probe - {*batch.suspects}:
             self._probed(name, now)
         if batch.suspects:
@@ -356,7 +356,7 @@ class Dispatcher:
         else:
             # A reload changed its settings meanwhile: about those in force nothing was learnt.
             entry = Entry(settlement, outlet)
-        _tell(self._log, claim, entry, tried.name, outcome, now)
+        _log_attempt(self._log, claim, entry, tried.name, outcome, now)
         return entry
 
     def _freed(self, outlets: Iterable[Outlet]) -> None:
@@ -380,7 +380,7 @@ class _Seat(msgspec.Struct, frozen=True):
         self.outlet.gate.put_back()
 
 
-def _tell(
+def _log_attempt(
     log: FilteringBoundLogger, claim: Claim, entry: Entry, sink: str, outcome: Outcome, now: float
 ) -> None:
     """The log line of an attempt."""

@@ -111,7 +111,7 @@ class Ledger:
         await _written("mark", lambda: self._journal.mark(mark))
         now = outlet.mark(at)
         if now != mark:
-            # Ended while it was being written: behind that, the old pause must not stand for ever.
+            # It ended while it was being written: the journal must not keep the old pause for ever.
             await _written("mark", lambda: self._journal.mark(now))
 
     async def _expedite(self, sink: str) -> None:

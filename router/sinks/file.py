@@ -28,7 +28,7 @@ _LASTING = frozenset({
     errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.ENXIO,
     errno.EPERM, errno.EROFS,
 })  # fmt: skip
-# Seconds that a write waits for one before it that was given up: the disk hangs, more threads would not help.
+# Seconds that a write waits for an earlier one that was given up: a disk hangs, more threads would not help.
 PATIENCE = 10.0
 
 
@@ -99,7 +99,7 @@ class _Pen:
         self._path = path
         self._turn = asyncio.Lock()
         self._batch = _Batch()
-        # A cancelled attempt leaves its thread behind, still writing: the turn alone would not keep it apart.
+        # A cancelled attempt gives up its turn, but its thread goes on writing: threads need a lock too.
         self._writing = threading.Lock()
 
     async def append(self, line: bytes) -> Outcome:

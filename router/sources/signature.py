@@ -133,9 +133,9 @@ def _mac(secret: Secret, signed: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def _keyed(key: str) -> hmac.HMAC:
-    """A digest that has taken in its key. To be copied, not used: half of the work on a small body is done.
+    """An HMAC that has taken in its key, to be copied: that is half of the work on a small body.
 
-    `hmac.digest` would also let other threads in for every body, and wait until they let go again.
+    `hmac.digest` would also let other threads run for every body, and wait for its turn after them.
     """
     # An environment variable that is not UTF-8 arrives with its bytes escaped; they are the key.
     return hmac.new(key.encode("utf-8", "surrogateescape"), digestmod="sha256")

@@ -90,7 +90,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @staticmethod
     def renumber(document: dict[str, Any], number: int) -> None:
-        """Give a sample of this provider fresh ids, made from a number, so that it is no resend; in place."""
+        """Give a sample fresh ids, made from a number, so that it is no resend; its URLs follow; in place."""
         raise NotImplementedError
 
     def complete(self, event: Event) -> Event:

@@ -21,7 +21,7 @@ Failure = minijinja.TemplateError
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # Ends every template in milliseconds, and leaves room for a list of some thousand snapshots.
 _FUEL = 100_000
-# Of a value that a filter makes of two that a stranger chose: their sizes multiply, and fuel does not see it.
+# For a value that a filter makes of two that a stranger chose: their sizes multiply, which costs no fuel.
 _LARGEST = 2 << 20
 
 

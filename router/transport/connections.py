@@ -1,4 +1,4 @@
-"""Connections: those of one sink, kept between attempts and dropped when they have lain idle.
+"""Connections: those of one sink, kept between attempts and dropped when they were idle for too long.
 
 Owns which connection a request goes over, and when it goes out a second time. Must not know sinks or reloads,
 how a connection is made, or what an answer means.
@@ -40,13 +40,13 @@ class Pool:
         self.busy = 0
         self.retired = False
         self._dialler = Dialler(terms, tls, resolver or ThreadedResolver())
-        self._limit = idle
+        self._idle_limit = idle
         self._loop = asyncio.get_running_loop()
         self._targets: dict[str, Target] = {}
         self._lines: set[Line] = set()
         # The one used last lies on top: what is not needed grows old at the bottom.
         self._idle: dict[Origin, list[Line]] = {}
-        self._broom: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def exchange(self, request: Request, connect: float) -> Reply:
         """Ask over a kept connection, or once over a new one if the kept one turns out to be dead.
@@ -78,13 +78,13 @@ class Pool:
             self.busy -= 1
 
     def retire(self) -> None:
-        """Close what lies idle, and from now on every connection after its answer."""
+        """Close what is idle, and from now on every connection after its answer."""
         self.retired = True
-        if self._broom is not None:
-            self._broom.cancel()
-            self._broom = None
-        for lying in self._idle.values():
-            for line in lying:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        for unused in self._idle.values():
+            for line in unused:
                 line.drop()
         self._idle.clear()
 
@@ -104,9 +104,9 @@ class Pool:
 
     def _kept(self, origin: Origin) -> Line | None:
         """The connection used last, if there is one that lives."""
-        lying = self._idle.get(origin)
-        while lying:
-            line = lying.pop()
+        unused = self._idle.get(origin)
+        while unused:
+            line = unused.pop()
             if line.usable:
                 return line
         return None
@@ -117,8 +117,8 @@ class Pool:
         if line.keep and not self.retired:
             line.idle_since = self._loop.time()
             self._idle.setdefault(origin, []).append(line)
-            if self._broom is None:
-                self._broom = self._loop.call_later(self._limit, self._sweep)
+            if self._sweeper is None:
+                self._sweeper = self._loop.call_later(self._idle_limit, self._sweep)
         else:
             line.drop()
 
@@ -126,16 +126,16 @@ class Pool:
         return Line(self._lines)
 
     def _sweep(self) -> None:
-        """Close what has lain too long, and come again when the next one will have."""
-        self._broom = None
-        oldest = self._loop.time() - self._limit
-        for origin, lying in [*self._idle.items()]:
-            for line in lying:
+        """Close what was idle for too long, and come again when the next one will have been."""
+        self._sweeper = None
+        oldest = self._loop.time() - self._idle_limit
+        for origin, unused in [*self._idle.items()]:
+            for line in unused:
                 if line.idle_since <= oldest:
                     line.drop()
-            lying[:] = [line for line in lying if line.usable]
-            if not lying:
+            unused[:] = [line for line in unused if line.usable]
+            if not unused:
                 del self._idle[origin]
-        first = min((lying[0].idle_since for lying in self._idle.values()), default=None)
+        first = min((unused[0].idle_since for unused in self._idle.values()), default=None)
         if first is not None:
-            self._broom = self._loop.call_at(first + self._limit, self._sweep)
+            self._sweeper = self._loop.call_at(first + self._idle_limit, self._sweep)

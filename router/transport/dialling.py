@@ -56,7 +56,7 @@ class Dialler:
             Refused: every address that the host leads to is refused.
             Unreachable: none could be connected to, or none is trusted.
         """
-        # Before the time runs: reading the authorities takes some, and it is not the network's.
+        # Before the time limit begins: reading the authorities takes time that is not the network's.
         verification = self._verified() if target.tls else None
         try:
             async with asyncio.timeout(limit):

@@ -54,7 +54,7 @@ class Line(asyncio.Protocol):
         self._transport.abort()
 
     async def ask(self, method: str, head: bytes, body: bytes) -> Reply:
-        """Send a request and read its answer; unless that was whole and is to be followed, close.
+        """Send a request and read its answer; close the connection, unless another request may follow.
 
         Who uses it again has just seen that it is `usable`.
 
@@ -67,8 +67,8 @@ class Line(asyncio.Protocol):
         if self.uses > 1:
             answer.expect()
         elif stands:
-            # What came already stays: a server may answer a connection at once: that it is busy, say.
-            # Only now is it among its kind: if its making is cancelled, uvloop never says that it is lost.
+            # What has come already stays: a server may answer at once, say that it is busy. Among `lines`
+            # only now: if connecting is cancelled, uvloop never calls `connection_lost`.
             self._lines.add(self)
         answer.bodiless = method == "HEAD"
         reusable = False
@@ -77,7 +77,7 @@ class Line(asyncio.Protocol):
                 await self._tell(head, body)
             elif stands:
                 self._transport.write(head + body)
-            # An answer before the end of the request leaves a connection that is owed the rest.
+            # If the answer came before the whole request was sent, the server still waits for the rest.
             told = not answer.over
             while not answer.over:
                 await self._news()
@@ -125,7 +125,7 @@ class Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         if self._answer.over:
-            # Nobody asked for them: the next answer could not be told from them.
+            # Nobody asked for them, and nothing could tell them from the next answer.
             self.drop()
         elif self._answer.feed(data):
             self._wake()

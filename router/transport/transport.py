@@ -77,7 +77,7 @@ class Lanes:
         return lane
 
     async def retain(self, sinks: Mapping[str, Sink]) -> None:
-        """Keep what belongs to these sinks; the rest, and what changed settings leave, closes once idle."""
+        """Keep what belongs to these sinks; the rest, and what changed settings left, closes once idle."""
         for name in [*self._lanes]:
             if name in sinks:
                 self._adopt(self._lanes[name], sinks[name])

@@ -122,7 +122,7 @@ FAULTS = (
     ),
     Fault(
         "a slot is promised that a claim may take", "concurrency is a bound", "router/dispatch/dispatcher.py",
-        "        if outlet.gate.free(now) <= self._asked.get(sink, 0):\n",
+        "        if outlet.gate.free(now) <= self._claiming.get(sink, 0):\n",
         "        if outlet.gate.free(now) <= 0:\n", _HANDOVER,
     ),
     Fault(
