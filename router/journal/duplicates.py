@@ -1,4 +1,4 @@
-"""Duplicates: by what two events are told to be the same, whatever they are stored in."""
+"""Duplicates: when two events are the same, whatever they are stored in."""
 
 import hashlib
 from math import inf
@@ -12,7 +12,7 @@ def digest_of(body: bytes) -> bytes:
 
 
 def since(window: float | None, now: float) -> float:
-    """From when on an equal makes a duplicate: `window` seconds back; None: ever, 0: never."""
+    """The time from which on an equal event counts: `window` seconds ago; None: always; 0: never."""
     if window is None:
         return -inf
     return now - window if window > 0 else inf

@@ -1,7 +1,8 @@
 """Group commit: one thread that writes; all work that waits goes into one transaction.
 
-Owns the way of a piece of work: it waits, is gathered, committed, and only then answered; what nobody learned
-of is taken back. Must not know a database: how a batch is committed, and what the work is.
+Work waits, is gathered into a batch and begun in the loop's thread (`_hand_over`), committed in the writer's
+(`_run`), and only then answered, in the loop's (`_answer`); what nobody learned of is taken back. Must not
+know a database: how a batch is committed, and what the work is.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ from typing import Generic, Protocol, TypeVar, cast
 from router.errors import JournalBroken, JournalError, JournalUnavailable, RouterError
 
 _MOST = 256
-# A commit costs what a dozen events cost: turns of the loop that one waits while each brings more, and how
-# many pieces of work are worth one without waiting.
+# A commit costs as much as a dozen events: turns of the loop for which it waits while each brings more work,
+# and how many pieces of work are worth one without waiting.
 _TURNS, _ENOUGH = 4, 64
 
 C = TypeVar("C")
@@ -47,9 +48,8 @@ W = TypeVar("W", bound=Outcome[object])
 class Item(Generic[C, W]):
     """A piece of work on its way; `future` is None for work that nobody waits for.
 
-    What shares its work with others, `shared`, has its own part in `entry`. What is done `beside` all
-    transactions has a `result`, anything else is `written`; an `error` instead, if it came to nothing.
-    `quick` work holds nobody up for long.
+    `shared` work is run once for many items, each with its part in `entry`. Work `beside` transactions gets a
+    `result`, other work is `written`; or an `error`, if it came to nothing. `quick` work holds nobody up.
     """
 
     __slots__ = (
@@ -106,7 +106,7 @@ class GroupCommit(ABC, Generic[C, W]):
         self._ended = ended
         self._ranks = {shared: rank for rank, shared in enumerate(order)}
         self._waiting: deque[Item[C, W]] = deque()
-        # To the thread; None ends it. Busy: it has a batch, or is about to get one, or the last it ever will.
+        # Batches for the thread; None ends it. Busy: it has one or is about to get one, or it has ended.
         self._queue: SimpleQueue[list[Item[C, W]] | None] = SimpleQueue()
         self._busy = False
         self._loop = asyncio.get_running_loop()
@@ -208,7 +208,7 @@ class GroupCommit(ABC, Generic[C, W]):
             del future, item
 
     def _recall(self, item: Item[C, W]) -> None:
-        """Let it wait no more; nothing, if its turn has come."""
+        """Take it out of those that wait, unless its turn has come."""
         try:
             self._waiting.remove(item)
         except ValueError:
@@ -233,13 +233,13 @@ class GroupCommit(ABC, Generic[C, W]):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Have a batch gathered in one of the next turns of the loop, of all that comes until then."""
+        """Have a batch gathered, in one of the next turns of the loop, of all that has come by then."""
         if not self._busy:
             self._busy = True
             self._loop.call_soon(self._hand_over, 0, _TURNS)
 
     def _hand_over(self, before: int, turns: int) -> None:
-        """Give the thread what waits, once a turn brings nothing more; at the end, that it is the end.
+        """Give the thread what waits, once a turn brings nothing more; or None, if it is to end.
 
         `before` is how much waited a turn ago, `turns` how many more may go by.
         """
@@ -259,7 +259,7 @@ class GroupCommit(ABC, Generic[C, W]):
             self._queue.put(batch or None)
 
     def _gather(self) -> list[Item[C, W]]:
-        """What waits; what is to be alone is."""
+        """A batch of what waits; work that is to be alone is a batch of its own."""
         waiting = self._waiting
         batch: list[Item[C, W]] = []
         while waiting and len(batch) < _MOST:
@@ -269,7 +269,7 @@ class GroupCommit(ABC, Generic[C, W]):
         return batch
 
     def begin(self, batch: list[Item[C, W]]) -> None:
-        """Do of this what is done best in the loop's thread, before `commit` does the rest in its own.
+        """Do the part that is best done in the loop's thread, before `commit` does the rest in its own.
 
         The two never meet: the next batch is begun when the thread is done with the last, `after` included.
         """
@@ -323,7 +323,7 @@ class GroupCommit(ABC, Generic[C, W]):
                 self._post(self._end, batch or [])
 
     def _handed(self) -> list[Item[C, W]] | None:
-        """The next batch, None: there will be none; empty, if there was a rest before it."""
+        """The next batch; empty: it is time for `before`; None: there will be no more."""
         try:
             return self._queue.get(timeout=self.rest())
         except Empty:
@@ -342,7 +342,7 @@ class GroupCommit(ABC, Generic[C, W]):
                 batch[0].error = error
 
     def sort(self, batch: list[Item[C, W]]) -> Iterable[list[Item[C, W]]]:
-        """The batch by what is run at once; it is put into that order, in which it must be answered, too."""
+        """The batch in groups that are run at once; it is put in that order, and must be answered in it."""
         groups: dict[object, list[Item[C, W]]] = {}
         for item in batch:
             groups.setdefault(item.shared or item, []).append(item)
@@ -390,7 +390,7 @@ class GroupCommit(ABC, Generic[C, W]):
     def _end(self, unanswered: list[Item[C, W]]) -> None:
         self._over.set_result(None)
         self._busy = True
-        # What was handed over meanwhile was never begun to be committed.
+        # What was handed over meanwhile was never committed.
         while not self._queue.empty():
             unanswered += self._queue.get() or []
         unanswered += self._waiting

@@ -44,10 +44,10 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What `claim` took, and what it left in the sinks with room in `free`.
+    """What `claim` took, and what it left.
 
-    `next_due`: when their next pending delivery is due, past what was claimed and past suspects that are due;
-    None: nothing else is pending there. `suspects`: asked sinks, probed ones too, that have a suspect due.
+    `next_due`: when the next delivery of the sinks in `free` is due, apart from those claimed and suspects
+    that are due; None: nothing else is pending there. `suspects`: sinks asked for that have a suspect due.
     """
 
     claims: list[Claim]
@@ -201,8 +201,8 @@ class Queue(Protocol):
         For sinks in `probe` exactly one delivery is taken, the one due earliest, due or not; they need not
         be in `free`. Suspects (in flight at two crashes or more, and no attempt came to its end since) are
         passed over, unless `suspect`: then exactly one due suspect of any sink in `free`, and nothing else.
-        None is due before this opening is 30 s old: a process killed in a loop blames nobody. Where no other
-        router records, no more of a sink are taken than `counts` said were pending at the call.
+        No suspect is due until the journal was open for 30 s: a process killed in a loop blames nobody. Where
+        no other router records, no more of a sink are taken than `counts` said were pending at the call.
         `superseded` is looked up from the second claim on. A claim whose caller is cancelled is given back
         uncounted.
         """
@@ -329,7 +329,7 @@ class Upkeep(Protocol):
         ...
 
     async def expire(self, sinks: Collection[str], before: float, limit: int) -> int:
-        """Pending deliveries created before that time, of sinks not among those named, go dead; how many."""
+        """Pending deliveries created before that time, of any sink but those named, go dead; how many."""
         ...
 
     async def outdate(self, sink: str, before: float, limit: int, reason: str) -> int:

@@ -15,8 +15,8 @@ async def unnamed(
     """Those of these digests that no event names, in the order given.
 
     `look` says which ones the next `STRETCH` events behind an id name, and how far it looked; None: to the
-    end. What was in force long ago judged old events, so it is met soon; all events are read only where one
-    is found that may go.
+    end. Rules that were in force long ago judged the oldest events, so they are met soon; all events are read
+    only if some rules may go.
     """
     left = dict.fromkeys(digests)
     after: int | None = 0

@@ -26,8 +26,8 @@ class Walk:
     ) -> int:
         """Go on until some events are gone, `limit` at most; how many, 0: the round is over.
 
-        What may go is older than `before`. `look` says what may go behind an id, and how far it looked; all
-        ids are below `border`. `drop` looks again whether they still may.
+        What may go is older than `before`, its id below `border`. `look` says what may go behind an id, and
+        how far it looked; `drop` looks again whether it still may.
         """
         if self._before != before:
             self._before, self._after, self._found = before, 0, []

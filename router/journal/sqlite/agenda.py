@@ -1,4 +1,4 @@
-"""Agenda: from when on anything pending of a sink may be due, in memory. For the loop's thread only.
+"""Agenda: when the next pending delivery of each sink may be due, in memory. For the loop's thread only.
 
 Owns the answer to "need anybody look?": a time may be too early, never too late. Must not know what is
 pending.
@@ -31,7 +31,8 @@ class Agenda:
     ) -> None:
         """Follow a commit: what became pending is due at `due`, else at once.
 
-        A claim left nothing before `left`; what else was taken from the pending may have been the earliest.
+        `left`: before that time a claim left nothing due. Whatever else is no longer pending may have been
+        what was due first.
         """
         for (sink, state), change in moves.items():
             if state is State.PENDING and change and sink not in left:

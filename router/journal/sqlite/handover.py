@@ -27,7 +27,7 @@ class Handover:
         self.slots: Mapping[int, Slot] = self._reserved()
 
     def _reserved(self) -> dict[int, Slot]:
-        """Whoever finds something due before it at its sink takes its turn with that, in a claim."""
+        """Slots for deliveries that find nothing due at their sinks; the others wait for a claim."""
         found: dict[int, Slot] = {}
         store, offer = self._store, self._offer
         if offer is None or store.suspects:

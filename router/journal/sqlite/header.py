@@ -2,8 +2,8 @@
 
 Bytes 18 and 19 (fileformat2.html of SQLite's documentation): 2 where there is a WAL, 1 where there is none. A
 backup says 1, and an opening makes a 2 of it, on disk, before there is a log. So what lies beside a 1 was
-left by another journal; SQLite would lay it over the file, whatever that says. All this is for a file that
-SQLite does not have open in this process: closing it here would let go of its locks (howtocorrupt.html).
+left by another journal; SQLite would apply it to the file all the same. To be used only while SQLite does not
+have the file open in this process: closing it here would drop SQLite's locks (howtocorrupt.html).
 """
 
 import os

@@ -21,7 +21,7 @@ from router.journal.sqlite.writer import Written
 _SQL = statements("quarantine")
 # What is left on the disk for events: nobody was promised that a refused request is kept.
 _SPARE = 64 << 20
-# Seconds for which senders who wait for their event go first; then it is this one's turn, too.
+# Seconds for which a refused request waits while senders wait for their events.
 _YIELD = 1.0
 
 

@@ -33,7 +33,8 @@ _Row = tuple[int, int, str, str, str, float, float, int, int, int, str | None, N
 class Asked(msgspec.Struct, frozen=True):
     """What `claim` was asked for: sinks and their room, sinks that are probed, the time.
 
-    `later` is when anything is due that need not be looked for. `quick`: take what is remembered, or nothing.
+    `later` is when the first delivery of a sink is due that is left out, as it has nothing due now. `quick`:
+    take deliveries only if all their events are in memory, else nothing.
     """
 
     free: dict[str, int]
@@ -173,13 +174,13 @@ class SqliteQueue(Side):
         asked = Asked(room, probed, now, later, store.recent, store.suspects, quick=False)
         batch = None
         if sum(pending(sink) for sink in (*room, *probed)) <= len(store.recent):
-            # Bodies are far off on the disk, and may be large: nothing to be read in the thread of the loop.
+            # The others' bodies are on the disk, and may be large: they are not read in the loop's thread.
             quick = msgspec.structs.replace(asked, quick=True)
             batch = await self._taken(quick, partial(work, quick))
         return batch or cast(Batch, await self._taken(asked, partial(work, asked)))
 
     async def _taken(self, asked: Asked, work: Work[Batch | None]) -> Batch | None:
-        """Claim; where all that is pending fits, what is recorded from now on is as good as next."""
+        """Claim; where all that is pending is taken, what is recorded from now on comes next."""
         store = self._store
         emptied = [sink for sink, room in asked.free.items() if room == store.tally.pending(sink)]
         for sink in emptied:

@@ -20,7 +20,7 @@ from router.journal.sqlite.faults import ALONE, fault, refusal
 _CHECKPOINT = 4096
 # Milliseconds to wait for another process that writes to the file: nobody should.
 PATIENCE_MS = 1000
-# Seconds.
+# Seconds that `begin` may take, and for which it leaves the work to the thread after it took longer.
 _LONG, _AWAY = 0.05, 10.0
 
 T_co = TypeVar("T_co", covariant=True)
@@ -31,9 +31,9 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
     """What a piece of work came to; takes effect with the commit.
 
     `moves` is how the counts change; `stock` what the quarantine holds of a source now; `wake` says that
-    something may be due; `due` when what became pending is due, by sink, if not at once; `left` is before
-    when a claim left nothing due; `undo` is work that takes it back if its caller was cancelled and never
-    learned of it.
+    something may be due; `due` is when what became pending is due, by sink, if not at once; `left` the time
+    before which a claim left nothing due, by sink; `undo` is work that takes it back if its caller was
+    cancelled and never learned of it.
     """
 
     result: T_co
@@ -148,7 +148,7 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
             self._make_room()
 
     def _make_room(self) -> None:
-        """On a full disk: what the log holds may fit into the main file, and then its own room is free again.
+        """On a full disk: what the log holds may fit into the main file, which makes room in the log.
 
         Deliveries under way can be settled so. Once until something was written: else a flood of requests
         would keep a full disk busy.
