@@ -49,7 +49,7 @@ def first_steps(config: Config, command: str) -> dict[str, object]:
 
 
 def _line_to_try(config: Config, command: str) -> str | None:
-    """A command that posts a sample, if there is one for any source: one whose way is easily seen."""
+    """A command that posts a sample whose way is easily seen; None if there is no sample for any source."""
     choices = [
         (_shown_by(config, source, sample), name, sample)
         for name, source in config.sources.items()

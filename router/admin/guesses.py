@@ -24,7 +24,7 @@ class Guesses:
         self._buckets: dict[str, Bucket] = {}
 
     def wait(self, address: str) -> int:
-        """Whole seconds that an address has to wait before a token of its is looked at; 0: it is now."""
+        """Whole seconds until a token from this address is looked at again; 0: it is now."""
         bucket = self._buckets.get(address)
         return 0 if bucket is None else math.ceil(bucket.wait(self._now()))
 

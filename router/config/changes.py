@@ -1,6 +1,6 @@
 """Changes: what tells two configurations apart, in the words of the YAML; their digests.
 
-And what of one no reload can change. Must not know how one is put into force.
+Owns what no reload can change, too. Must not know how a configuration is put into force.
 """
 
 import hashlib

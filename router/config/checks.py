@@ -27,8 +27,8 @@ from router.sources.source import Source
 from router.spelling import closest
 from router.template.template import trial
 
-# Settings of which zero would mean that nothing works.
 _POSTGRES = ("postgresql", "postgres")
+# Settings of which zero would mean that nothing works.
 _POSITIVE = ("body_timeout", "in_flight", "keep", "max_body", "concurrency", "timeout", "max_age")
 _MOST_AT_ONCE = 1_000
 _MOST_ODD = 20  # keys of a source that are compared with those it must have
@@ -76,7 +76,7 @@ def _check_token(draft: Draft, token: Secret | None, problems: Problems) -> None
 
 
 def _check_journal(draft: Draft, problems: Problems) -> None:
-    """The URLs are some that a journal can be opened by, and hold no password in plain sight."""
+    """The URLs are those of a journal, and hold no password in plain sight."""
     _check_positive(draft, draft.journal, ("journal",), problems)
     _check_journal_url(draft, "url", draft.journal.url, ("sqlite", *_POSTGRES), problems)
     if draft.journal.listen_url is not None:

@@ -36,7 +36,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Part(msgspec.Struct, Generic[S], frozen=True):
-    """What could be read of a section: under the keys in `broken` stand defaults or what was good of them."""
+    """What could be read of a section; keys in `broken` have their default, or what was good of the value."""
 
     made: S
     broken: frozenset[str] = frozenset()

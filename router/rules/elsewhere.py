@@ -74,7 +74,7 @@ def choices(text: str, sign: str = "") -> str | None:
 
 
 def _part(sign: str, plain: str) -> str | None:
-    """That of an expression which is some text alone: it matches this and nothing else."""
+    """The advice for an expression that is some text alone: it matches this and nothing else."""
     part = _PART.fullmatch(plain)
     if part is None or (part[1] and part[3]):
         return None
@@ -83,7 +83,7 @@ def _part(sign: str, plain: str) -> str | None:
 
 
 def _choice(field: str, sign: str, plain: str) -> str | None:
-    """That of a text in which braces, bars or commas stand for a choice."""
+    """The advice for a text in which braces, bars or commas stand for a choice."""
     found = choices(plain, sign)
     signs = "'|' offers" if "|" in plain else "braces offer" if "{" in plain else "',' offers"
     if found is None or (signs == "',' offers" and field not in _WITHOUT_BLANKS):
@@ -92,7 +92,7 @@ def _choice(field: str, sign: str, plain: str) -> str | None:
 
 
 def _expression(field: str, sign: str, plain: str) -> str | None:
-    """That of a text which is a regular expression."""
+    """The advice for a text that is a regular expression."""
     if plain.startswith("^") or _ENDED.fullmatch(plain):
         anchor = "^" if plain.startswith("^") else "$"
         return f"'{anchor}' is a part of it; write '{sign}re:{_whole(plain)}' for an expression"

@@ -53,7 +53,7 @@ class Index:
 class _Cell:
     """Numbers of rules that ask for the same provider and status, by one other field of each.
 
-    `always` are those by none. There is a table only for a field that some of them use: no other is read.
+    `always` are those filed by none. Only fields that have a table are read.
     """
 
     def __init__(self, entries: Sequence[tuple[int, Sequence[_Option]]]) -> None:

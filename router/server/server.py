@@ -147,7 +147,7 @@ class Server:
         )
 
     def _failed(self, status: int, peer: object, error: BaseException | None) -> None:
-        """Count and log an answer that was given before, or in spite of, `_answer`."""
+        """Count and log an answer that did not come from `_answer`: turned away, no HTTP, or a bug."""
         self._metrics.request(None, status, 0.0)
         if status == 500:
             log.error("request_crashed", exc_info=error)

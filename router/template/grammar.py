@@ -61,13 +61,13 @@ def check_words(text: str, names: Collection[str], fields: Sequence[str]) -> Non
 
 
 def foreign(word: str, line: int) -> str:
-    """That a statement is none of ours."""
+    """The message that a statement is none of ours."""
     statements = "statements are if, for, set x = …, with and raw"
     return f"the template uses '{word}'{at_line(line)}; {statements}"
 
 
 def _beginning(word: str) -> str | None:
-    """What a statement ends, by its name."""
+    """The statement that this one ends, by its name; None if it ends none."""
     return word.removeprefix("end") if word.startswith("end") else None
 
 

@@ -24,7 +24,7 @@ def _equal(field: str, value: str) -> Terms:
     if field not in _LONG:
         return [whole]
     beginning = (f"left({field}, {_BEGINNING}) = left(%s, {_BEGINNING})", (value,))
-    # The whole: asked for twice, it is believed to be rare, and all of it is read and sorted.
+    # That is all of it: with a second condition it would be believed to be rare, and every match be sorted.
     if len(stored(value)) < _BEGINNING:
         return [beginning]
     return [beginning, whole]

@@ -54,7 +54,7 @@ class Hints:
     def _listen(self) -> None:
         with self._url.connect() as connection:
             connection.execute(_LISTEN)
-            # What was said before is not heard.
+            # Hints from before this are lost, so one look makes up for them.
             self._post(self._heard)
             while not self._closing.is_set():
                 for _ in connection.notifies(timeout=_LOOK, stop_after=1):

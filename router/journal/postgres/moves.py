@@ -18,7 +18,7 @@ _SQL = statements("postgres", "moves")
 
 def give_back(presence: Presence, claims: Sequence[tuple[int, int]], cursor: Cursor) -> Written[object]:
     """In flight to pending, uncounted: claims (delivery, claim number) that nobody learned of."""
-    # At once: should this come to nothing, the next session gives back what nobody has on his account.
+    # At once: if this comes to nothing, the next session gives back whatever is not on our account.
     presence.drop(claims)
     moves: Moves = {}
     values = ([number for number, _ in claims], [claim for _, claim in claims])

@@ -126,6 +126,6 @@ class Outlook:
 
 
 def _less(old: SinkMark, new: SinkMark) -> bool:
-    """Whether it was forgotten in between: what is only added to never says less."""
+    """Whether it was forgotten in between: a mark that is only added to never says less."""
     ended = old.held_until is not None and (new.held_until is None or new.held_until < old.held_until)
     return old.fingerprint == new.fingerprint and (ended or (old.paused is not None and new.paused is None))

@@ -85,7 +85,7 @@ class Writer(GroupCommit[Cursor, Written[object]]):
         for item in batch:
             # One each: an error grows by the frames of everybody whom it is raised to, and keeps them.
             item.written, item.error = None, type(error)(*error.args)
-            # Nobody else would do again what nobody waits for: the next beat puts it right.
+            # Work that nobody waits for is not asked for again: the next beat puts it right.
             self._doubt = self._doubt or item.future is None
 
     def _note(self, batch: list[_Item]) -> None:
