@@ -86,6 +86,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The payload, decoded: for rules and templates that read `payload.<path>`."""
         return decode_object(self.payload)
 
+    def undecoded(self) -> "Event":
+        """A copy that does not keep `document`, which takes many times the size of the payload."""
+        return msgspec.structs.replace(self)
+
 
 def decode_object(body: bytes) -> dict[str, Any]:
     """A JSON object from bytes: UTF-8, at most 64 levels deep; of a key written twice the last value counts.

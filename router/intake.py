@@ -34,8 +34,8 @@ from router.sources.source import Source
 COMMIT_LIMIT = 10.0
 # Seconds for which `trouble` tells of a failed write.
 _TROUBLE_LASTS = 10.0
-# A decoded body (`Event.document`) takes many times its size. That of a larger one is not kept while the
-# journal commits, or in every slot of a sink that hangs; who needs it again decodes it again.
+# Bodies beyond this size are not kept decoded while the journal commits, or in every slot of a sink that
+# hangs: who needs one again decodes it again.
 _LARGE = 16 << 10
 _LABELS = 16
 _LABEL_NAME = 64
@@ -179,7 +179,7 @@ class Intake:
         )
         routes = matcher.match(event)
         if len(event.payload) > _LARGE:
-            event = msgspec.structs.replace(event)  # a copy without its cached `document`
+            event = event.undecoded()
         receipt = await self._record(event, routes, source, matcher.digest, released)
         self._metrics.event(source.name, event.kind, event.status, duplicate=receipt.duplicate)
         self._log.info(

@@ -65,6 +65,16 @@ def test_the_document_is_the_payload() -> None:
     assert event(payload=b'{"a": [1]}').document == {"a": [1]}
 
 
+def test_an_undecoded_copy_has_forgotten_the_document() -> None:
+    """It takes many times the size of the payload; whoever asks again gets one of their own."""
+    found = event(payload=b'{"a": [1]}')
+    document = found.document
+
+    assert found.undecoded() == found
+    assert found.document is document
+    assert found.undecoded().document is not document
+
+
 @pytest.mark.parametrize(
     ("body", "document"),
     [

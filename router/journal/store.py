@@ -10,7 +10,6 @@ from typing import Generic, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from router.clock import Clock, Ids
 from router.errors import JournalUnavailable
@@ -38,8 +37,7 @@ class Recent:
     def keep(self, number: int, event: Event) -> None:
         """Remember an event, and forget the oldest ones beyond the bound."""
         self._forget(number)
-        # A copy without what the rules decoded of the payload: that is many times its size.
-        self._events[number] = msgspec.structs.replace(event)
+        self._events[number] = event.undecoded()
         self._bytes += len(event.payload) + _OVERHEAD
         while self._bytes > self._most:
             self._forget(next(iter(self._events)))
