@@ -9,14 +9,14 @@ import io
 from aiohttp import web
 
 from router.errors import BodyTimeout, Undecodable
-from router.server.budget import Share
+from router.server.budget import Portion
 from router.server.connection import Request
 
 # Bytes from which on a body waits for its turn to be judged.
 _LARGE = 64 << 10
 
 
-async def read(request: Request, share: Share, seconds: float) -> bytes:
+async def read(request: Request, portion: Portion, seconds: float) -> bytes:
     """The whole body as it was sent, as much as there is room for, within `seconds` from now.
 
     A client that expects `100 Continue` is told to go on.
@@ -27,30 +27,30 @@ async def read(request: Request, share: Share, seconds: float) -> bytes:
         ConnectionError: the client went away.
     """
     try:
-        return await _whole(request, share, seconds)
+        return await _whole(request, portion, seconds)
     except TimeoutError:
         raise BodyTimeout from None
     except web.RequestPayloadError:
         raise Undecodable("the body's framing is malformed") from None
 
 
-async def _whole(request: Request, share: Share, seconds: float) -> bytes:
+async def _whole(request: Request, portion: Portion, seconds: float) -> bytes:
     content = request.content
     # Most bodies are there already: they came with the headers.
     if content.is_eof():
-        share.take(content.total_bytes)
-        share.check()
+        portion.take(content.total_bytes)
+        portion.check()
         return content.read_nowait()
-    cut = request.meter(share.take)
+    cut = request.meter(portion.take)
     request.invite()
     # Unlike a bytearray it gives up its bytes without a copy.
     with io.BytesIO() as body:
-        with share.arriving(cut):
+        with portion.arriving(cut):
             async with asyncio.timeout(seconds):
                 while chunk := await content.readany():
                     body.write(chunk)
         # A body that got no room ended there; nobody judges it, and it need not wait for that.
-        share.check()
+        portion.check()
         if body.tell() > _LARGE:
-            await share.turn()
+            await portion.turn()
         return body.getvalue()

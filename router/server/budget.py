@@ -1,4 +1,4 @@
-"""Budget: the memory set aside for the bodies of all requests in flight, and each one's share of it.
+"""Budget: the memory set aside for the bodies of all requests in flight, and each one's portion of it.
 
 Owns who gets room, and who loses it to whom. Must not know how a body is read, or whose it is.
 """
@@ -40,7 +40,7 @@ class Budget:
         self._now = now
         self._used = self._reserved = 0
         # Those whose bodies are not complete, in the order in which they began, and how to cut each off.
-        self._arriving: dict[Share, Callable[[], None]] = {}
+        self._arriving: dict[Portion, Callable[[], None]] = {}
         self._pace = Pace()
 
     async def turn(self, count: int) -> None:
@@ -66,48 +66,48 @@ class Budget:
             self._evict(late)
         return True
 
-    def _evict(self, share: "Share") -> None:
-        self._arriving.pop(share)()
-        share.drop()
+    def _evict(self, portion: "Portion") -> None:
+        self._arriving.pop(portion)()
+        portion.drop()
 
-    def share(self, most: int, announced: int) -> "Share":
-        """One request's share, empty so far, of so many bytes at most."""
-        return Share(self, most, announced, self._now())
+    def portion(self, most: int, announced: int) -> "Portion":
+        """One request's portion, empty so far, of so many bytes at most."""
+        return Portion(self, most, announced, self._now())
 
-    def take(self, share: "Share", count: int) -> bool:
+    def take(self, portion: "Portion", count: int) -> bool:
         """Count bytes in, if there is room, or if a body that began later can make room.
 
         Without the latter, bodies that arrive side by side would fill it with their beginnings, and none
         would be complete.
         """
-        spent = min(count, share.reserved)
+        spent = min(count, portion.reserved)
         while not self._make_room(count - spent):
             last = next((each for each in reversed(self._arriving) if not each.reserved), None)
-            if last is None or last is share:
+            if last is None or last is portion:
                 return False
             self._evict(last)
-        share.reserved -= spent
+        portion.reserved -= spent
         self._reserved -= spent
         self._used += count
         self._metrics.body_bytes(self._used)
         return True
 
-    def reserve(self, share: "Share", count: int) -> bool:
+    def reserve(self, portion: "Portion", count: int) -> bool:
         """Reserve room for what is still to come, if there is any."""
         if not self._make_room(count):
             return False
-        share.reserved += count
+        portion.reserved += count
         self._reserved += count
         return True
 
     @contextmanager
-    def arriving(self, share: "Share", cut: Callable[[], None]) -> Iterator[None]:
-        """While a body arrives it may be `cut`, its share dropped, for one that began earlier."""
-        self._arriving[share] = cut
+    def arriving(self, portion: "Portion", cut: Callable[[], None]) -> Iterator[None]:
+        """While a body arrives it may be `cut`, its portion dropped, for one that began earlier."""
+        self._arriving[portion] = cut
         try:
             yield
         finally:
-            self._arriving.pop(share, None)
+            self._arriving.pop(portion, None)
 
     def give(self, count: int, reserved: int) -> None:
         """Count bytes out, and give up the room reserved for more."""
@@ -116,7 +116,7 @@ class Budget:
         self._metrics.body_bytes(self._used)
 
 
-class Share:
+class Portion:
     """What one request takes of the budget; given back at the end of its `with`.
 
     Bytes count when they arrive, not when a header announces them: else a stranger fills the budget with

@@ -127,8 +127,8 @@ class Server:
         if source.token is not None and not same(token or _password(request), source.token.reveal()):
             raise BadToken
         self._budget.expect(announced)
-        with self._budget.share(source.max_body, announced) as share:
-            body = await read(request, share, self._settings.body_timeout)
+        with self._budget.portion(source.max_body, announced) as portion:
+            body = await read(request, portion, self._settings.body_timeout)
             asked = request.query
             query = dict(parse_qsl(asked)) if asked else {}
             return await self._intake.accept(source, request.headers, body, query)

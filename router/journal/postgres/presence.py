@@ -146,7 +146,7 @@ class Presence:
     def note(self, written: Written[object], connection: Connection) -> None:
         """Keep account of our claims; if something became due, hint at it to the others, not all the time."""
         self._claims.update(written.taken)
-        self.drop(written.left)
+        self.drop(written.dropped)
         if written.wake and self._hints and self._others and self._clock.now() >= self._hint_at:
             self._hint_at = self._clock.now() + _HINT_EVERY
             connection.execute(_SQL["hint"])

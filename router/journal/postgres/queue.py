@@ -190,15 +190,15 @@ class PostgresQueue(Side):
         self._tried([(place, settlement) for place, (_, settlement) in enumerate(flat)], current, cursor)
         answers: list[tuple[list[str], Moves, list[tuple[int, int]]]] = [([], {}, []) for _ in entries]
         for place, (owner, settlement) in enumerate(flat):
-            stale, moves, left = answers[owner]
-            left.append((delivery_number(settlement.delivery_id), settlement.claim))
+            stale, moves, dropped = answers[owner]
+            dropped.append((delivery_number(settlement.delivery_id), settlement.claim))
             if place in current:
                 shift(moves, current[place], State.IN_FLIGHT, settlement.state)
             else:
                 stale.append(settlement.delivery_id)
         return [
-            Written(stale, moves, left=left, wake=any(state is State.PENDING for _, state in moves))
-            for stale, moves, left in answers
+            Written(stale, moves, dropped=dropped, wake=any(state is State.PENDING for _, state in moves))
+            for stale, moves, dropped in answers
         ]
 
     def _settle_round(

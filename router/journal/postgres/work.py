@@ -34,8 +34,8 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
 
     `moves` is how the counts change; `stock` what the quarantine holds of a source now; `seen` replaces all
     that is known; `wake` says that something may be due; `undo` is work that takes it back if its
-    caller was cancelled and never learned of it. `taken` and `left` are the claims (delivery, claim number)
-    that this router has from now on, and has no longer.
+    caller was cancelled and never learned of it. `taken` and `dropped` are the claims (delivery, claim
+    number) that this router has from now on, and has no longer.
     """
 
     result: T_co
@@ -44,7 +44,7 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
     seen: Seen | None = None
     wake: bool = False
     taken: Sequence[tuple[int, int]] = ()
-    left: Sequence[tuple[int, int]] = ()
+    dropped: Sequence[tuple[int, int]] = ()
     undo: "Callable[[Cursor], Written[object]] | None" = None
 
 
