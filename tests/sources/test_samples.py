@@ -129,7 +129,8 @@ def test_the_vendors_name_of_an_event_stands_for_a_pending_sample_of_it(
 
 
 @pytest.mark.parametrize(
-    ("provider", "name"), [(provider, event) for provider, events in EVENTS.items() for event in events]
+    ("provider", "name"),
+    [(provider, event) for provider, events in EVENTS.items() for event in sorted(events)],
 )
 def test_every_event_can_be_sent_by_the_vendors_name(provider: str, name: str) -> None:
     """The name in the vendor's documentation is enough."""
