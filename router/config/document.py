@@ -187,6 +187,7 @@ class _Reading:
             raise YamlError(spot, f"this is nested too deeply; the limit is {DEEPEST}")
         above = self._stack[-1] if self._stack else None
         if above is not None and isinstance(above.node, Map) and above.key is None:
+            # `{{ branch }}` without quotes: a map as the first key of one whose brace stands right before it.
             opening = Spot(above.node.line, above.node.column)
             if (
                 above.flow

@@ -14,6 +14,7 @@ from router.rules.field import Read, Several, is_payload, reader
 from router.rules.pattern import Reach, text_of
 from router.rules.rule import Condition, Rule
 
+# A field of a condition, and what it reaches; a provider and a status, to find a cell by.
 _Option = tuple[str, Reach]
 _Place = tuple[str | None, str | None]
 # Instead of a provider or a status: the condition asks for none. No word of theirs looks like this.

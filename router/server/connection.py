@@ -57,7 +57,7 @@ class Request:
         return self._connection.peer
 
     def meter(self, taken: Callable[[int], bool]) -> Callable[[], None]:
-        """Tell `taken` of the bytes as they come; where it says no they end. Returns what cuts them off."""
+        """Tell `taken` how many bytes come, until it says no: then they end. Returns what cuts them off."""
         return self._connection.meter(taken)
 
     def invite(self) -> None:

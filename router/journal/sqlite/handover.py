@@ -49,7 +49,7 @@ class Handover:
                 continue
             if event is None or not offered:
                 slot.free()
-                lost.append((number, 1))
+                lost.append((number, 1))  # under its first claim
             else:
                 slot.take(self._claim(number, route, event))
         if event is not None and lost:
