@@ -8,13 +8,13 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
-from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver
 
 from router.errors import Unreachable
 from router.sinks.sink import Reply, Request
 from router.transport.dialling import Dialler, Terms
 from router.transport.exchange import Line
+from router.transport.lookup import Lookup
 from router.transport.target import Target
 
 # A sink has one URL or a few; if each request had its own, the cache must not grow.
@@ -39,7 +39,7 @@ class Pool:
         self.terms = terms
         self.busy = 0
         self.retired = False
-        self._dialler = Dialler(terms, tls, resolver or ThreadedResolver())
+        self._dialler = Dialler(terms, tls, resolver or Lookup())
         self._idle_limit = idle
         self._loop = asyncio.get_running_loop()
         self._targets: dict[str, Target] = {}

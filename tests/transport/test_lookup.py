@@ -1,0 +1,81 @@
+"""Names by the system's resolver, which may take its time."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from router.errors import Unreachable
+from router.sinks.sink import Request, Sink
+from router.transport.transport import Lanes
+from router.units import Network
+from tests.transport.servers import OK, Peer, Talk
+from tests.waiting import LIMIT, until
+
+LOOPBACK = (Network.parse("127.0.0.0/8"),)
+
+
+async def answering(talk: Talk) -> None:
+    """One answer."""
+    await talk.hear()
+    await talk.say(OK)
+
+
+async def test_names_without_an_answer_keep_no_other_sink_waiting(
+    listening: Callable[[Peer], Awaitable[Peer]],
+    post: Callable[..., Request],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However few threads the loop has for names: two, of uvloop's."""
+    answer, asked = threading.Event(), list[str]()
+
+    def look_up(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        if host.startswith("slow") and answer.wait(LIMIT):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    peer = await listening(Peer(answering))
+    async with Lanes(connect=LIMIT) as lanes:
+
+        async def fail(name: str) -> None:
+            with pytest.raises(Unreachable, match="could not resolve the host name"):
+                await lanes.lane(Sink(name=name)).send(post(f"http://{name}.example/"))
+
+        async with asyncio.TaskGroup() as hanging:
+            for name in ("slow-one", "slow-other", "slow-third"):
+                hanging.create_task(fail(name))
+            await until(lambda: len(asked) > 0)
+            try:
+                async with asyncio.timeout(LIMIT / 6):
+                    named = lanes.lane(Sink(name="quick", allow_networks=LOOPBACK))
+                    reply = await named.send(post(peer.url().replace("127.0.0.1", "quick.example")))
+            finally:
+                answer.set()
+
+    assert reply.status == 200
+    assert "quick.example" in asked
+
+
+async def test_a_lookup_whose_time_is_up_is_left_alone(
+    post: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for the thread that still asks."""
+    answer = threading.Event()
+
+    def look_up(*_: object, **__: object) -> list[object]:
+        answer.wait(LIMIT)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with Lanes(connect=0.01) as lanes:
+        try:
+            with pytest.raises(Unreachable, match=r"no connection within 0\.01 s"):
+                await lanes.lane(Sink(name="slow")).send(post("http://slow.example/"))
+        finally:
+            answer.set()
