@@ -101,7 +101,8 @@ class Dispatcher:
             outlet = self._outlets.get(name)
             if outlet is None:
                 outlet = Outlet(sink, self._lanes.lane(sink), now, self._share)
-                outlet.recall(marks.get(name))
+                if name in marks:
+                    outlet.heed(marks[name])
             elif outlet.fingerprint != fingerprint(sink):
                 outlet.adopt(sink, self._lanes.lane(sink), now)
             else:

@@ -65,18 +65,8 @@ class Outlet:
         self.gate.adopt(sink.concurrency, sink.rate, now)
         self.deadline = Deadline(sink.timeout)
 
-    def recall(self, mark: SinkMark | None) -> None:
-        """Put the journal's memory into a new gate: what other settings taught does not count."""
-        if mark is None:
-            return
-        known = mark.fingerprint == self.fingerprint
-        if mark.paused is not None and (mark.by_operator or known):
-            self.gate.pause(mark.paused, by_operator=mark.by_operator)
-        if mark.held_until is not None and known:
-            self.gate.held_until = mark.held_until
-
     def heed(self, mark: SinkMark) -> None:
-        """Follow what another router made of this sink; what other settings taught it does not count here."""
+        """Follow what the journal knows of this sink; what other settings taught anybody does not count."""
         if mark.empty:
             self.gate.resume()
             return

@@ -162,7 +162,8 @@ FAULTS = (
     Fault(
         "a sink's silence is forgotten at a restart", "a hold outlives the process",
         "router/dispatch/outlet.py",
-        "            self.gate.held_until = mark.held_until\n", "            pass\n", _DISPATCH,
+        "            self.gate.held_until = max(self.gate.held_until, mark.held_until)\n",
+        "            pass\n", _DISPATCH,
     ),
     Fault(
         "a rate saves up without end", "a rate is a bound", "router/bucket.py",
