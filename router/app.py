@@ -29,7 +29,7 @@ from router.errors import ConfigError, JournalUnavailable, RouterError
 from router.heartbeat import Heartbeat
 from router.intake import Intake, Routing
 from router.journal import open_journal
-from router.journal.journal import Journal, Receipt, Refused
+from router.journal.journal import Journal, Receipt, RefusedRequest
 from router.metrics import Metrics
 from router.quarantine import Quarantine
 from router.retention import Retention
@@ -166,7 +166,7 @@ class App:
         """What of the configuration in force takes effect only at the next start."""
         return needing_restart(self._started_with, self.config)
 
-    async def release(self, refused: Refused, *, named: bool) -> Receipt:
+    async def release(self, refused: RefusedRequest, *, named: bool) -> Receipt:
         """Take a refused request in; see `Intake.release`."""
         return await self.intake.release(refused, named=named)
 

@@ -15,7 +15,7 @@
     │   └── Unavailable          503  the journal cannot write, too much in flight, shutting down
     ├── DeliveryError            an attempt failed before there was an answer: .reason
     │   ├── Unreachable          network, TLS, time limit
-    │   ├── Refused              the destination address is not allowed
+    │   ├── ForbiddenAddress              the destination address is not allowed
     │   └── Unrenderable         a template failed and so did the built-in text
     ├── Unknown                  no event, refused request or sink of that name
     ├── Rejected                 an operator's request cannot be done: .status, .fix
@@ -153,7 +153,7 @@ class Unreachable(DeliveryError):
         self.tls = tls
 
 
-class Refused(DeliveryError):
+class ForbiddenAddress(DeliveryError):
     """The destination address is not allowed."""
 
 

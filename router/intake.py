@@ -24,7 +24,7 @@ from router.errors import (
     UnknownSource,
 )
 from router.event import Event
-from router.journal.journal import Inbox, Receipt, Refused
+from router.journal.journal import Inbox, Receipt, RefusedRequest
 from router.metrics import Metrics
 from router.quarantine import Quarantine
 from router.rules.matcher import Matcher
@@ -146,7 +146,7 @@ class Intake:
             raise
         return await self._take(source, decoded, labels, matcher)
 
-    async def release(self, refused: Refused, *, named: bool) -> Receipt:
+    async def release(self, refused: RefusedRequest, *, named: bool) -> Receipt:
         """Take a refused request in, judged as of its receipt by today's secrets, decoders and rules.
 
         It leaves the quarantine in the same transaction. Its source's rate does not count: an operator asked.

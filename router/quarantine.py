@@ -16,7 +16,7 @@ import structlog
 from router.bucket import Bucket
 from router.clock import Clock, Ids, id_text
 from router.errors import BadSignature, IntakeError, JournalBroken, JournalError, JournalUnavailable
-from router.journal.journal import Refused, Stock
+from router.journal.journal import RefusedRequest, Stock
 from router.metrics import Metrics
 from router.sources.source import Source
 from router.units import Rate
@@ -41,7 +41,7 @@ _DRAIN_SECONDS = 2.0
 class Shelf(Protocol):
     """The part of a journal that this needs."""
 
-    async def quarantine(self, refused: Refused, *, most: int, most_bytes: int) -> None:
+    async def quarantine(self, refused: RefusedRequest, *, most: int, most_bytes: int) -> None:
         """See `Inbox.quarantine`."""
         ...
 
@@ -80,7 +80,7 @@ class Quarantine:
         self._metrics = metrics
         self._again = again
         self._gauges: dict[str, _Gauge] = {}
-        self._waiting: deque[tuple[Refused, int]] = deque()
+        self._waiting: deque[tuple[RefusedRequest, int]] = deque()
         self._held = 0
         self._ready = asyncio.Event()
         self._empty = asyncio.Event()
@@ -105,7 +105,7 @@ class Quarantine:
         if obstacle is not None:
             self._metrics.not_kept(source.name, obstacle)
             return
-        refused = Refused(
+        refused = RefusedRequest(
             id=id_text("req", self._ids.next()),
             source=source.name,
             received_at=received_at,
@@ -140,7 +140,7 @@ class Quarantine:
         with anyio.move_on_after(limit):
             await self._empty.wait()
 
-    async def _write(self, refused: Refused, most_bytes: int) -> None:
+    async def _write(self, refused: RefusedRequest, most_bytes: int) -> None:
         """Until it is written, or can never be."""
         told = False
         while True:

@@ -33,7 +33,7 @@ class Reasons(ValueError):
         self.reasons = reasons
 
 
-class Written(Protocol):
+class WrittenForm(Protocol):
     """What the configuration loader asks of a class whose values are written as one scalar."""
 
     schema: ClassVar[dict[str, Any]]

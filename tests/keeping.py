@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from router.clock import Ids
 from router.errors import BadSignature, Undecodable
 from router.intake import Intake, Routing
-from router.journal.journal import Refused
+from router.journal.journal import RefusedRequest
 from router.metrics import Metrics
 from router.quarantine import Quarantine
 from router.rules.matcher import Matcher
@@ -63,7 +63,7 @@ class Desk:
         """Have one kept."""
         self.quarantine.keep(source, {}, body, {}, self.time.wall, NOTHING)
 
-    async def refused_by(self, source: Source, headers: dict[str, str], body: bytes = BODY) -> Refused:
+    async def refused_by(self, source: Source, headers: dict[str, str], body: bytes = BODY) -> RefusedRequest:
         """A request that a source refused."""
         async with self.writing():
             await self.refuse(source, headers, body)

@@ -9,6 +9,7 @@ from router.errors import (
     ConfigError,
     DeliveryError,
     EncodedBody,
+    ForbiddenAddress,
     IntakeError,
     JournalBroken,
     JournalError,
@@ -18,7 +19,6 @@ from router.errors import (
     NoDaemon,
     Problem,
     RateLimited,
-    Refused,
     Rejected,
     RouterError,
     SchemaMismatch,
@@ -110,7 +110,7 @@ def test_a_delivery_error_has_its_message_as_reason() -> None:
     assert Unreachable("no route to host").reason == "no route to host"
     assert not Unreachable("no route to host").tls
     assert Unreachable("certificate has expired", tls=True).tls
-    for kind in (Refused, Unrenderable, DeliveryError):
+    for kind in (ForbiddenAddress, Unrenderable, DeliveryError):
         assert kind("why").reason == "why"
 
 

@@ -16,7 +16,7 @@ from router.errors import (
     RateLimited,
     Unavailable,
 )
-from router.journal.journal import Refused
+from router.journal.journal import RefusedRequest
 from router.quarantine import MOST
 from router.secret import Secret
 from router.sources.chromatic import Chromatic
@@ -38,7 +38,7 @@ async def test_what_is_needed_to_verify_it_again_is_kept_and_nothing_else() -> N
 
     (refused,) = desk.inbox.quarantined.values()
     assert id_number("req", refused.id) is not None
-    assert refused == Refused(
+    assert refused == RefusedRequest(
         id=refused.id, source="signed", received_at=desk.time.wall, verified=False,
         reason="the signature is not a digest", signature={"X-Happo-Signature": "sha256=00"},
         labels={"team": "web"}, size=len(BODY), body=BODY,

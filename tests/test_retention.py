@@ -12,7 +12,7 @@ from router.clock import Clock, id_text
 from router.delivery import Route, State
 from router.errors import JournalUnavailable
 from router.event import Event
-from router.journal.journal import DeliveryQuery, EventQuery, Refused, RefusedQuery
+from router.journal.journal import DeliveryQuery, EventQuery, RefusedQuery, RefusedRequest
 from router.journal.sqlite import open_sqlite
 from router.journal.sqlite.opening import SqliteJournal
 from router.journal.sqlite.verify import verify
@@ -112,7 +112,7 @@ async def test_refused_requests_end_at_keep(tmp_path: Path) -> None:
     clock = Clock(lambda: time[0], lambda: time[0])
     async with open_sqlite(tmp_path / "journal.db", clock) as journal:
         for _ in range(2):
-            refused = Refused(
+            refused = RefusedRequest(
                 id=id_text("req", journal.ids.next()), source="web", received_at=clock.now(), verified=False,
                 reason="no", signature={}, labels={}, size=0,
             )  # fmt: skip

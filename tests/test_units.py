@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.units import Duration, Listen, Network, Rate, Size, Wait, Written
+from router.units import Duration, Listen, Network, Rate, Size, Wait, WrittenForm
 
-FORMS: list[type[Written]] = [Duration, Wait, Size, Rate, Network, Listen]
+FORMS: list[type[WrittenForm]] = [Duration, Wait, Size, Rate, Network, Listen]
 LISTEN = "write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/path"
 
 
-def refusal(form: type[Written], text: str) -> str:
+def refusal(form: type[WrittenForm], text: str) -> str:
     """What the form says to a text that it does not read."""
     with pytest.raises(ValueError, match=r"\S") as caught:
         form.parse(text)
@@ -161,7 +161,7 @@ def test_an_address_that_cannot_be_listened_on_is_refused(text: str, said: str) 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 @given(text=st.text(max_size=20))
-def test_any_text_is_read_or_refused_in_words(form: type[Written], text: str) -> None:
+def test_any_text_is_read_or_refused_in_words(form: type[WrittenForm], text: str) -> None:
     """No other failure, and no empty message."""
     said = ""
     try:
@@ -175,7 +175,7 @@ def test_any_text_is_read_or_refused_in_words(form: type[Written], text: str) ->
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_every_form_describes_itself(form: type[Written]) -> None:
+def test_every_form_describes_itself(form: type[WrittenForm]) -> None:
     """For the JSON Schema, and for what is missing."""
     assert form.schema["type"] == "string"
     assert form.schema["description"]

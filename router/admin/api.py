@@ -56,7 +56,7 @@ from router.config.schema import Config
 from router.delivery import Delivery, State
 from router.dispatch.outlet import SinkStatus
 from router.errors import JournalBroken, JournalError, JournalUnavailable, Rejected
-from router.journal.journal import Archive, DeliveryQuery, EventQuery, Judged, Receipt, Refused, Upkeep
+from router.journal.journal import Archive, DeliveryQuery, EventQuery, Judged, Receipt, RefusedRequest, Upkeep
 from router.roster import discord
 from router.spelling import near
 from router.text import path_text
@@ -111,7 +111,7 @@ class Controls(Protocol):
         """Validate the configuration file, then put it into force."""
         ...
 
-    async def release(self, refused: Refused, *, named: bool) -> Receipt:
+    async def release(self, refused: RefusedRequest, *, named: bool) -> Receipt:
         """Take a refused request in, judged as of its receipt; see `Intake.release`."""
         ...
 

@@ -21,7 +21,7 @@ from router.admin.refusals import (
     Reverified,
 )
 from router.errors import IntakeError, Rejected, Unavailable, Unknown, UnknownSource
-from router.journal.journal import Receipt, Refused, RefusedQuery, Stock
+from router.journal.journal import Receipt, RefusedQuery, RefusedRequest, Stock
 from router.spelling import near
 
 _MOST_IDS = 500
@@ -31,11 +31,11 @@ _EXAMPLE = '{"ids": ["req_…"]}, {"source": "name"} or {"all": true}'
 class Cells(Protocol):
     """The part of a journal that this needs; see `Archive` and `Upkeep`."""
 
-    async def quarantined(self, query: RefusedQuery) -> list[Refused]:
+    async def quarantined(self, query: RefusedQuery) -> list[RefusedRequest]:
         """A page of refused requests."""
         ...
 
-    async def refused(self, refused_id: str) -> Refused | None:
+    async def refused(self, refused_id: str) -> RefusedRequest | None:
         """One refused request with its body."""
         ...
 
@@ -107,7 +107,7 @@ class Refusals:
         selection = body(await request.read(), RefusedSelection, _EXAMPLE)
         return answer(Discarded(await self._journal.forget(await self._chosen(selection))))
 
-    async def _release(self, refused: Refused, *, named: bool, done: int) -> Receipt:
+    async def _release(self, refused: RefusedRequest, *, named: bool, done: int) -> Receipt:
         try:
             return await self._controls.release(refused, named=named)
         except UnknownSource:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from router.admin.answers import moment
-from router.journal.journal import Refused
+from router.journal.journal import RefusedRequest
 
 
 class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
     @classmethod
-    def of(cls, refused: Refused) -> "RefusedRow":
+    def of(cls, refused: RefusedRequest) -> "RefusedRow":
         """The row of a refused request."""
         fields = {name: getattr(refused, name) for name in cls.__struct_fields__}
         return cls(**fields | {"received_at": moment(refused.received_at)})
@@ -44,7 +44,7 @@ class RefusedReport(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
     @classmethod
-    def of(cls, refused: Refused) -> "RefusedReport":
+    def of(cls, refused: RefusedRequest) -> "RefusedReport":
         """The report of a refused request."""
         return cls(
             request=RefusedRow.of(refused),

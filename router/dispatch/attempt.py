@@ -9,7 +9,7 @@ import structlog
 from router.clock import Clock
 from router.deadline import Deadline
 from router.delivery import Claim, Dead, Pause, Retry
-from router.errors import Refused, Unreachable, Unrenderable
+from router.errors import ForbiddenAddress, Unreachable, Unrenderable
 from router.sinks.sink import Result, Sink, Transport
 from router.template.template import Template
 
@@ -33,7 +33,7 @@ async def attempt(
             return await sink.send(claim.event, claim.delivery, transport, clock.wall(), message)
     except Unreachable as error:
         return Result(Pause(error.reason) if error.tls else Retry(error.reason))
-    except Refused as error:
+    except ForbiddenAddress as error:
         return Result(Pause(error.reason))
     except Unrenderable as error:
         return Result(Dead(error.reason))

@@ -108,7 +108,7 @@ class DeliveryQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 50
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
+class RefusedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request to a known source that failed verification or decoding, kept to be verified again.
 
     `received_at` is host time; `signature` the provider's own headers of the request, no others; `labels`
@@ -174,7 +174,7 @@ class Inbox(Protocol):
         """
         ...
 
-    async def quarantine(self, refused: Refused, *, most: int, most_bytes: int) -> None:
+    async def quarantine(self, refused: RefusedRequest, *, most: int, most_bytes: int) -> None:
         """Keep a refused request; a source's oldest fall out beyond so many requests or bytes of bodies.
 
         One that is larger by itself is not kept. Shares no transaction with anything else, and leaves the
@@ -301,11 +301,11 @@ class Archive(Protocol):
         """
         ...
 
-    async def quarantined(self, query: RefusedQuery) -> list[Refused]:
+    async def quarantined(self, query: RefusedQuery) -> list[RefusedRequest]:
         """A page of refused requests, newest first, with empty bodies."""
         ...
 
-    async def refused(self, refused_id: str) -> Refused | None:
+    async def refused(self, refused_id: str) -> RefusedRequest | None:
         """One refused request with its body, or None."""
         ...
 

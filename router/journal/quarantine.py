@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 from router.clock import first_id_at
 from router.journal.bites import in_bites
 from router.journal.group_commit import Outcome, W
-from router.journal.journal import Refused, RefusedQuery, Stock
+from router.journal.journal import RefusedQuery, RefusedRequest, Stock
 from router.journal.rows import Value, border, refused_of, refused_row, request_number
 from router.journal.side import Side
 from router.journal.store import C
@@ -24,7 +24,7 @@ class QuarantineSide(Side[C, W]):
 
     _quarantine_sql: ClassVar[Mapping[str, str]]
 
-    async def quarantine(self, refused: Refused, *, most: int, most_bytes: int) -> None:
+    async def quarantine(self, refused: RefusedRequest, *, most: int, most_bytes: int) -> None:
         """See `Inbox.quarantine`. `ValueError` if the request has no id of the right form."""
         row = refused_row(refused)
         if not row[0]:
@@ -32,7 +32,7 @@ class QuarantineSide(Side[C, W]):
         if most > 0 and len(refused.body) <= most_bytes:
             await self._keep(row, (most, most_bytes))
 
-    async def quarantined(self, query: RefusedQuery) -> list[Refused]:
+    async def quarantined(self, query: RefusedQuery) -> list[RefusedRequest]:
         """See `Archive.quarantined`."""
         before = border(request_number, query.before)
         if query.source is None:
@@ -41,7 +41,7 @@ class QuarantineSide(Side[C, W]):
             refused_of, self._quarantine_sql["page_of"], [before, query.source, query.limit]
         )
 
-    async def refused(self, refused_id: str) -> Refused | None:
+    async def refused(self, refused_id: str) -> RefusedRequest | None:
         """See `Archive.refused`."""
         found = await self._read(refused_of, self._quarantine_sql["one"], [request_number(refused_id)])
         return found[0] if found else None

@@ -9,7 +9,7 @@ from router.clock import Clock, first_id_at, id_number, id_text
 from router.delivery import Attempt, Delivery, State
 from router.errors import Unknown
 from router.event import Event
-from router.journal.journal import Refused
+from router.journal.journal import RefusedRequest
 
 # The driver names these for type checkers only.
 Value = None | int | float | str | bytes
@@ -130,7 +130,7 @@ def attempt_of(values: Row) -> Attempt:
     )  # fmt: skip
 
 
-def refused_row(refused: Refused) -> tuple[Value, ...]:
+def refused_row(refused: RefusedRequest) -> tuple[Value, ...]:
     """The row of a refused request."""
     return (
         request_number(refused.id), refused.source, float(refused.received_at), refused.verified,
@@ -139,10 +139,10 @@ def refused_row(refused: Refused) -> tuple[Value, ...]:
     )  # fmt: skip
 
 
-def refused_of(values: Row) -> Refused:
+def refused_of(values: Row) -> RefusedRequest:
     """The refused request of a row, the body of which may be left out."""
     row = cast(_RefusedRow, values)
-    return Refused(
+    return RefusedRequest(
         id=id_text(REQUEST, row[0]), source=row[1], received_at=row[2], verified=bool(row[3]), reason=row[4],
         signature=_TEXTS.decode(row[5]), labels=_TEXTS.decode(row[6]), size=row[7],
         body=bytes(cast(bytes, values[8])) if len(values) > 8 else b"",

@@ -51,7 +51,7 @@ class Transport(Protocol):
     """The one way out: fulfilled by `transport.py`, bound to one sink's network settings."""
 
     async def send(self, request: Request) -> Reply:
-        """Send and read the answer; raises `Unreachable` or `Refused`."""
+        """Send and read the answer; raises `Unreachable` or `ForbiddenAddress`."""
         ...
 
 

@@ -52,7 +52,7 @@ class Pool:
         """Ask over a kept connection, or once over a new one if the kept one turns out to be dead.
 
         Raises:
-            Refused: the URL or a header cannot be sent, or every address of the host is refused.
+            ForbiddenAddress: the URL or a header cannot be sent, or every address of the host is refused.
             Unreachable: no complete answer came; how long that may take is up to the caller, apart from
                 `connect`, the seconds for a new connection.
         """

@@ -17,7 +17,7 @@ from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver
 
 from router.addresses import HostKind, permit
-from router.errors import DeliveryError, Refused, Unreachable
+from router.errors import DeliveryError, ForbiddenAddress, Unreachable
 from router.transport.exchange import lost
 from router.transport.target import Target
 from router.units import Network
@@ -53,7 +53,7 @@ class Dialler:
         """A connection to the target, within `limit` seconds; an address that fails leaves the others.
 
         Raises:
-            Refused: every address that the host leads to is refused.
+            ForbiddenAddress: every address that the host leads to is refused.
             Unreachable: none could be connected to, or none is trusted.
         """
         # Before the time limit begins: reading the authorities takes time that is not the network's.
@@ -200,7 +200,7 @@ def _spelled(host: str, port: int) -> AddrInfoType:
 def _unconnected(error: OSError) -> DeliveryError:
     """Why no address could be connected to."""
     if isinstance(error, _ForbiddenError):
-        return Refused(error.reason)
+        return ForbiddenAddress(error.reason)
     if error.errno:
         return lost(error)
     return Unreachable("none of the host's addresses could be connected to")

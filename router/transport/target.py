@@ -10,7 +10,7 @@ import msgspec
 from yarl import URL
 
 from router.addresses import HostKind, canonical_host
-from router.errors import Refused
+from router.errors import ForbiddenAddress
 from router.sinks.sink import USER_AGENT, Request
 
 _BREAKS = "a header of the request holds a line break; a secret or a setting has one"
@@ -36,7 +36,7 @@ class Target(msgspec.Struct, frozen=True):
         """Read a URL byte for byte.
 
         Raises:
-            Refused: the URL cannot be read, or its host is none.
+            ForbiddenAddress: the URL cannot be read, or its host is none.
         """
         try:
             url = URL(text, encoded=True)
@@ -44,12 +44,12 @@ class Target(msgspec.Struct, frozen=True):
         except ValueError:
             port = None
         if port is None or url.scheme not in ("http", "https"):
-            raise Refused("the URL cannot be read; write http:// or https://, a host and a path")
+            raise ForbiddenAddress("the URL cannot be read; write http:// or https://, a host and a path")
         host = url.raw_host or ""
         try:
             kind = canonical_host(host)
         except ValueError as error:
-            raise Refused(str(error)) from None
+            raise ForbiddenAddress(str(error)) from None
         authority = url.host_port_subcomponent or ""
         return cls(url.scheme == "https", host, port, kind, url.raw_path_qs, authority, _authorization(url))
 
@@ -57,7 +57,7 @@ class Target(msgspec.Struct, frozen=True):
         """The request up to its body, in UTF-8: the sink's headers in their order, and what HTTP needs.
 
         Raises:
-            Refused: a header holds a line break, or what cannot be written.
+            ForbiddenAddress: a header holds a line break, or what cannot be written.
         """
         lines = [f"{name}: {value}\r\n" for name, value in request.headers.items()]
         if "user-agent" not in request.headers and not _has(request, "user-agent"):
@@ -66,7 +66,7 @@ class Target(msgspec.Struct, frozen=True):
             lines.append(f"Authorization: {self.authorization}\r\n")
         text = "".join(lines)
         if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
-            raise Refused(_BREAKS)
+            raise ForbiddenAddress(_BREAKS)
         if request.body or request.method not in ("GET", "HEAD"):
             text += f"Content-Length: {len(request.body)}\r\n"
         whole = f"{request.method} {self.path} HTTP/1.1\r\nHost: {self.authority}\r\n{text}\r\n"
@@ -75,7 +75,9 @@ class Target(msgspec.Struct, frozen=True):
         except UnicodeEncodeError:
             pass
         # Raised out here so that it does not carry the other error, which holds the text.
-        raise Refused("a header or the URL of the request holds half a surrogate pair; write plain text")
+        raise ForbiddenAddress(
+            "a header or the URL of the request holds half a surrogate pair; write plain text"
+        )
 
 
 def _has(request: Request, header: str) -> bool:

@@ -36,7 +36,7 @@ class Lane:
         connection at once.
 
         Raises:
-            Refused: the URL or a header cannot be sent, or every address the host leads to is refused.
+            ForbiddenAddress: the URL or a header cannot be sent, or every address of the host is refused.
             Unreachable: no complete answer came: network, TLS (`.tls`), no connection in time.
         """
         return self.pool.exchange(request, self.connect)

@@ -17,7 +17,7 @@ from router.delivery import Attempt, Settlement, State
 from router.dispatch.dispatcher import Dispatcher
 from router.intake import Intake, Routing
 from router.journal import open_journal
-from router.journal.journal import Journal, JournalSettings, Receipt, Refused
+from router.journal.journal import Journal, JournalSettings, Receipt, RefusedRequest
 from router.metrics import Metrics
 from router.secret import Secret
 from router.server.settings import ServerSettings
@@ -54,7 +54,7 @@ class Program:
         """As told."""
         return self.reasons
 
-    async def release(self, refused: Refused, *, named: bool) -> Receipt:
+    async def release(self, refused: RefusedRequest, *, named: bool) -> Receipt:
         """As the intake does."""
         assert self.intake is not None
         return await self.intake.release(refused, named=named)

@@ -4,7 +4,7 @@ import base64
 
 from router.clock import id_text
 from router.errors import Unavailable
-from router.journal.journal import Refused
+from router.journal.journal import RefusedRequest
 from router.secret import Secret
 from router.sources.chromatic import Chromatic
 from tests.admin.desk import RULES, Desk, Door
@@ -23,7 +23,7 @@ async def refuse(desk: Desk, number: int = 1, source: str = "web", **fields: obj
         "verified": False, "reason": "the token is not signed by a known secret",
         "signature": RIGHT.sign(body, now), "labels": {"team": "web"}, "size": len(body), "body": body,
     }  # fmt: skip
-    refused = Refused(**{**values, **fields})  # type: ignore[arg-type]  # a table of test values
+    refused = RefusedRequest(**{**values, **fields})  # type: ignore[arg-type]  # a table of test values
     await desk.journal.quarantine(refused, most=1000, most_bytes=1 << 20)
     return refused.id
 
@@ -127,7 +127,7 @@ async def test_a_journal_that_cannot_write_ends_it_with_what_was_done(desk: Desk
     first, second = await refuse(desk, 1), await refuse(desk, 2)
     release = desk.program.release
 
-    async def full(refused: Refused, *, named: bool) -> object:
+    async def full(refused: RefusedRequest, *, named: bool) -> object:
         if refused.id == second:
             raise Unavailable("the journal cannot write: the disk is full")
         return await release(refused, named=named)
@@ -149,7 +149,7 @@ async def test_what_vanished_meanwhile_is_no_failure(desk: Desk, door: Door) -> 
     requests = [await refuse(desk, number) for number in range(3)]
     release = desk.program.release
 
-    async def slow(refused: Refused, *, named: bool) -> object:
+    async def slow(refused: RefusedRequest, *, named: bool) -> object:
         await desk.journal.forget(requests[1:])
         return await release(refused, named=named)
 

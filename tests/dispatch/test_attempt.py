@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from router.clock import Clock
 from router.delivery import Claim, Dead, Delivered, Delivery, Hold, Pause, Retry, State
 from router.dispatch.attempt import attempt
-from router.errors import Refused, Unreachable, Unrenderable
+from router.errors import ForbiddenAddress, Unreachable, Unrenderable
 from router.event import Event
 from router.sinks.sink import Reply, Request, Result, Sink, Transport
 from router.template.template import Template
@@ -87,7 +87,7 @@ async def test_an_answer_is_judged_and_its_beginning_kept() -> None:
     [
         (Unreachable("connection refused"), Retry("connection refused")),
         (Unreachable("the certificate is not trusted", tls=True), Pause("the certificate is not trusted")),
-        (Refused("10.0.0.1 is a private address"), Pause("10.0.0.1 is a private address")),
+        (ForbiddenAddress("10.0.0.1 is a private address"), Pause("10.0.0.1 is a private address")),
         (Unrenderable("the text could not be rendered"), Dead("the text could not be rendered")),
     ],
 )

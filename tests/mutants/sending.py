@@ -139,7 +139,7 @@ FAULTS = (
     ),
     Fault(
         "a line break makes two headers of one", "no header is smuggled", "router/transport/target.py",
-        "raise Refused(_BREAKS)", "pass", _REQUESTS,
+        "raise ForbiddenAddress(_BREAKS)", "pass", _REQUESTS,
     ),
     Fault(
         "a header of several lines is no flaw", "no header is smuggled", "router/sinks/webhook.py",

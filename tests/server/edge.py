@@ -11,7 +11,7 @@ from router.delivery import Route
 from router.errors import Unknown
 from router.event import Event
 from router.intake import Intake, Routing
-from router.journal.journal import Receipt, Refused, Stock
+from router.journal.journal import Receipt, RefusedRequest, Stock
 from router.metrics import Metrics
 from router.rules.matcher import Matcher
 from router.rules.rule import Rule
@@ -35,7 +35,7 @@ class Memory:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.calls: list[tuple[list[Route], float | None, str, bool]] = []
-        self.quarantined: dict[str, Refused] = {}
+        self.quarantined: dict[str, RefusedRequest] = {}
         self.bounds: list[tuple[int, int]] = []
         self.kept = asyncio.Event()
         self.failure: Exception | None = None
@@ -74,7 +74,7 @@ class Memory:
         self.events.append(event)
         return Receipt(event.id, duplicate=False)
 
-    async def quarantine(self, refused: Refused, *, most: int, most_bytes: int) -> None:
+    async def quarantine(self, refused: RefusedRequest, *, most: int, most_bytes: int) -> None:
         """Keep a refused request."""
         if self.failure is not None:
             raise self.failure

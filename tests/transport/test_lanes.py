@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from router.errors import Refused, Unreachable
+from router.errors import ForbiddenAddress, Unreachable
 from router.sinks.sink import Request, Sink
 from router.transport.transport import Lanes
 from router.units import Duration, Network
@@ -275,7 +275,7 @@ async def test_a_lane_obeys_the_walls_of_today(transports: Lanes, canary: Peer, 
     lane = transports.lane(allowed)
     transports.lane(SINK)
 
-    with pytest.raises(Refused):
+    with pytest.raises(ForbiddenAddress):
         await lane.send(post(url))
 
 

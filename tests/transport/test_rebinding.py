@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from router.errors import Refused, Unreachable
+from router.errors import ForbiddenAddress, Unreachable
 from router.sinks.sink import Request, Sink
 from router.transport.transport import Lanes
 from router.units import Duration, Network
@@ -49,7 +49,7 @@ async def test_a_name_that_turns_to_a_forbidden_address_is_refused_from_then_on(
             for _ in range(TRIES):
                 try:
                     heard.append((await lane.send(request)).status)
-                except Refused:
+                except ForbiddenAddress:
                     heard.append(0)
 
     assert names.asked == TRIES

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router import __version__
-from router.errors import DeliveryError, Refused, Unreachable
+from router.errors import DeliveryError, ForbiddenAddress, Unreachable
 from router.sinks.sink import Request, Sink
 from router.transport.transport import Lanes
 from router.units import Duration
@@ -173,7 +173,7 @@ async def test_a_header_with_a_line_break_is_not_sent(
     """A secret that ends in a newline must not become two headers."""
     request = Request("POST", canary.url(), headers, b"")
 
-    with pytest.raises(Refused) as error:
+    with pytest.raises(ForbiddenAddress) as error:
         await transports.lane(SINK).send(request)
 
     assert error.value.reason == "a header of the request holds a line break; a secret or a setting has one"
@@ -183,7 +183,7 @@ async def test_what_cannot_be_written_is_not_sent(transports: Lanes, canary: Pee
     """Half a surrogate pair has no bytes; the message does not show what it stood in."""
     request = Request("POST", canary.url(), {"x": "c4n4ry\ud800"}, b"")
 
-    with pytest.raises(Refused) as error:
+    with pytest.raises(ForbiddenAddress) as error:
         await transports.lane(SINK).send(request)
 
     assert error.value.reason == (
@@ -206,7 +206,7 @@ async def test_what_cannot_be_written_is_not_sent(transports: Lanes, canary: Pee
 )
 async def test_what_is_no_url_is_refused(url: str, transports: Lanes, post: Post) -> None:
     """The message does not repeat it: it may be a secret pasted into the wrong place."""
-    with pytest.raises(Refused) as error:
+    with pytest.raises(ForbiddenAddress) as error:
         await transports.lane(SINK).send(post(url))
 
     assert error.value.reason in (

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from router.errors import Refused, Unreachable
+from router.errors import ForbiddenAddress, Unreachable
 from router.sinks.sink import Request, Sink
 from router.transport.transport import Lanes
 from router.units import Duration, Network
@@ -30,7 +30,7 @@ def sink(*allowed: str) -> Sink:
 
 async def refusal(transports: Lanes, to: Sink, request: Request) -> str:
     """Why a request was refused."""
-    with pytest.raises(Refused) as error:
+    with pytest.raises(ForbiddenAddress) as error:
         await transports.lane(to).send(request)
     return error.value.reason
 
@@ -116,7 +116,7 @@ async def test_a_name_that_changes_its_mind_gains_nothing(canary: Peer, post: Po
             for _ in range(200):
                 try:
                     heard.append((await lane.send(request)).status)
-                except Refused as error:
+                except ForbiddenAddress as error:
                     heard.append(error.reason)
 
     assert names.asked == 200

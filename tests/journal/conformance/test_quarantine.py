@@ -5,14 +5,14 @@ import pytest
 from router.clock import id_text
 from router.delivery import Route, State
 from router.errors import JournalError, Unknown
-from router.journal.journal import EventQuery, Journal, Refused, RefusedQuery, Stock
+from router.journal.journal import EventQuery, Journal, RefusedQuery, RefusedRequest, Stock
 from tests.journal.backends import Place, Time, an_event
 
 _DAY = 86_400.0
 _MOST, _BYTES = 5, 1000
 
 
-def a_request(journal: Journal, time: Time, **fields: object) -> Refused:
+def a_request(journal: Journal, time: Time, **fields: object) -> RefusedRequest:
     """A refused request with an id of its own."""
     body = fields.get("body", b"{}")
     values: dict[str, object] = {
@@ -26,10 +26,10 @@ def a_request(journal: Journal, time: Time, **fields: object) -> Refused:
         "size": len(body),  # type: ignore[arg-type]  # bytes
         "body": body,
     }
-    return Refused(**{**values, **fields})  # type: ignore[arg-type]  # a table of test values
+    return RefusedRequest(**{**values, **fields})  # type: ignore[arg-type]  # a table of test values
 
 
-async def kept(journal: Journal, time: Time, **fields: object) -> Refused:
+async def kept(journal: Journal, time: Time, **fields: object) -> RefusedRequest:
     """A request in quarantine."""
     request = a_request(journal, time, **fields)
     await journal.quarantine(request, most=_MOST, most_bytes=_BYTES)

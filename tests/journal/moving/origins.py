@@ -9,7 +9,7 @@ import apsw
 
 from router.clock import id_text
 from router.delivery import State
-from router.journal.journal import Journal, Refused, SinkMark
+from router.journal.journal import Journal, RefusedRequest, SinkMark
 from router.journal.postgres.backup import back_up
 from router.journal.postgres.connecting import Url
 from router.journal.sqlite import open_sqlite
@@ -46,7 +46,7 @@ async def fill(journal: Journal, time: Time) -> None:
     await journal.mark(SinkMark(sink="hook", paused="401", by_operator=True, fingerprint="f"))
     await journal.mark(SinkMark(sink="slack", held_until=time.wall + 60))
     for number in range(3):
-        request = Refused(
+        request = RefusedRequest(
             id=id_text("req", journal.ids.next()), source="web", received_at=time.wall, verified=number == 1,
             reason=STRANGE, signature={"x-signature": "s"}, labels={}, size=4, body=b"\x00{}\xff",
         )  # fmt: skip

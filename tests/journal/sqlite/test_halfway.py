@@ -10,7 +10,7 @@ import pytest
 from router.clock import id_text
 from router.delivery import State
 from router.errors import Halfway, JournalUnavailable
-from router.journal.journal import Journal, Refused, RefusedQuery
+from router.journal.journal import Journal, RefusedQuery, RefusedRequest
 from router.journal.sqlite import open_sqlite
 from tests.journal.backends import Time, recorded
 from tests.journal.sqlite.disk import Disk, failing, no_trouble
@@ -63,7 +63,7 @@ async def test_refused_requests_that_are_forgotten_are_counted_too(
     """A hundred go at a time."""
     async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
         for _ in range(250):
-            refused = Refused(
+            refused = RefusedRequest(
                 id=id_text("req", journal.ids.next()), source="web", received_at=time.wall, verified=False,
                 reason="no", signature={}, labels={}, size=0,
             )  # fmt: skip
