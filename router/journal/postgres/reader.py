@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from router.errors import JournalUnavailable
 from router.journal.postgres.connecting import Connection, Url
-from router.journal.postgres.faults import fault
+from router.journal.postgres.faults import described, fault
 from router.journal.postgres.work import Cursor
 
 _AT_ONCE = 4
@@ -24,6 +24,7 @@ class Reader:
     """Runs queries, each against one state of the journal. Connections are made when they are needed."""
 
     def __init__(self, url: Url) -> None:
+        self._url = url
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             "",
@@ -61,6 +62,15 @@ class Reader:
         except PoolClosed:
             raise JournalUnavailable("the journal is closed") from None
         except PoolTimeout:
-            raise JournalUnavailable("the journal cannot be read now: its server does not answer") from None
+            raise self._out_of_reach() from None
         except psycopg.Error as error:
             raise fault(error, "be read") from error
+
+    def _out_of_reach(self) -> JournalUnavailable:
+        """Why there is no session: the pool knows only for how long it tried."""
+        reason = "its server did not answer in time"
+        try:
+            self._url.connect().close()
+        except psycopg.Error as error:
+            reason = described(error)
+        return JournalUnavailable(f"the journal cannot be read now: {reason}")

@@ -238,6 +238,21 @@ async def test_a_server_turned_standby_is_unavailable_not_broken(database: str) 
         await answered(lambda: _answers(journal), bool)
 
 
+async def test_a_query_that_finds_no_session_says_why(server: Server) -> None:
+    """In the server's own words: that it lets nobody in is another trouble than that it is away."""
+    rows(server.url, "CREATE ROLE guest LOGIN SUPERUSER")
+    async with a_router(f"{server.url}&user=guest", _CALM) as journal:
+        rows(server.url, "ALTER ROLE guest NOLOGIN")
+
+        with pytest.raises(JournalUnavailable) as caught:
+            await journal.events(EventQuery())
+
+        assert str(caught.value) == (
+            "the journal cannot be read now: connection failed: connection to server on socket"
+            f' "{server.folder}/.s.PGSQL.5432" failed: FATAL:  role "guest" is not permitted to log in'
+        )
+
+
 async def test_of_several_hosts_the_one_that_answers_is_used(server: Server) -> None:
     """The first is not there; the second is the journal."""
     url = f"postgresql://vr@/postgres?host={server.folder}/gone,{server.folder}&port=5432,5432"
