@@ -24,7 +24,7 @@ from router.journal.sqlite.schema import migrate
 from router.journal.statements import migrations, statements
 
 _SQL = statements("postgres", "backup")
-_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0"
 _BITE = 500
 
 

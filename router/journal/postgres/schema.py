@@ -5,7 +5,7 @@ from typing import cast
 
 from psycopg import errors
 
-from router.errors import JournalError, SchemaMismatch
+from router.errors import JournalError, JournalUnavailable, SchemaMismatch
 from router.journal.postgres.connecting import Connection
 from router.journal.statements import statements
 
@@ -20,8 +20,11 @@ def migrate(connection: Connection, scripts: Sequence[str]) -> None:
     Raises:
         SchemaMismatch: it is no journal, or one of a newer release; it is left as it was.
         JournalError: the text search cannot be had.
+        JournalUnavailable: the role may not make tables.
     """
     with connection.transaction():
+        # A limit of the role's is meant for people.
+        connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute(_SQL["lock"])
         version = _version(connection, len(scripts))
         if version == len(scripts):
@@ -44,7 +47,13 @@ def _version(connection: Connection, newest: int) -> int:
             raise SchemaMismatch(
                 "the database holds tables of another program; name a database of its own in journal.url"
             )
-        connection.execute(_SQL["begin"])
+        try:
+            connection.execute(_SQL["begin"])
+        except errors.InsufficientPrivilege as error:
+            raise JournalUnavailable(
+                f"the journal's tables cannot be made now: {error.diag.message_primary};"
+                " let the router's role own the database"
+            ) from None
         connection.execute(_SQL["first"])
     version = cast(int, connection.execute(_SQL["version"]).fetchall()[0][0])
     if version > newest:

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 import structlog
 from psycopg.conninfo import conninfo_to_dict
@@ -24,6 +26,12 @@ from tests.waiting import until
 
 _SESSIONS = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+_MIGRATING = "SELECT pg_advisory_xact_lock(1987212914)"
+_WAITED = """
+SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+AND query_start < clock_timestamp() - interval '1 second'
 """
 
 
@@ -99,6 +107,36 @@ async def test_routers_that_start_at_once_make_the_tables_once(empty: str) -> No
 
     assert rows(empty, "SELECT version FROM visual_router") == [(len(migrations("postgres")),)]
     assert rows(empty, "SELECT count(*) FROM events") == [(3,)]
+
+
+async def _longer_than_a_roles_limit(url: str, held: str, work: Coroutine[object, object, None]) -> None:
+    """Do it, and let one of its statements take a second where the limit is half of one."""
+    rows(url, f"ALTER DATABASE {database_name(url)} SET statement_timeout = 500")
+    with psycopg.connect(url) as other:
+        other.execute(held.encode())
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(work)
+            await until(lambda: task.done() or bool(rows(url, _WAITED)))
+            other.rollback()
+
+
+async def test_a_roles_limit_does_not_end_a_migration(empty: str) -> None:
+    """It is meant for people's statements: a release that changes a large journal would never start."""
+
+    async def start() -> None:
+        async with a_router(empty) as journal:
+            await journal.ping()
+
+    await _longer_than_a_roles_limit(empty, _MIGRATING, start())
+
+
+async def test_a_roles_limit_does_not_end_a_backup(database: str, tmp_path: Path) -> None:
+    """Of a large journal there would never be one."""
+    async with a_router(database) as journal:
+        work = journal.backup(str(tmp_path / "copy.db"))
+        await _longer_than_a_roles_limit(database, "LOCK TABLE attempts", work)
+
+    assert (tmp_path / "copy.db").exists()
 
 
 async def test_an_unreadable_url_is_not_repeated() -> None:
@@ -194,6 +232,22 @@ async def test_whoever_may_not_make_the_text_search_is_told_who_can(empty: str) 
         " PostgreSQL's contrib package, and let the database's owner run CREATE EXTENSION pg_trgm"
     )
     assert rows(empty, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+
+async def test_whoever_may_not_make_tables_is_told_who_can(empty: str) -> None:
+    """Since PostgreSQL 15 that is the database's owner alone; a router waits for it."""
+    role = f"vr_guest_{os.getpid()}"
+    rows(empty, f"CREATE ROLE {role} LOGIN")
+    rows(empty, "REVOKE CREATE ON SCHEMA public FROM public")
+    try:
+        refusal = await _refusal(f"{empty}&user={role}", JournalUnavailable)
+    finally:
+        rows(empty, f"DROP ROLE {role}")
+
+    assert refusal == (
+        "the journal's tables cannot be made now: permission denied for schema public;"
+        " let the router's role own the database"
+    )
 
 
 async def test_several_hosts_without_a_synchronous_standby_are_pointed_out(database: str) -> None:
