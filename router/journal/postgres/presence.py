@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import msgspec
+import structlog
 
 from router import __version__
 from router.clock import Clock
@@ -20,6 +21,8 @@ from router.journal.postgres.days import Days
 from router.journal.postgres.work import Cursor, Moves, Seen, Written
 from router.journal.statements import statements
 from router.journal.tally import shift
+
+log = structlog.get_logger(__name__)
 
 _SQL = statements("postgres", "presence")
 _BURY = statements("postgres", "moves")["bury"]
@@ -192,4 +195,5 @@ class Presence:
                 values = {"ids": [found[0][0]], "reason": _POISON, "now": now}
                 cursor.execute(_BURY, values)
                 shift(moves, found[0][1], State.PENDING, State.DEAD)
-            cursor.execute(_SQL["vanish"], (router,))
+            ((name,),) = cursor.execute(_SQL["vanish"], (router,)).fetchall()
+            log.warning("router_gone", router=name, taken_over=len(found))

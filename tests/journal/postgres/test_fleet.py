@@ -7,11 +7,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from msgspec.structs import replace
 
 from router.clock import Clock
 from router.delivery import Route, State
 from router.errors import JournalError
+from router.journal.fleet import own_name
 from router.journal.journal import DeliveryQuery, EventQuery, Journal
 from router.journal.sqlite import open_sqlite
 from tests.journal.backends import Time, an_event, recorded, settlement
@@ -173,14 +175,17 @@ async def test_counts_are_those_of_the_whole_fleet(database: str) -> None:
 
 
 async def test_a_killed_routers_work_is_taken_over(database: str) -> None:
-    """Once its lease has ended: pending again, one crash older, under the next claim number."""
+    """Once its lease has ended: pending again, one crash older, under the next claim number; it is said."""
     async with a_router(database) as journal:
         async with a_child(database) as child:
             await child.ask("record", "slack")
             (delivery,) = await child.ask("claim", "slack")
+            ((name,),) = rows(database, "SELECT name FROM router WHERE name <> %s", own_name())
             child.send(signal.SIGKILL)
-            batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
+            with structlog.testing.capture_logs() as logs:
+                batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
 
+        assert logs == [{"event": "router_gone", "log_level": "warning", "router": name, "taken_over": 1}]
         (claim,) = batch.claims
         assert (claim.delivery.id, claim.delivery.claim, claim.delivery.crashes) == (delivery, 2, 1)
         assert len(rows(database, "SELECT id FROM router")) == 1

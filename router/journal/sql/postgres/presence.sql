@@ -24,7 +24,7 @@ UPDATE open_deliveries SET state = 'pending', crashes = crashes + 1, router = NU
 WHERE router = %s AND state = 'in_flight' RETURNING id, sink, crashes
 
 -- name: vanish
-DELETE FROM router WHERE id = %s
+DELETE FROM router WHERE id = %s RETURNING name
 
 -- name: resign
 UPDATE router SET lease_until = '-infinity' WHERE id = %s
