@@ -30,6 +30,8 @@ _LOCK = statements("postgres", "schema")["lock"]
 _POISON = "in flight alone at 3 crashes"
 # Seconds that the clocks of a router and of the database may be apart before the router's is set.
 _APART = 0.25
+# Seconds by which a host's own clock, which stamps what comes in and what is signed, is worth a word.
+_WRONG = 60.0
 _HINT_EVERY = 0.1
 
 
@@ -100,6 +102,11 @@ class Presence:
         """The first beat: take a place, and then as `beat`."""
         now = self.appear(cursor)
         self._agree(now)
+        apart = round(self._clock.wall() - now)
+        if abs(apart) > _WRONG and not self._timing.own_clock:
+            log.warning(
+                "clock_apart", seconds=apart, reason="this host's clock is not the database's; set it"
+            )
         return self.beat(cursor, again=False)
 
     def appear(self, cursor: Cursor) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -239,3 +240,13 @@ async def test_the_databases_clock_decides(database: str, skew: float) -> None:
         assert len((await journal.claim({"slack": 1})).claims) == 1
         ((longest,),) = rows(database, "SELECT max(lease_until) - min(lease_until) FROM router")
         assert float(str(longest)) < 60
+
+
+@pytest.mark.parametrize(("skew", "said"), [(-420.0, [-420]), (30.0, [])])
+async def test_a_host_with_a_wrong_clock_is_told(database: str, skew: float, said: list[int]) -> None:
+    """What it receives bears that time, and what it signs, so that receivers refuse it."""
+    with structlog.testing.capture_logs() as logs:
+        async with a_router(database, clock=Clock(lambda: time.time() + skew)) as journal:
+            await journal.ping()
+
+    assert [round(one["seconds"], -1) for one in logs if one["event"] == "clock_apart"] == said
