@@ -174,7 +174,7 @@ def _refused(
             return answer(Refusal(str(error)), 404)
         case JournalUnavailable() | JournalBroken():
             # Not that nothing was changed: part of it may be, and of a server that went away nobody can say.
-            fix = "look at its disk, then ask again: what is done already is not done twice"
+            fix = "look at its disk or its server, then ask again: what is done already is not done twice"
             return _with(answer(Refusal(str(error), fix), 503), hdrs.RETRY_AFTER, "5")
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))

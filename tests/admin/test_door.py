@@ -176,7 +176,7 @@ async def test_a_journal_that_cannot_write_is_not_ready(desk: Desk, door: Door) 
         assert reason.startswith("the journal cannot be written now: database is locked")
         assert (code, unready) == (503, {"ready": False, "reasons": [reason]})
         assert status == 503
-        fix = "look at its disk, then ask again: what is done already is not done twice"
+        fix = "look at its disk or its server, then ask again: what is done already is not done twice"
         assert document == {"error": reason, "fix": fix}
         headers = await door.headers(f"/api/v1/events/{event_id}/replay", "POST")
         assert headers["Retry-After"] == "5"
