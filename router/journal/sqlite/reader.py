@@ -1,5 +1,6 @@
 """Reader: the read-only connection. Queries in short transactions, one at a time, off the loop's thread."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -50,6 +51,8 @@ class Reader:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._limiter = anyio.CapacityLimiter(1)
+        # A caller who is cancelled leaves the limiter before its thread is done.
+        self._turn = threading.Lock()
         self._closed = False
 
     async def read(self, query: Callable[[apsw.Cursor], T]) -> T:
@@ -61,22 +64,25 @@ class Reader:
         return await anyio.to_thread.run_sync(self._once, query, limiter=self._limiter)
 
     async def close(self) -> None:
-        """Close the connection once the query under way has ended."""
+        """Close the connection, and end the statement under way: nobody waits for it any more."""
+        self._closed = True
+        self._connection.interrupt()
         await anyio.to_thread.run_sync(self._shut, limiter=self._limiter)
 
     def _once(self, query: Callable[[apsw.Cursor], T]) -> T:
-        if self._closed:
-            raise JournalUnavailable("the journal is closed")
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute("BEGIN")
+        with self._turn:
+            if self._closed:
+                raise JournalUnavailable("the journal is closed")
+            cursor = self._connection.cursor()
             try:
-                return query(cursor)
-            finally:
-                cursor.execute("ROLLBACK")
-        except apsw.Error as error:
-            raise fault(error, "be read") from error
+                cursor.execute("BEGIN")
+                try:
+                    return query(cursor)
+                finally:
+                    cursor.execute("ROLLBACK")
+            except apsw.Error as error:
+                raise fault(error, "be read") from error
 
     def _shut(self) -> None:
-        self._closed = True
-        self._connection.close()
+        with self._turn:
+            self._connection.close()
