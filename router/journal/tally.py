@@ -24,6 +24,11 @@ class Tally:
         """How many deliveries of a sink are pending."""
         return self._counts.get((sink, State.PENDING), 0)
 
+    @property
+    def in_flight(self) -> int:
+        """How many deliveries are in flight, of all sinks."""
+        return sum(count for (_, state), count in self._counts.items() if state is State.IN_FLIGHT)
+
     def waiting(self) -> list[str]:
         """The sinks for which something is pending."""
         return [sink for (sink, state), count in self._counts.items() if state is State.PENDING and count]

@@ -195,6 +195,10 @@ FAULTS = (
         "            self._store.writer.submit(partial(give_back, lost))\n", "            pass\n", _HANDOVER,
     ),
     Fault(
+        "a suspect in flight is forgotten", "a suspect is tried alone", "router/journal/sqlite/store.py",
+        "        if written.calm and not self.tally.in_flight:\n", "        if written.calm:\n", _HANDOVER,
+    ),
+    Fault(
         "an event overtakes what is due", "whoever waited longer goes first",
         "router/journal/sqlite/handover.py",
         "            if store.agenda.next(route.sink) > self._now:\n", "            if True:\n", _HANDOVER,

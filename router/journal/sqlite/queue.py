@@ -26,6 +26,7 @@ from router.journal.tally import Moves, shift
 from router.share import ALONE, Share
 
 _SQL = statements("queue")
+_ANY_SUSPECT = statements("opening")["suspects"]
 _TAKE = Bulk(_SQL["take"])
 _Row = tuple[int, int, str, str, str, float, float, int, int, int, str | None, None, str | None]
 
@@ -87,6 +88,7 @@ def _take(
         return Written(None)
     moves: Moves = {}
     claims = []
+    calm = asked.suspects and not cursor.execute(_ANY_SUSPECT).get
     _TAKE.run(cursor, [(row[0],) for row in rows])
     for row in sorted(rows, key=_order):
         shift(moves, row[2], State.PENDING, State.IN_FLIGHT)
@@ -102,7 +104,7 @@ def _take(
         if sink in asked.free and later is not None:
             times.append(later)
     undo = partial(give_back, [(row[0], row[7]) for row in rows]) if rows else None
-    return Written(Batch(claims, _time(min(times)), suspects), moves, left=left, undo=undo)
+    return Written(Batch(claims, _time(min(times)), suspects), moves, left=left, calm=calm, undo=undo)
 
 
 def _time(at: float) -> float | None:

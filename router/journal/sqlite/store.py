@@ -72,6 +72,9 @@ class Store(store.Store[apsw.Cursor, Written[object]]):
             self._lock.release()
 
     def _applied(self, written: Written[object]) -> None:
+        # One in flight may come back untried.
+        if written.calm and not self.tally.in_flight:
+            self.suspects = False
         if written.moves:
             self.tally.apply(written.moves)
         if written.moves or written.due or written.left:

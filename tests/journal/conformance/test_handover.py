@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.delivery import Claim, Route, State
+from router.delivery import Claim, Delivery, Route, Settlement, State
 from router.errors import JournalUnavailable, Unknown
 from router.journal.journal import DeliveryQuery, Journal
 from tests.journal.backends import (
@@ -20,6 +20,7 @@ from tests.journal.backends import (
     settled,
     settlement,
 )
+from tests.journal.conformance.test_waiting import TRIAL_AFTER
 from tests.journal.room import NO_HANDOVER, Room
 from tests.waiting import turns
 
@@ -231,20 +232,52 @@ async def test_a_crash_counts_for_what_was_born_in_flight(place: Place, time: Ti
         assert (claim.delivery.crashes, claim.delivery.claim) == (1, 2)
 
 
-async def test_nothing_is_born_in_flight_beside_a_suspect(place: Place, time: Time) -> None:
-    """A suspect is to be tried alone, so everything waits for its turn."""
+async def _with_a_suspect(place: Place, time: Time) -> Place:
+    """A place with one delivery that was in flight at two crashes."""
     current = place
     for number in (1, 2):
         async with current.open() as journal:
             await recorded(journal, time, *("slack",) if number == 1 else ())
             await journal.claim({"slack": 9})
             current = await _crash(current, journal)
-    async with current.open() as journal:
+    return current
+
+
+async def test_nothing_is_born_in_flight_beside_a_suspect(place: Place, time: Time) -> None:
+    """A suspect is to be tried alone, so everything waits for its turn."""
+    async with (await _with_a_suspect(place, time)).open() as journal:
         room = Room({"slack": 9, "hook": 9})
         journal.offer(room)
         await recorded(journal, time, "slack", "hook")
 
         assert (room.taken, room.free) == ([], {"slack": 9, "hook": 9})
+
+
+async def test_after_the_last_suspect_deliveries_are_born_in_flight_again(place: Place, time: Time) -> None:
+    """Not while it may still come back untried; and without a restart."""
+    async with (await _with_a_suspect(place, time)).open() as journal:
+        time.pass_by(TRIAL_AFTER)
+        room = Room({"slack": 9, "hook": 9})
+        journal.offer(room)
+        (suspect,) = (await journal.claim({"slack": 1}, suspect=True)).claims
+        for _ in range(2):
+            await recorded(journal, time, "hook")
+            await claimed(journal, "hook")
+        await journal.settle([settlement(suspect, State.PENDING)])
+        await recorded(journal, time, "hook")
+        assert room.taken == []
+
+        (suspect,) = (await journal.claim({"slack": 1}, suspect=True)).claims
+        states = await journal.deliveries(DeliveryQuery(sink="hook", state=State.IN_FLIGHT))
+        await journal.settle([settlement(suspect, State.DELIVERED), *map(_done, states)])
+        await claimed(journal, "hook")
+        event = await recorded(journal, time, "hook")
+
+        assert [event] == [claim.event for claim in room.taken]
+
+
+def _done(delivery: Delivery) -> Settlement:
+    return Settlement(delivery_id=delivery.id, claim=delivery.claim, state=State.DELIVERED)
 
 
 async def test_a_journal_that_is_gone_keeps_no_slot(place: Place, time: Time) -> None:
