@@ -5,11 +5,17 @@ One token bucket for what comes in (sources) and what goes out (sinks). Pure: th
 
 from router.units import Rate
 
+# Seconds. A time that is earlier by no more may be an old one, or a step that the next one undoes: if the
+# bucket followed it, time would count twice.
+_TO_AND_FRO = 30.0
+
 
 class Bucket:
     """`rate.count` tokens, refilled evenly over `rate.period` seconds; full at the start.
 
     Divided by `of`, it is one of so many that together are refilled as fast; each holds at least one token.
+    A clock that is set back neither gives nor takes: the bucket is refilled from there on. If it goes back by
+    at most 30 seconds, the bucket waits until the clock is where it was.
     """
 
     def __init__(self, rate: Rate, now: float, of: int = 1) -> None:
@@ -41,7 +47,8 @@ class Bucket:
     def wait(self, now: float) -> float:
         """Seconds until one may pass; 0 if it may now."""
         self._refill(now)
-        return max(0.0, (1 - self._tokens) / self._per_second)
+        missing = 1 - self._tokens
+        return 0.0 if missing <= 0 else self._at - now + missing / self._per_second
 
     def _set(self, of: int) -> None:
         self._capacity = max(1.0, self._rate.count / of)
@@ -50,4 +57,6 @@ class Bucket:
     def _refill(self, now: float) -> None:
         if now > self._at:
             self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._per_second)
+            self._at = now
+        elif now < self._at - _TO_AND_FRO:
             self._at = now

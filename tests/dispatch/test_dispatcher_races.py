@@ -49,6 +49,21 @@ async def test_a_stop_while_a_claim_is_committed_gives_it_back(bench: Bench) -> 
     assert bench.lines["out"].seen == []
 
 
+async def test_a_claim_that_took_long_to_commit_counts_no_time_twice(bench: Bench) -> None:
+    """It is charged to the rate as of its beginning, after what was taken up meanwhile."""
+    flaky = bench.flaky()
+    flaky.held["claim"] = asyncio.Event()
+    await bench.use(out(rate=Rate(2, 2.0)))
+    await bench.record("out")
+    async with bench.running():
+        await bench.until("out", State.IN_FLIGHT)
+        bench.later(20)
+        assert bench.dispatcher.reserve("out") is not None
+        flaky.held["claim"].set()
+        await bench.until("out", State.DELIVERED)
+        assert bench.dispatcher.reserve("out") is None
+
+
 @pytest.mark.parametrize("status", [429, 410, 200, 500])
 async def test_no_late_answer_ends_an_operators_pause(bench: Bench, status: int) -> None:
     """What was in flight when the operator paused may say what it likes."""
