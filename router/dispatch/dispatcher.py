@@ -11,14 +11,16 @@ from typing import Protocol
 
 import msgspec
 import structlog
-from structlog.typing import FilteringBoundLogger
 
 from router.clock import Clock
-from router.delivery import Claim, Delivered, Hold, Outcome, Pause, State
+from router.delivery import Claim, Hold, Pause, State
 from router.dispatch.attempt import attempt
 from router.dispatch.ledger import JOURNAL_RETRY, Entry, Ledger
 from router.dispatch.outlet import Outlet, SinkStatus, missing
+from router.dispatch.seat import Seat
 from router.dispatch.settlement import give_back, settle, settle_untried
+from router.dispatch.suspects import Suspects
+from router.dispatch.telling import tell
 from router.errors import JournalUnavailable, Unknown
 from router.journal.journal import Batch, Queue, SinkMark, Upkeep
 from router.journal.slots import Slot
@@ -74,8 +76,7 @@ class Dispatcher:
         self._claiming: Mapping[str, int] = {}
         self._changed: set[str] = set()
         self._share = ALONE
-        self._suspected: set[str] = set()
-        self._alone = False
+        self._suspects = Suspects(journal)
         self._stopping = False
         # Bound once: it logs a line for each attempt.
         self._log = structlog.get_logger(__name__).bind()
@@ -182,14 +183,14 @@ class Dispatcher:
     def reserve(self, sink: str) -> Slot | None:
         """See `Slots`. None of what a claim under way may still take, and nothing beside a suspect."""
         outlet = self._outlets.get(sink)
-        if outlet is None or self._alone or self._suspected:
+        if outlet is None or self._suspects.alone or self._suspects.due:
             return None
         now = self._clock.now()
         if outlet.gate.free(now) <= self._claiming.get(sink, 0):
             outlet.short = True
             return None
         outlet.gate.take(now)
-        return _Seat(outlet, self._begin)
+        return Seat(outlet, self._begin)
 
     async def pause(self, sink: str, reason: str) -> None:
         """Stop claiming for a sink until `resume`, over restarts and reloads. Raises `Unknown`."""
@@ -245,9 +246,9 @@ class Dispatcher:
 
     async def _round(self) -> float | None:
         """Claim what may be claimed now; returns the seconds until time alone may bring more, or None."""
-        if self._alone and self._busy:
+        if self._suspects.alone and self._busy:
             return None
-        self._alone = False
+        self._suspects.alone = False
         now = self._clock.now()
         self._follow_others(now)
         try:
@@ -256,7 +257,10 @@ class Dispatcher:
             log.warning("claim_postponed", reason=str(error))
             return JOURNAL_RETRY
         for claim in batch.claims:
-            self._start(claim, now)
+            outlet = self._outlets.get(claim.delivery.sink)
+            if outlet is not None:
+                outlet.gate.take(now)
+            self._begin(claim, outlet)
         times = [outlet.gate.changes_at(now) for outlet in self._outlets.values()] + [batch.next_due]
         waits = [at - now for at in times if at is not None and at > now]
         return min(waits, default=None)
@@ -267,21 +271,25 @@ class Dispatcher:
         A sink known to have a due suspect gets it before anything else: it must not starve.
         """
         free, probe = self._room(now)
-        suspected = {name: 1 for name in self._suspected if name in free or name in probe}
-        if suspected:
-            return await self._claim_suspect(suspected, probe, now)
-        if not free and not probe:
+        suspected = self._suspects.due & {*free, *probe}
+        if not (free or probe) or (suspected and self._busy):
             return Batch([], None, [])
-        self._claiming = free
-        try:
-            batch = await self._journal.claim(free, probe=probe)
-        finally:
-            self._claiming = {}
-        for name in probe - {*batch.suspects}:
-            self._probed(name, now)
-        if batch.suspects:
-            self._suspected.update(batch.suspects)
-            self._journal.wake()
+        if suspected:
+            probe &= suspected
+            batch = await self._suspects.claim(suspected)
+        else:
+            self._claiming = free
+            try:
+                batch = await self._journal.claim(free, probe=probe)
+            finally:
+                self._claiming = {}
+            if batch.suspects:
+                self._suspects.due.update(batch.suspects)
+                self._journal.wake()
+        # Where a suspect is still due, nothing was tried.
+        for name in probe - self._suspects.due:
+            if name in self._outlets:
+                self._outlets[name].gate.probed(now)
         return batch
 
     def _room(self, now: float) -> tuple[dict[str, int], set[str]]:
@@ -296,27 +304,6 @@ class Dispatcher:
             elif outlet.gate.probing(now):
                 probe.add(name)
         return free, probe
-
-    async def _claim_suspect(self, suspected: dict[str, int], probe: set[str], now: float) -> Batch:
-        if self._busy:
-            return Batch([], None, [])
-        batch = await self._journal.claim(suspected, suspect=True)
-        self._alone = bool(batch.claims)
-        tried = {claim.delivery.sink for claim in batch.claims} or set(suspected)
-        self._suspected -= tried
-        for name in tried & probe:
-            self._probed(name, now)
-        return batch
-
-    def _probed(self, name: str, now: float) -> None:
-        if name in self._outlets:
-            self._outlets[name].gate.probed(now)
-
-    def _start(self, claim: Claim, now: float) -> None:
-        outlet = self._outlets.get(claim.delivery.sink)
-        if outlet is not None:
-            outlet.gate.take(now)
-        self._begin(claim, outlet)
 
     def _begin(self, claim: Claim, outlet: Outlet | None) -> None:
         """Attempt what has its slot; what a stop, a reload or a pause came before goes back untried."""
@@ -357,44 +344,14 @@ class Dispatcher:
         else:
             # A reload changed its settings meanwhile: about those in force nothing was learnt.
             entry = Entry(settlement, outlet)
-        _log_attempt(self._log, claim, entry, tried.name, outcome, now)
+        tell(self._log, claim, entry, tried.name, outcome, now)
         return entry
 
     def _freed(self, outlets: Iterable[Outlet]) -> None:
         """Slots are free again: of use to what is pending, to a probe, or to a suspect."""
-        if self._alone or self._suspected or any(one.short or one.gate.is_open for one in outlets):
+        if (
+            self._suspects.alone
+            or self._suspects.due
+            or any(one.short or one.gate.is_open for one in outlets)
+        ):
             self._journal.wake()
-
-
-class _Seat(msgspec.Struct, frozen=True):
-    """A slot of a sink that was set aside."""
-
-    outlet: Outlet
-    begin: Callable[[Claim, Outlet], None]
-
-    def take(self, claim: Claim) -> None:
-        """See `Slot.take`."""
-        self.begin(claim, self.outlet)
-
-    def free(self) -> None:
-        """See `Slot.free`."""
-        self.outlet.gate.put_back()
-
-
-def _log_attempt(
-    log: FilteringBoundLogger, claim: Claim, entry: Entry, sink: str, outcome: Outcome, now: float
-) -> None:
-    """The log line of an attempt."""
-    delivery, settlement = claim.delivery, entry.settlement
-    fields = {"delivery": delivery.id, "event_id": claim.event.id, "sink": sink, "attempt": delivery.claim}
-    if isinstance(outcome, Delivered):
-        log.info("delivered", **fields)
-    elif settlement.state is State.DEAD:
-        log.error("delivery_dead", reason=settlement.reason, **fields)
-    elif entry.learnt_at is None:
-        next_in = max(0.0, round(settlement.due - now, 1))
-        log.warning("delivery_failed", reason=settlement.reason, next_in=next_in, **fields)
-    elif isinstance(outcome, Hold):
-        log.warning("sink_held", reason=outcome.reason, seconds=outcome.seconds, **fields)
-    else:
-        log.error("sink_paused", reason=outcome.reason, by="its answer", **fields)

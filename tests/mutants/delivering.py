@@ -127,16 +127,16 @@ FAULTS = (
     ),
     Fault(
         "a slot is promised beside a suspect", "a suspect is tried alone", "router/dispatch/dispatcher.py",
-        "        if outlet is None or self._alone or self._suspected:\n", "        if outlet is None:\n",
-        _HANDOVER,
+        "        if outlet is None or self._suspects.alone or self._suspects.due:\n",
+        "        if outlet is None:\n", _HANDOVER,
     ),
     Fault(
-        "a slot that came to nothing is lost", "every slot comes back", "router/dispatch/dispatcher.py",
+        "a slot that came to nothing is lost", "every slot comes back", "router/dispatch/seat.py",
         "        self.outlet.gate.put_back()\n", "        pass\n", _HANDOVER,
     ),
     Fault(
         "a suspect is tried in company", "a suspect is tried alone", "router/dispatch/dispatcher.py",
-        "        if self._busy:\n            return Batch([], None, [])\n", "", _DISPATCH,
+        " or (suspected and self._busy)", "", _DISPATCH,
     ),
     Fault(
         "concurrency has no bound", "concurrency is a bound", "router/dispatch/gate.py",
