@@ -185,6 +185,36 @@ async def test_a_suspect_recovers_an_open_sink(tmp_path: Path) -> None:
             await bench.until("out", State.DELIVERED)
 
 
+async def test_a_suspect_costs_no_other_sink_its_probe(tmp_path: Path) -> None:
+    """An open sink whose probe is due meanwhile is tried as soon as the suspect is settled."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    await crash_with(tmp_path / "journal.db", clock, "out", times=2)
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        bench = Bench(journal, clock, time)
+        await bench.use(out(), out("other"), out("busy"))
+        other, busy = bench.lines["other"], bench.lines["busy"]
+        for line in (other, busy):
+            line.open.clear()
+        for sink in ["other"] * FAILURES_TO_OPEN + ["busy"]:
+            await bench.record(sink)
+        async with bench.running():
+            await other.asked(FAILURES_TO_OPEN)
+            await busy.asked(1)
+            bench.later(TRIAL_AFTER)
+            await bench.chance()
+            other.status = 500
+            other.open.set()
+            await bench.until("other", State.PENDING, FAILURES_TO_OPEN)
+            other.status = 200
+            bench.later(PROBE_EVERY)
+            await bench.chance()
+            assert (len(other.seen), bench.lines["out"].seen) == (FAILURES_TO_OPEN, [])
+            busy.open.set()
+            await bench.until("out", State.DELIVERED)
+            await bench.until("other", State.DELIVERED, FAILURES_TO_OPEN)
+
+
 async def test_a_suspect_does_not_starve_behind_a_rate(tmp_path: Path) -> None:
     """It is tried before the backlog of its sink, not after it."""
     time = [1_800_000_000.0]
