@@ -11,7 +11,7 @@ from router.config.problems import Problems, clip
 from router.config.reader import fields_of
 from router.config.rules import title
 from router.config.texts import hint_texts
-from router.rules.elsewhere import meant
+from router.rules.elsewhere import advice
 from router.rules.rule import Rule
 from router.sinks.slack import Slack
 from router.sources import SOURCES
@@ -202,9 +202,9 @@ def _hint_patterns(rule: Map, problems: Problems) -> None:
     for condition in (*_conditions(rule, "when"), *_conditions(rule, "unless")):
         for field in condition.entries:
             for pattern in texts_of(condition, field):
-                advice = meant(field, pattern.text)
-                if advice is not None:
-                    problems.warn(pattern, f"'{clip(pattern.text)}' will hardly match: {advice}")
+                hint = advice(field, pattern.text)
+                if hint is not None:
+                    problems.warn(pattern, f"'{clip(pattern.text)}' will hardly match: {hint}")
                 elif field == "branch" and pattern.text in ("*", "!*"):
                     every = f"write '{pattern.text}*' for every branch"
                     problems.warn(

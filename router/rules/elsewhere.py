@@ -28,7 +28,7 @@ _PART = re.compile(r"re:(\^?)([\w /:@#,-]+)(\$?)", re.ASCII)
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 
 
-def meant(field: str, text: str) -> str | None:
+def advice(field: str, text: str) -> str | None:
     """Why a pattern will hardly match, and what to write instead; None: it is not one of these."""
     sign, plain = ("!", text[1:]) if text.startswith("!") else ("", text)
     if len(text) <= _LONGEST and plain.startswith("re:"):

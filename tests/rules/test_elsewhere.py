@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.rules.elsewhere import meant
+from router.rules.elsewhere import advice
 from router.rules.pattern import Patterns, read_item
 
 CARET = "'^' is a part of it; write"
@@ -14,7 +14,7 @@ DOT = "no part of a branch begins with '.'; write"
 
 
 @pytest.mark.parametrize(
-    ("field", "text", "advice"),
+    ("field", "text", "hint"),
     [
         ("branch", "^dependabot/.*$", f"{CARET} 're:dependabot/.*' for an expression"),
         ("branch", "^main", f"{CARET} 're:main.*' for an expression"),
@@ -48,9 +48,9 @@ DOT = "no part of a branch begins with '.'; write"
         ("changes", "..-5", "'changes' is never negative; write '..5' for at most 5"),
     ],
 )  # fmt: skip
-def test_a_pattern_from_elsewhere_is_told_what_to_write_here(field: str, text: str, advice: str) -> None:
+def test_a_pattern_from_elsewhere_is_told_what_to_write_here(field: str, text: str, hint: str) -> None:
     """An expression, a list, or a `!`."""
-    assert meant(field, text) == advice
+    assert advice(field, text) == hint
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_pattern_from_elsewhere_is_told_what_to_write_here(field: str, text: s
 )
 def test_what_may_be_a_name_is_left_alone(field: str, text: str) -> None:
     """A hint that is wrong costs more than one that is missing."""
-    assert meant(field, text) is None
+    assert advice(field, text) is None
 
 
 @pytest.mark.parametrize(
@@ -113,15 +113,15 @@ def test_a_word_from_elsewhere_is_told_what_to_write_here(text: str, message: st
 )
 def test_a_pattern_without_advice_or_with_is_never_an_error_for_it(text: str, field: str) -> None:
     """The hints take any text."""
-    advice = meant(field, text)
+    hint = advice(field, text)
 
-    assert advice is None or "; write " in advice
+    assert hint is None or "; write " in hint
 
 
 def test_what_is_advised_for_an_expression_matches_what_was_meant() -> None:
     """The advice is no second mistake."""
-    advice = meant("branch", "^dependabot/.*$") or ""
-    patterns = Patterns([read_item("branch", advice.split("'")[3])])
+    hint = advice("branch", "^dependabot/.*$") or ""
+    patterns = Patterns([read_item("branch", hint.split("'")[3])])
 
     assert patterns.matches("dependabot/npm/x")
     assert not patterns.matches("main")
