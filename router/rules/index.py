@@ -54,19 +54,20 @@ class Index:
 class _Cell:
     """Numbers of rules that ask for the same provider and status, by one other field of each.
 
+    It is the field by which a rule has the fewest beside it: one for `branch: main, project: a` and one for
+    `branch: main, project: b` are both filed by `project`, so that an event meets one of them at most.
     `always` are those filed by none. Only fields that have a table are read.
     """
 
     def __init__(self, entries: Sequence[tuple[int, Sequence[_Option]]]) -> None:
         always: set[int] = set()
         tables: dict[str, _Table] = {}
-        shared = Counter(key for _, options in entries for option in options for key in _keys(option))
+        crowds = Counter(key for _, options in entries for option in options for key in _keys(option))
         for number, options in entries:
             if not options:
                 always.add(number)
                 continue
-            # The field whose texts it shares with the fewest others.
-            field, reach = min(options, key=lambda option: sum(shared[key] for key in _keys(option)))
+            field, reach = min(options, key=lambda option: sum(crowds[key] for key in _keys(option)))
             if field not in tables:
                 tables[field] = _Table(reader(field))
             tables[field].add(number, reach)
@@ -124,7 +125,7 @@ def _options(reaches: Mapping[str, Reach]) -> list[_Option]:
 
 
 def _keys(option: _Option) -> list[tuple[str, str | None, bool]]:
-    """Every place of a cell that an option takes."""
+    """Every text or beginning that an option would be filed under."""
     field, reach = option
     return [(field, text, False) for text in reach.texts] + [
         (field, prefix, True) for prefix in reach.prefixes
