@@ -27,7 +27,7 @@ from router.dispatch.dispatcher import Dispatcher
 from router.ending import Departure, named
 from router.errors import ConfigError, JournalUnavailable, RouterError
 from router.heartbeat import Heartbeat
-from router.intake import Intake, Routing
+from router.intake import Intake
 from router.journal import open_journal
 from router.journal.journal import Journal, Receipt, RefusedRequest
 from router.metrics import Metrics
@@ -83,7 +83,7 @@ class App:
         # Only these two may fail, and then none of it is in force: there is never half a configuration.
         await self.journal.remember(config.matcher.digest, config.matcher.text)
         await self.dispatcher.use(config.sinks, config.matcher.message)
-        self.intake.use(Routing(config.sources, config.matcher))
+        self.intake.use(config.sources, config.matcher)
         self.config = config
         # Where it cannot be written now, the next heartbeat says it, and what waits is due in its time.
         with suppress(JournalUnavailable):

@@ -42,13 +42,6 @@ _LABEL_NAME = 64
 _LABEL_VALUE = 256
 
 
-class Routing(msgspec.Struct, frozen=True):
-    """What a reload swaps: the sources, and the rules that judge their events."""
-
-    sources: Mapping[str, Source]
-    matcher: Matcher
-
-
 class Intake:
     """Takes events in: whoever gets a receipt may forget the event."""
 
@@ -95,7 +88,7 @@ class Intake:
         """
         self._sources, self._waits_for = sources, why
 
-    def use(self, routing: Routing) -> None:
+    def use(self, sources: Mapping[str, Source], matcher: Matcher) -> None:
         """Put sources and rules into force at once; requests under way end under those they began with.
 
         The journal must have the rules by now: no event is judged by rules that cannot be shown later. A
@@ -106,10 +99,10 @@ class Intake:
             name: self._buckets[name]
             if name in self._buckets and old[name].rate == source.rate
             else Bucket(source.rate, now)
-            for name, source in routing.sources.items()
+            for name, source in sources.items()
             if source.rate is not None
         }
-        self._sources, self._matcher = routing.sources, routing.matcher
+        self._sources, self._matcher = sources, matcher
 
     def source(self, name: str) -> Source:
         """The source of that name, in force or expected to be.

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from router.clock import Ids
 from router.errors import BadSignature, Undecodable
-from router.intake import Intake, Routing
+from router.intake import Intake
 from router.journal.journal import RefusedRequest
 from router.metrics import Metrics
 from router.quarantine import Quarantine
@@ -34,8 +34,7 @@ class Desk:
 
     async def use(self, *sources: Source) -> None:
         """Put sources into force."""
-        routing = Routing({source.name: source for source in sources}, Matcher((EVERYTHING,), "text"))
-        self.intake.use(routing)
+        self.intake.use({source.name: source for source in sources}, Matcher((EVERYTHING,), "text"))
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:

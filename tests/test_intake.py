@@ -17,7 +17,7 @@ from router.errors import (
     Undecodable,
     UnknownSource,
 )
-from router.intake import Intake, Routing, labels_of
+from router.intake import Intake, labels_of
 from router.metrics import Metrics
 from router.rules.matcher import Matcher
 from router.rules.rule import Rule
@@ -43,7 +43,7 @@ class Desk:
 
     def use(self, *sources: Source, rules: tuple[Rule, ...] = (EVERYTHING,), text: str = "old") -> None:
         """Put sources and rules into force."""
-        self.intake.use(Routing({source.name: source for source in sources}, Matcher(rules, text)))
+        self.intake.use({source.name: source for source in sources}, Matcher(rules, text))
 
     async def post(self, source: Source, body: bytes = BODY) -> str:
         """Post a signed body; the id in the receipt."""

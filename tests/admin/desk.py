@@ -15,7 +15,7 @@ from router.config.load import load
 from router.config.schema import Config
 from router.delivery import Attempt, Settlement, State
 from router.dispatch.dispatcher import Dispatcher
-from router.intake import Intake, Routing
+from router.intake import Intake
 from router.journal import open_journal
 from router.journal.journal import Journal, JournalSettings, Receipt, RefusedRequest
 from router.metrics import Metrics
@@ -91,7 +91,7 @@ class Desk:
         config = self.program.config = self.read(text, resolve=resolve)
         await self.dispatcher.use(config.sinks, config.matcher.message)
         await self.journal.remember(config.matcher.digest, config.matcher.text)
-        self.intake.use(Routing(config.sources, config.matcher))
+        self.intake.use(config.sources, config.matcher)
 
     async def event(self, branch: str = "main") -> str:
         """Take an event in; returns its id."""

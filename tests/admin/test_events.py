@@ -8,7 +8,6 @@ import pytest
 
 from router.clock import id_text
 from router.delivery import State
-from router.intake import Routing
 from router.rules.matcher import Matcher
 from tests.admin.desk import RULES, Desk, Door
 
@@ -162,7 +161,7 @@ async def test_rules_that_this_release_cannot_read_are_admitted(desk: Desk, door
     config = desk.program.config
     newer = Matcher(config.matcher.rules, '[{"name": "x", "to": ["log"], "wehn": {}}]')
     await desk.journal.remember(newer.digest, newer.text)
-    desk.intake.use(Routing(config.sources, newer))
+    desk.intake.use(config.sources, newer)
     report: Any = await door.get(f"/events/{await desk.event()}")
 
     assert report["explanation"]["verdicts"] is None

@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from router.config.load import load
-from router.intake import Routing
 from router.sources import samples
 from tests.admin.desk import RULES
 from tests.commands.shell import Session, Shell
@@ -31,7 +30,7 @@ async def use(session: Session, env: dict[str, str] = ENV) -> None:
     """Put sources with secrets into force, the daemon's values from `env`."""
     path = session.write(session.head + GUARDED)
     config = load(path, resolve={**env, "OLD_SECRET": "old"})
-    session.desk.intake.use(Routing(config.sources, config.matcher))
+    session.desk.intake.use(config.sources, config.matcher)
 
 
 @pytest.mark.parametrize(

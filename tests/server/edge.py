@@ -10,7 +10,7 @@ from router.clock import Clock, Ids
 from router.delivery import Route
 from router.errors import Unknown
 from router.event import Event
-from router.intake import Intake, Routing
+from router.intake import Intake
 from router.journal.journal import Receipt, RefusedRequest, Stock
 from router.metrics import Metrics
 from router.rules.matcher import Matcher
@@ -221,7 +221,7 @@ async def serving(
     time, inbox, metrics = Time(), Memory(), Metrics()
     clock = time.clock()
     intake = Intake(inbox, clock, Ids(clock), metrics)
-    intake.use(Routing({source.name: source for source in sources}, Matcher(rules, "rules: []")))
+    intake.use({source.name: source for source in sources}, Matcher(rules, "rules: []"))
     settings = settings or ServerSettings(listen=Listen(host="127.0.0.1", port=0))
     server = Server(intake, settings, metrics, now=lambda: time.monotonic)
     stage = Stage(server, intake, inbox, metrics, time)
