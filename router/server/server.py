@@ -103,11 +103,11 @@ class Server:
         return reply
 
     def _hook(self, request: Request) -> tuple[Source, str | None]:
-        """The source that a path names, and the token behind it."""
-        match request.path.split("/"):
+        """The source that a path names, and the token behind it; one slash at the end is as none."""
+        match request.path.removesuffix("/").split("/"):
             case ["", "hooks", name]:
                 return self._intake.source(unquote(name)), None
-            case ["", "hooks", name, token]:
+            case ["", "hooks", name, token] if token:
                 source = self._intake.source(unquote(name))
                 if source.token is not None:
                     return source, unquote(token)

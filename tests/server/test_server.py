@@ -60,9 +60,10 @@ async def test_an_ordinary_client_gets_on_with_it() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/hooks", "/hooks/", "/hooks/none", "/hooks/open/", "/hooks/open/x", "/hooks/guarded/a/b",
-     "/hook/open", "/HOOKS/open", "/hooks//open", "//hooks/open", "/hooks/open%2F", "/hooks/%FF",
-     "/metrics", "/healthz", "/hooks/../hooks/open"],
+    ["/", "/hooks", "/hooks/", "/hooks//", "/hooks/none", "/hooks/none/", "/hooks/open//", "/hooks/open/x",
+     "/hooks/open/x/", "/hooks/guarded//", "/hooks/guarded/a/b", "/hooks/guarded/a//", "/hook/open",
+     "/HOOKS/open", "/hooks//open", "//hooks/open", "/hooks/open%2F", "/hooks/%FF", "/metrics", "/healthz",
+     "/hooks/../hooks/open"],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["POST", "GET", "OPTIONS", "TRACE"])
 async def test_what_is_no_hook_is_not_found(path: str, method: str) -> None:
@@ -72,6 +73,24 @@ async def test_what_is_no_hook_is_not_found(path: str, method: str) -> None:
 
         assert error_of(reply) == (404, b'{"error": "not found"}')
         assert stage.counted("", 404) == 1
+
+
+async def test_a_slash_at_the_end_of_a_hook_is_as_none() -> None:
+    """An address is pasted by people; metrics and log tell its hook by the same name."""
+    async with serving(OPEN, SIGNED) as stage:
+        with capture_logs() as logs:
+            first = await stage.ask(post("/hooks/open/?team=web"))
+            second = await stage.ask(post("/hooks/open"))
+            for path in ("/hooks/signed", "/hooks/signed/"):
+                assert (await stage.ask(post(path))).status == 401
+
+        assert (first.status, second.status) == (202, 202)
+        assert b'"duplicate": true' in second.body
+        assert stage.inbox.events[0].labels == {"team": "web"}
+        assert (stage.counted("open", 202), stage.counted("signed", 401)) == (2, 2)
+        refused = [line for line in logs if line["event"] == "sender_refused"]
+        assert len(refused) == 2
+        assert refused[0] == refused[1]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
@@ -120,11 +139,15 @@ async def test_identity_is_no_encoding() -> None:
     [
         (f"/hooks/guarded/{TOKEN}", {}, 202),
         (f"/hooks/guarded/{TOKEN}?a=b", {}, 202),
+        (f"/hooks/guarded/{TOKEN}/", {}, 202),
+        (f"/hooks/guarded/{TOKEN}/?a=b", {}, 202),
+        ("/hooks/guarded/", basic("t0ken-ü"), 202),
         ("/hooks/guarded", basic("t0ken-ü"), 202),
         ("/hooks/guarded", basic("t0ken-ü", user=""), 202),
         ("/hooks/guarded", {}, 401),
         ("/hooks/guarded/", {}, 401),
         ("/hooks/guarded/t0ken", {}, 401),
+        ("/hooks/guarded/t0ken/", {}, 401),
         ("/hooks/guarded/%FF", {}, 401),
         ("/hooks/guarded/wrong", basic("t0ken-ü"), 401),
         ("/hooks/guarded", basic(""), 401),
