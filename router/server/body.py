@@ -10,7 +10,7 @@ from aiohttp import web
 
 from router.errors import BodyTimeout, Undecodable
 from router.server.budget import Portion
-from router.server.connection import Request
+from router.server.request import Request
 
 # Bytes from which on a body waits for its turn to be judged.
 _LARGE = 64 << 10

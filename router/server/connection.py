@@ -7,7 +7,7 @@ know what is asked or answered.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import cast
@@ -18,56 +18,11 @@ from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, HttpProcessin
 from aiohttp.http_parser import RawRequestMessage
 
 from router.server.edge import LINGER, READ, Edge
-from router.server.wire import AHEAD, CLOSE, CONTINUE, HEAD_BYTES, KEEP, Reply, parser, refusal, rendered
+from router.server.request import Answer, Request
+from router.server.wire import AHEAD, CLOSE, HEAD_BYTES, KEEP, parser, refusal, rendered
 
 # Bytes of one read before anybody counts them; of a body that is being read or dropped it is `READ`.
 _UNCOUNTED = 16 << 10
-
-
-class Request:
-    """A request whose head has come; its body may still be on its way, into `content`."""
-
-    __slots__ = ("_connection", "_message", "content", "headers", "method")
-
-    def __init__(self, message: RawRequestMessage, content: StreamReader, connection: "Connection") -> None:
-        self._message = message
-        self._connection = connection
-        self.method: str = message.method
-        self.headers = message.headers
-        self.content = content
-
-    @property
-    def path(self) -> str:
-        """The path as it was sent, escapes and all, without the query."""
-        return self._message.url.raw_path
-
-    @property
-    def query(self) -> str:
-        """What stands behind the `?`, as it was sent."""
-        return self._message.url.raw_query_string
-
-    @property
-    def announced(self) -> int:
-        """The bytes of its body, as far as its head says; the parser has checked that it is a number."""
-        return int(self.headers.get("Content-Length", 0))
-
-    @property
-    def peer(self) -> object:
-        """The socket's peer name."""
-        return self._connection.peer
-
-    def meter(self, taken: Callable[[int], bool]) -> Callable[[], None]:
-        """Tell `taken` how many bytes come, until it says no: then they end. Returns what cuts them off."""
-        return self._connection.meter(taken)
-
-    def invite(self) -> None:
-        """Tell a client that waits for `100 Continue` to go on."""
-        wanted = self.headers.get("Expect", "").lower() == "100-continue"
-        if wanted and self._message.version >= HttpVersion11:
-            self._connection.write(CONTINUE)
-
-
-Answer = Callable[[Request], Awaitable[Reply]]
 
 
 class Connection(BaseProtocol):

@@ -12,9 +12,10 @@ from typing import cast
 
 import anyio
 
-from router.server.connection import Answer, Connection
+from router.server.connection import Connection
 from router.server.edge import Edge, Failed
 from router.server.face import Face
+from router.server.request import Answer
 from router.server.sockets import BACKLOG, held, shown
 from router.server.wire import require_c_parser
 from router.units import Listen

@@ -23,9 +23,9 @@ from router.metrics import Metrics
 from router.secret import same
 from router.server.body import read
 from router.server.budget import Budget
-from router.server.connection import Request
 from router.server.listener import PATIENCE, Listener
 from router.server.peer import Address, allowed, origin
+from router.server.request import Request
 from router.server.settings import ServerSettings
 from router.server.wire import Reply, accepted, refusal
 from router.sources.source import Source

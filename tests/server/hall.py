@@ -5,10 +5,11 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from router.server.connection import Connection, Request
+from router.server.connection import Connection
 from router.server.edge import Edge
 from router.server.face import Face
 from router.server.listener import Listener
+from router.server.request import Request
 from router.server.wire import Reply, accepted, refusal
 from router.units import Listen
 from tests.server.edge import Wire

@@ -10,9 +10,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from router.server import connection
-from router.server.connection import Connection, Request
+from router.server.connection import Connection
 from router.server.edge import Edge
 from router.server.face import Face
+from router.server.request import Request
 from router.server.sockets import bind
 from router.server.wire import Reply
 from tests.server.edge import BODY, OPEN, post, serving

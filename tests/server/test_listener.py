@@ -9,8 +9,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from router.server import edge
-from router.server.connection import Request
 from router.server.listener import Listener
+from router.server.request import Request
 from router.server.settings import ServerSettings
 from router.server.sockets import bind, shown
 from router.server.wire import Reply, refusal

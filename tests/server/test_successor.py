@@ -3,8 +3,8 @@
 import socket
 from pathlib import Path
 
-from router.server.connection import Request
 from router.server.listener import Listener
+from router.server.request import Request
 from router.server.sockets import bind, held
 from router.server.wire import Reply, refusal
 from router.units import Listen
