@@ -10,13 +10,14 @@ from aiohttp import web
 
 from router.errors import BodyTimeout, Undecodable
 from router.server.budget import Portion
+from router.server.pace import Pace
 from router.server.request import Request
 
 # Bytes from which on a body waits for its turn to be judged.
 _LARGE = 64 << 10
 
 
-async def read(request: Request, portion: Portion, seconds: float) -> bytes:
+async def read(request: Request, portion: Portion, pace: Pace, seconds: float) -> bytes:
     """The whole body as it was sent, as much as there is room for, within `seconds` from now.
 
     A client that expects `100 Continue` is told to go on.
@@ -27,14 +28,14 @@ async def read(request: Request, portion: Portion, seconds: float) -> bytes:
         ConnectionError: the client went away.
     """
     try:
-        return await _whole(request, portion, seconds)
+        return await _whole(request, portion, pace, seconds)
     except TimeoutError:
         raise BodyTimeout from None
     except web.RequestPayloadError:
         raise Undecodable("the body's framing is malformed") from None
 
 
-async def _whole(request: Request, portion: Portion, seconds: float) -> bytes:
+async def _whole(request: Request, portion: Portion, pace: Pace, seconds: float) -> bytes:
     content = request.content
     # Most bodies are there already: they came with the headers.
     if content.is_eof():
@@ -52,5 +53,5 @@ async def _whole(request: Request, portion: Portion, seconds: float) -> bytes:
         # A body that got no room ended there; nobody judges it, and it need not wait for that.
         portion.check()
         if body.tell() > _LARGE:
-            await portion.turn()
+            await pace.turn(body.tell())
         return body.getvalue()

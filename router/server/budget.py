@@ -10,7 +10,6 @@ from typing import Self
 
 from router.errors import IntakeError, TooLarge, Unavailable
 from router.metrics import Metrics
-from router.server.pace import Pace
 
 # Bytes of a body that must have come before room is reserved for its rest: headers cost a stranger nothing.
 # Less than one read, so that a sender for whom there is no room hears it after the first.
@@ -41,11 +40,6 @@ class Budget:
         self._used = self._reserved = 0
         # Those whose bodies are not complete, in the order in which they began, and how to cut each off.
         self._arriving: dict[Portion, Callable[[], None]] = {}
-        self._pace = Pace()
-
-    async def turn(self, count: int) -> None:
-        """See `Pace.turn`."""
-        await self._pace.turn(count)
 
     def expect(self, count: int) -> None:
         """Refuse a body that has no room now, before anybody sends or reads it; nothing is counted.
@@ -53,52 +47,42 @@ class Budget:
         Raises:
             Unavailable: the limit would be passed.
         """
-        if not self._make_room(count):
+        if not self.make_room(count):
             raise _no_room()
-
-    def _make_room(self, count: int) -> bool:
-        """Whether so much fits, if need be in the place of bodies that are too slow."""
-        while self._used + self._reserved + count > self._limit:
-            now = self._now()
-            late = next((each for each in self._arriving if each.is_late(now, self._seconds)), None)
-            if late is None:
-                return False
-            self._evict(late)
-        return True
-
-    def _evict(self, portion: "Portion") -> None:
-        self._arriving.pop(portion)()
-        portion.drop()
 
     def portion(self, most: int, announced: int) -> "Portion":
         """One request's portion, empty so far, of so many bytes at most."""
         return Portion(self, most, announced, self._now())
 
-    def take(self, portion: "Portion", count: int) -> bool:
-        """Count bytes in, if there is room, or if a body that began later can make room.
+    def make_room(self, count: int, portion: "Portion | None" = None) -> bool:
+        """Whether so much fits, if need be in the place of bodies that are too slow.
 
-        Without the latter, bodies that arrive side by side would fill it with their beginnings, and none
-        would be complete.
+        For bytes that have come, those of `portion`, also in the place of bodies that began later: else
+        bodies that arrive side by side would fill it with their beginnings, and none would be complete.
         """
-        spent = min(count, portion.reserved)
-        while not self._make_room(count - spent):
-            last = next((each for each in reversed(self._arriving) if not each.reserved), None)
-            if last is None or last is portion:
+        while self._used + self._reserved + count > self._limit:
+            loser = self._late() or (portion and self._last(portion))
+            if loser is None:
                 return False
-            self._evict(last)
-        portion.reserved -= spent
-        self._reserved -= spent
-        self._used += count
-        self._metrics.body_bytes(self._used)
+            self._arriving.pop(loser)()
+            loser.drop()
         return True
 
-    def reserve(self, portion: "Portion", count: int) -> bool:
-        """Reserve room for what is still to come, if there is any."""
-        if not self._make_room(count):
-            return False
-        portion.reserved += count
-        self._reserved += count
-        return True
+    def _late(self) -> "Portion | None":
+        """The first whose body is too slow."""
+        now = self._now()
+        return next((each for each in self._arriving if each.is_late(now, self._seconds)), None)
+
+    def _last(self, portion: "Portion") -> "Portion | None":
+        """The last to begin of those that have no room for their rest, unless that is `portion`."""
+        last = next((each for each in reversed(self._arriving) if not each.reserved), None)
+        return None if last is portion else last
+
+    def count(self, used: int, reserved: int) -> None:
+        """Count so many bytes more, or, below 0, fewer."""
+        self._used += used
+        self._reserved += reserved
+        self._metrics.body_bytes(self._used)
 
     @contextmanager
     def arriving(self, portion: "Portion", cut: Callable[[], None]) -> Iterator[None]:
@@ -108,12 +92,6 @@ class Budget:
             yield
         finally:
             self._arriving.pop(portion, None)
-
-    def give(self, count: int, reserved: int) -> None:
-        """Count bytes out, and give up the room reserved for more."""
-        self._used -= count
-        self._reserved -= reserved
-        self._metrics.body_bytes(self._used)
 
 
 class Portion:
@@ -133,22 +111,25 @@ class Portion:
         self._taken = 0
         self._refusal: Callable[[], IntakeError] | None = None
 
-    async def turn(self) -> None:
-        """See `Budget.turn`: for all that this request took."""
-        await self._budget.turn(self._taken)
-
     def take(self, count: int) -> bool:
         """Take more; False: there is no room for it, or it is too much for one."""
+        spent = min(count, self.reserved)
         if self._taken + count > self._most:
             self._refusal = TooLarge
-        elif self._budget.take(self, count):
-            begins = self._taken < _RESERVE_AFTER <= self._taken + count
-            self._taken += count
-            if begins and not self._budget.reserve(self, max(0, self._announced - self._taken)):
-                self._refusal = _no_room
+        elif self._budget.make_room(count - spent, self):
+            self._count(count, -spent)
+            if self._taken - count < _RESERVE_AFTER <= self._taken:
+                self._reserve(max(0, self._announced - self._taken))
         else:
             self._refusal = _no_room
         return self._refusal is None
+
+    def _reserve(self, rest: int) -> None:
+        """Reserve room for what is still to come, if there is any."""
+        if self._budget.make_room(rest):
+            self._count(0, rest)
+        else:
+            self._refusal = _no_room
 
     def arriving(self, cut: Callable[[], None]) -> AbstractContextManager[None]:
         """See `Budget.arriving`."""
@@ -165,8 +146,12 @@ class Portion:
         self._give()
 
     def _give(self) -> None:
-        self._budget.give(self._taken, self.reserved)
-        self._taken = self.reserved = 0
+        self._count(-self._taken, -self.reserved)
+
+    def _count(self, taken: int, reserved: int) -> None:
+        self._taken += taken
+        self.reserved += reserved
+        self._budget.count(taken, reserved)
 
     def check(self) -> None:
         """Raise `TooLarge` or `Unavailable` if something could not be taken."""

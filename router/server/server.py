@@ -24,6 +24,7 @@ from router.secret import same
 from router.server.body import read
 from router.server.budget import Budget
 from router.server.listener import PATIENCE, Listener
+from router.server.pace import Pace
 from router.server.peer import Address, allowed, origin
 from router.server.request import Request
 from router.server.settings import ServerSettings
@@ -66,6 +67,7 @@ class Server:
         self._now = now
         self._log = Sparing(now)
         self._budget = Budget(settings.in_flight, metrics, settings.body_timeout, now)
+        self._pace = Pace()
         self._listener = Listener(self._answer, self._failed)
 
     @asynccontextmanager
@@ -128,7 +130,7 @@ class Server:
             raise BadToken
         self._budget.expect(announced)
         with self._budget.portion(source.max_body, announced) as portion:
-            body = await read(request, portion, self._settings.body_timeout)
+            body = await read(request, portion, self._pace, self._settings.body_timeout)
             asked = request.query
             query = dict(parse_qsl(asked)) if asked else {}
             return await self._intake.accept(source, request.headers, body, query)

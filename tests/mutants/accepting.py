@@ -195,11 +195,11 @@ FAULTS = (
     ),
     Fault(
         "no room is kept for what is still to come", "who has no room hears it early",
-        "router/server/budget.py", "        self._reserved += count\n", "", _BUDGET,
+        "router/server/budget.py", "            self._count(0, rest)\n", "            pass\n", _BUDGET,
     ),
     Fault(
         "room that was kept is never given back", "a refusal is for now", "router/server/budget.py",
-        "        self._reserved -= reserved\n", "", _BUDGET,
+        "self._count(-self._taken, -self.reserved)", "self._count(-self._taken, 0)", _BUDGET,
     ),
     Fault(
         "all that have much to say are read at once", "nobody waits long beside a flood",
