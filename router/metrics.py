@@ -153,12 +153,11 @@ class Metrics:
             (),
             registry,
         )
-        self._body_bytes = 0
-        Gauge(
+        self._body_bytes = Gauge(
             "visual_router_body_bytes_in_flight",
             "Bytes of request bodies being read, judged or committed",
             registry=registry,
-        ).set_function(lambda: self._body_bytes)
+        )
         self._lag = HistogramFamily(
             "visual_router_loop_lag_seconds",
             "How late the event loop came back to a timer",
@@ -212,9 +211,9 @@ class Metrics:
         """Count a write that the journal could not commit."""
         self._commit_errors.series[()] += 1
 
-    def body_bytes(self, count: int) -> None:
-        """Set how many bytes of request bodies are in flight."""
-        self._body_bytes = count
+    def body_bytes(self, count: Callable[[], int]) -> None:
+        """Say where to read how many bytes of request bodies are in flight; they are read at every scrape."""
+        self._body_bytes.set_function(count)
 
     def loop_lag(self, seconds: float) -> None:
         """Observe how late the event loop came back."""

@@ -45,7 +45,7 @@ def busy() -> Metrics:
     metrics.not_kept("web", "journal")
     metrics.not_kept("web", "rate")
     metrics.commit_error()
-    metrics.body_bytes(4096)
+    metrics.body_bytes(lambda: 4096)
     metrics.loop_lag(0.02)
     metrics.loop_lag(9.0)
     metrics.reload(ok=True)
@@ -144,7 +144,7 @@ def test_what_the_journal_and_the_loop_say_is_shown() -> None:
     """Commit errors, bytes in flight, and how late timers are."""
     metrics = Metrics()
     metrics.commit_error()
-    metrics.body_bytes(4096)
+    metrics.body_bytes(lambda: 4096)
     metrics.loop_lag(0.02)
 
     seen = figures(metrics)

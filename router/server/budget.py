@@ -34,12 +34,12 @@ class Budget:
 
     def __init__(self, limit: int, metrics: Metrics, seconds: float, now: Callable[[], float]) -> None:
         self._limit = limit
-        self._metrics = metrics
         self._seconds = seconds
         self._now = now
         self._used = self._reserved = 0
         # Those whose bodies are not complete, in the order in which they began, and how to cut each off.
         self._arriving: dict[Portion, Callable[[], None]] = {}
+        metrics.body_bytes(lambda: self._used)
 
     def expect(self, count: int) -> None:
         """Refuse a body that has no room now, before anybody sends or reads it; nothing is counted.
@@ -82,7 +82,6 @@ class Budget:
         """Count so many bytes more, or, below 0, fewer."""
         self._used += used
         self._reserved += reserved
-        self._metrics.body_bytes(self._used)
 
     @contextmanager
     def arriving(self, portion: "Portion", cut: Callable[[], None]) -> Iterator[None]:
