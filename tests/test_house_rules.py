@@ -201,7 +201,7 @@ def test_the_accept_path_and_the_deliver_path_never_meet() -> None:
 
 def test_no_component_is_handed_the_whole_configuration() -> None:
     """Only configuration and program know `Config`."""
-    allowed = re.compile(r"router\.(config|app|admin|cli|commands|welcome|__main__)")
+    allowed = re.compile(r"router\.(config|app|program|admin|cli|commands|welcome|__main__)")
     for path in MODULES:
         if not allowed.match(dotted(path)):
             assert not any(name.startswith("router.config") for name in imports(path)), dotted(path)

@@ -85,7 +85,7 @@ class Sinks(Protocol):
 
 
 class Controls(Protocol):
-    """The part of the program that operators need: fulfilled by `app.py`."""
+    """The part of the program that operators need: fulfilled by `program.py`."""
 
     @property
     def config(self) -> Config:

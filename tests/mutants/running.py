@@ -74,10 +74,10 @@ FAULTS = (
         "        if self._journal.broken is not None:\n", "        if False:\n", ("tests/test_heartbeat.py",),
     ),
     Fault(
-        "a broken reload changes something", "a broken file leaves the old rules", "router/app.py",
+        "a broken reload changes something", "a broken file leaves the old rules", "router/program.py",
         "                return await self._swap(config)\n            except ConfigError as error:\n",
         "                return await self._swap(config)\n            except ConfigError as error:\n"
-        "                await self.dispatcher.use({}, lambda _: None)\n",
+        "                await self._dispatcher.use({}, lambda _: None)\n",
         ("tests/process/test_reload.py",),
     ),
     Fault(

@@ -76,24 +76,25 @@ async def test_a_reload_that_the_journal_cannot_take_leaves_a_paused_sink_paused
     mark = SinkMark(sink="out", paused="answered 410", fingerprint=fingerprint(config.sinks["out"]))
     async with Lanes() as lanes:
         app = App(config, journal, lanes, Clock())
-        await app.journal.open()
-        await app.journal.mark(mark)
-        assert await app.begin()
+        program = app.program
+        await journal.journal.open()
+        await journal.journal.mark(mark)
+        assert await program.begin()
 
         path.write_text(CONFIG.format(timeout="20s"), "utf-8")
         journal.full = True
         with pytest.raises(JournalUnavailable, match=r"^the disk is full$"):
-            await app.reload()
+            await program.reload()
 
-        assert app.refused is not None
-        assert (app.refused.problems, app.refused.first) == (0, "the disk is full")
-        assert app.config is config
+        assert program.refused is not None
+        assert (program.refused.problems, program.refused.first) == (0, "the disk is full")
+        assert program.config is config
         assert app.dispatcher.states() == {"out": "paused"}
         assert await journal.marks() == [mark]
 
         journal.full = False
-        assert (await app.reload()).changed == ["sinks.out"]
-        assert app.refused is None
+        assert (await program.reload()).changed == ["sinks.out"]
+        assert program.refused is None
         assert app.dispatcher.states() == {"out": "ready"}
 
 
@@ -108,16 +109,17 @@ async def test_a_reload_changes_all_or_nothing(
     path.write_text(CONFIG.format(timeout="10s"), "utf-8")
     async with Lanes() as lanes:
         app = App(load(str(path), resolve={}), journal, lanes, Clock())
-        assert await app.begin()
-        source, config = app.intake.source("web"), app.config
+        program = app.program
+        assert await program.begin()
+        source, config = app.intake.source("web"), program.config
 
         other = CONFIG.replace(" out", " new").replace(" web:", " site:")
         path.write_text(other.format(timeout="10s"), "utf-8")
         setattr(journal, fault, True)
         with pytest.raises(JournalUnavailable, match=f"^{reason}$"):
-            await app.reload()
+            await program.reload()
 
-        assert app.config is config
+        assert program.config is config
         assert app.intake.source("web") is source
         assert [sink.name for sink in app.dispatcher.sinks()] == ["out"]
         assert 'visual_router_config_reloads_total{ok="false"} 1.0' in app.metrics.text().decode()
@@ -132,13 +134,14 @@ async def test_what_waited_for_a_changed_sink_is_hastened_behind_the_rules(
     seen: list[tuple[str, bool]] = []
     async with Lanes() as lanes:
         app = App(load(str(path), resolve={}), journal, lanes, Clock())
-        before = app.config
-        journal.expediting = lambda sink: seen.append((sink, app.config is before))
-        assert await app.begin()
+        program = app.program
+        before = program.config
+        journal.expediting = lambda sink: seen.append((sink, program.config is before))
+        assert await program.begin()
         assert seen == []
 
         path.write_text(CONFIG.format(timeout="20s"), "utf-8")
-        await app.reload()
+        await program.reload()
 
     assert seen == [("out", False)]
 
@@ -154,16 +157,17 @@ async def test_nothing_comes_behind_stopping(journal: Full, tmp_path: Path) -> N
 
     async with Lanes() as lanes:
         app = App(load(str(path), resolve={}), journal, lanes, Clock())
-        assert not await app.begin()
-        assert app.unready() == ["starting: the disk is full"]
+        program = app.program
+        assert not await program.begin()
+        assert program.unready() == ["starting: the disk is full"]
 
-        await app.until_stopped(terminated())
-        assert not await app.begin()
-        assert app.unready() == ["stopping"]
+        await program.until_stopped(terminated())
+        assert not await program.begin()
+        assert program.unready() == ["stopping"]
 
         journal.full = False
-        app.ready()
-        assert app.unready() == ["stopping"]
+        program.ready()
+        assert program.unready() == ["stopping"]
 
 
 async def test_until_there_is_room_a_hook_is_put_off_for_the_journals_reason(
@@ -175,7 +179,8 @@ async def test_until_there_is_room_a_hook_is_put_off_for_the_journals_reason(
     journal.full = True
     async with Lanes() as lanes:
         app = App(load(str(path), resolve={}), journal, lanes, Clock())
+        program = app.program
 
-        assert not await app.begin()
+        assert not await program.begin()
         with pytest.raises(Unavailable, match=r"^starting: the disk is full$"):
             await app.intake.accept(app.intake.source("web"), {}, b"{}", {})
