@@ -14,7 +14,6 @@ from router.errors import Unreachable
 from router.sinks.sink import Reply, Request
 from router.transport.dialling import Dialler, Terms
 from router.transport.exchange import Line
-from router.transport.lookup import Lookup
 from router.transport.target import Target
 
 # A sink has one URL or a few; if each request had its own, the cache must not grow.
@@ -33,13 +32,13 @@ class Pool:
         self,
         terms: Terms,
         tls: Callable[[str | None], ssl.SSLContext],
-        resolver: AbstractResolver | None,
+        resolver: AbstractResolver,
         idle: float,
     ) -> None:
         self.terms = terms
         self.busy = 0
         self.retired = False
-        self._dialler = Dialler(terms, tls, resolver or Lookup())
+        self._dialler = Dialler(terms, tls, resolver)
         self._idle_limit = idle
         self._loop = asyncio.get_running_loop()
         self._targets: dict[str, Target] = {}

@@ -16,6 +16,7 @@ from aiohttp.abc import AbstractResolver
 from router.sinks.sink import Reply, Request, Sink
 from router.transport.connections import Pool
 from router.transport.dialling import Terms
+from router.transport.lookup import Lookup
 from router.transport.trust import trust
 
 
@@ -52,7 +53,7 @@ class Lanes:
     def __init__(
         self, resolver: AbstractResolver | None = None, connect: float = 5.0, idle: float = 15.0
     ) -> None:
-        self._resolver = resolver
+        self._resolver = resolver or Lookup()
         self._connect = connect
         self._idle = idle
         self._lanes: dict[str, Lane] = {}

@@ -62,20 +62,57 @@ async def test_names_without_an_answer_keep_no_other_sink_waiting(
     assert "quick.example" in asked
 
 
-async def test_a_lookup_whose_time_is_up_is_left_alone(
+async def test_a_lookup_whose_time_is_up_is_left_alone_and_asked_for_no_second_time(
     post: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for the thread that still asks."""
-    answer = threading.Event()
+    """Nobody waits for the thread that still asks, and the next attempts leave no further ones behind."""
+    answer, asked, answered = threading.Event(), list[str](), list[str]()
 
-    def look_up(*_: object, **__: object) -> list[object]:
+    def look_up(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
         answer.wait(LIMIT)
-        return []
+        answered.append(host)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     async with Lanes(connect=0.01) as lanes:
         try:
-            with pytest.raises(Unreachable, match=r"no connection within 0\.01 s"):
-                await lanes.lane(Sink(name="slow")).send(post("http://slow.example/"))
+            for number in range(5):
+                with pytest.raises(Unreachable, match=r"no connection within 0\.01 s"):
+                    await lanes.lane(Sink(name=f"slow-{number % 2}")).send(post("http://slow.example/"))
+
+            assert (asked, answered) == (["slow.example"], [])
+        finally:
+            answer.set()
+        await until(lambda: answered == asked)
+        lanes.lane(Sink(name="slow-0")).connect = LIMIT
+        with pytest.raises(Unreachable, match="could not resolve the host name"):
+            await lanes.lane(Sink(name="slow-0")).send(post("http://slow.example/"))
+
+
+async def test_names_that_hang_take_so_many_threads_and_no_more(
+    post: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a name server that is away would use up what the journal and the files need."""
+    answer, asked = threading.Event(), list[str]()
+
+    def look_up(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        answer.wait(LIMIT)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with Lanes(connect=0.3) as lanes:
+
+        async def fail(name: str) -> None:
+            with pytest.raises(Unreachable):
+                await lanes.lane(Sink(name=name)).send(post(f"http://{name}.example/"))
+
+        try:
+            async with asyncio.TaskGroup() as hanging:
+                for number in range(40):
+                    hanging.create_task(fail(f"slow-{number}"))
+
+            assert 0 < len(asked) <= 16
         finally:
             answer.set()
