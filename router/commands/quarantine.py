@@ -4,6 +4,7 @@ import sys
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from router.admin.refusals import (
     Discarded,
@@ -47,6 +48,10 @@ def quarantine(
     if ctx.invoked_subcommand is None:
         query = {"source": source, "before": before, "limit": str(limit)}
         show(reach(ctx).get("/quarantine", query), RefusedPage, refused_page, as_json=as_json)
+        return
+    for name in ("before", "limit"):
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} bounds the list, and is nothing to '{ctx.invoked_subcommand}'.")
     # What stands ahead of a verb is meant for it: unheard, `--source` would let `discard --all` take all.
     ahead = {"as_json": as_json, **({} if source is None else {"source": source})}
     ctx.default_map = {"show": ahead, "discard": ahead}

@@ -154,6 +154,16 @@ async def test_an_option_ahead_of_the_verb_holds_for_it(session: Session) -> Non
     assert [row["id"] for row in (await session.read("quarantine"))["requests"]] == [other]
 
 
+async def test_what_bounds_the_list_alone_stands_ahead_of_no_verb(session: Session) -> None:
+    """Unheard, it would let `discard --all` take what it was meant to spare."""
+    first = await refuse(session.desk)
+    for words in (["--before", first], ["--limit", "1"]):
+        result = await session.type("quarantine", *words, "discard", "--all", "--yes", code=2)
+
+        assert f"{words[0]} bounds the list, and is nothing to 'discard'." in result.stderr
+    assert (await session.read("quarantine"))["requests"] != []
+
+
 async def test_a_terminals_width_bounds_the_reason(session: Session) -> None:
     """The id is never cut."""
     refused = await refuse(session.desk, reason="x" * 300)
