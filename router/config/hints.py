@@ -170,7 +170,8 @@ def _hint_absent(draft: Draft, rule: Map, everyone: frozenset[str], problems: Pr
         sources = [
             source
             for name, source in draft.sources.items()
-            if source.provider in providers and (name in named or not named)
+            # Whom a pattern means is not worked out: any of them.
+            if source.provider in providers and (name in named or not named or named - draft.sources.keys())
         ]
         for field in condition.entries:
             patterns = texts_of(condition, field)
@@ -201,11 +202,14 @@ def _hint_patterns(rule: Map, problems: Problems) -> None:
     """A pattern in the form of another program, which will hardly match anything here."""
     for condition in (*_conditions(rule, "when"), *_conditions(rule, "unless")):
         for field in condition.entries:
-            for pattern in texts_of(condition, field):
+            patterns = texts_of(condition, field)
+            # Beside a pattern for branches with a slash, `*` is meant for those without one.
+            slashed = any(re.match(r"[^!].*/|\*\*", pattern.text) for pattern in patterns)
+            for pattern in patterns:
                 hint = advice(field, pattern.text)
                 if hint is not None:
                     problems.warn(pattern, f"'{clip(pattern.text)}' will hardly match: {hint}")
-                elif field == "branch" and pattern.text in ("*", "!*"):
+                elif field == "branch" and pattern.text in ("*", "!*") and not slashed:
                     every = f"write '{pattern.text}*' for every branch"
                     problems.warn(
                         pattern, f"'{pattern.text}' matches no branch with a slash in its name; {every}"

@@ -8,6 +8,8 @@ import re
 
 # Names that people choose without these characters; a title, a URL or a payload may hold anything.
 _NAMES = frozenset(("branch", "project", "author", "source", "event", "provider_status"))
+# Values that are longer than what people look for in them; others are mostly one word, and asked for whole.
+_LONGER = frozenset(("branch", "project", "author", "commit", "title", "url"))
 _WITHOUT_BLANKS = frozenset(("branch", "source", "event", "provider_status", "commit"))
 _NUMBERS = frozenset(("changes", "pull_request"))
 _LONGEST = 200  # a longer pattern is not looked at
@@ -32,7 +34,7 @@ def advice(field: str, text: str) -> str | None:
     """Why a pattern will hardly match, and what to write instead; None: it is not one of these."""
     sign, plain = ("!", text[1:]) if text.startswith("!") else ("", text)
     if len(text) <= _LONGEST and plain.startswith("re:"):
-        return _part(sign, plain)
+        return _part(field, sign, plain)
     if len(text) > _LONGEST or _ODD.search(text) is None:
         return None
     if field in _NUMBERS:
@@ -73,10 +75,10 @@ def choices(text: str, sign: str = "") -> str | None:
     return f"[{', '.join(shown + ['…'] * (len(parts) > _MOST))}]"
 
 
-def _part(sign: str, plain: str) -> str | None:
+def _part(field: str, sign: str, plain: str) -> str | None:
     """The advice for an expression that is some text alone: it matches this and nothing else."""
     part = _PART.fullmatch(plain)
-    if part is None or (part[1] and part[3]):
+    if part is None or (part[1] and part[3]) or not (part[1] or part[3] or field in _LONGER):
         return None
     source = _whole(plain.removeprefix("re:"))
     return f"an expression is for the whole value; write '{sign}re:{source}' for a part of it"
