@@ -185,17 +185,7 @@ class _Reading:
         spot = Spot.of(event.start_mark)
         if len(self._stack) == DEEPEST:
             raise YamlError(spot, f"this is nested too deeply; the limit is {DEEPEST}")
-        above = self._stack[-1] if self._stack else None
-        if above is not None and isinstance(above.node, Map) and above.key is None:
-            # `{{ branch }}` without quotes: a map as the first key of one whose brace stands right before it.
-            opening = Spot(above.node.line, above.node.column)
-            if (
-                above.flow
-                and not above.node.entries
-                and (spot.line, spot.column) == (opening.line, opening.column + 1)
-            ):
-                flow = len(self._stack) > 1 and self._stack[-2].flow
-                raise self._written.unquoted(opening, len(self._written.template(opening, flow=flow)))
+        self._refuse_template(spot)
         if event.tag is not None:
             tag = self._written.at(spot).split(maxsplit=1)[0]
             self._wrong(spot, f"YAML tags are not read; remove '{clip(tag)}'")
@@ -208,6 +198,17 @@ class _Reading:
             else Map(spot.line, spot.column, {})
         )
         self._stack.append(_Frame(node, bool(event.flow_style), event.anchor))
+
+    def _refuse_template(self, spot: Spot) -> None:
+        """`{{ branch }}` without quotes: to YAML a map whose first key is a map, brace at brace."""
+        opening = self._bracket
+        if (
+            opening is not None
+            and isinstance(self._stack[-1].node, Map)
+            and (spot.line, spot.column) == (opening.line, opening.column + 1)
+        ):
+            flow = len(self._stack) > 1 and self._stack[-2].flow
+            raise self._written.unquoted(opening, len(self._written.template(opening, flow=flow)))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Text:
         """A scalar, as it was meant."""
