@@ -4,7 +4,8 @@ Owns the answer to "need anybody look?": a time may be too early, never too late
 pending.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from math import inf
 
 from router.delivery import State
@@ -22,9 +23,17 @@ class Agenda:
         """Nothing pending of this sink is due before that time; infinite: nothing is pending."""
         return self._next.get(sink, inf)
 
-    def put(self, sink: str, at: float) -> None:
-        """Nothing of this sink is due before that time: somebody looked."""
-        self._next[sink] = at
+    @contextmanager
+    def emptied(self, sinks: Collection[str]) -> Iterator[None]:
+        """While all that is pending of these is being claimed nothing is; nobody knows if that fails."""
+        self._next.update(dict.fromkeys(sinks, inf))
+        claimed = False
+        try:
+            yield
+            claimed = True
+        finally:
+            if not claimed:
+                self._next.update(dict.fromkeys(sinks, LOOK))
 
     def apply(
         self, moves: Mapping[tuple[str, State], int], due: Mapping[str, float], left: Mapping[str, float]

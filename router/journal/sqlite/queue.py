@@ -14,13 +14,12 @@ from router.journal.bites import BITE, until_done
 from router.journal.journal import Batch, SinkMark
 from router.journal.rows import delivery_of, event_of
 from router.journal.slots import Slots
-from router.journal.sqlite.agenda import LOOK
 from router.journal.sqlite.bulk import Bulk
 from router.journal.sqlite.moves import give_back
 from router.journal.sqlite.settling import Ended, settle
 from router.journal.sqlite.statements import statements
 from router.journal.sqlite.store import Side
-from router.journal.sqlite.writer import Work, Written
+from router.journal.sqlite.writer import Written
 from router.journal.store import Recent
 from router.journal.tally import Moves, shift
 from router.share import ALONE, Share
@@ -174,25 +173,15 @@ class SqliteQueue(Side):
             return Batch([], _time(later), [])
         work = _claim_suspect if suspect else _claim
         asked = Asked(room, probed, now, later, store.recent, store.suspects, quick=False)
-        batch = None
-        if sum(pending(sink) for sink in (*room, *probed)) <= len(store.recent):
-            # The others' bodies are on the disk, and may be large: they are not read in the loop's thread.
-            quick = msgspec.structs.replace(asked, quick=True)
-            batch = await self._taken(quick, partial(work, quick))
-        return batch or cast(Batch, await self._taken(asked, partial(work, asked)))
-
-    async def _taken(self, asked: Asked, work: Work[Batch | None]) -> Batch | None:
-        """Claim; where all that is pending is taken, what is recorded from now on comes next."""
-        store = self._store
-        emptied = [sink for sink, room in asked.free.items() if room == store.tally.pending(sink)]
-        for sink in emptied:
-            store.agenda.put(sink, inf)
-
-        def done(written: Written[object] | None) -> None:
-            for sink in emptied if written is None or written.result is None else ():
-                store.agenda.put(sink, LOOK)
-
-        return await store.writer.write(work, done=done, quick=asked.quick)
+        # Where all that is pending is taken, what is recorded from now on comes next.
+        emptied = [sink for sink, count in room.items() if count == pending(sink)]
+        with store.agenda.emptied(emptied):
+            batch = None
+            if sum(pending(sink) for sink in (*room, *probed)) <= len(store.recent):
+                # Other bodies are on the disk, and may be large: they are not read in the loop's thread.
+                quick = msgspec.structs.replace(asked, quick=True)
+                batch = await store.writer.write(partial(work, quick), quick=True)
+            return batch or cast(Batch, await store.writer.write(partial(work, asked)))
 
     def offer(self, slots: Slots | None) -> None:
         """See `Queue.offer`."""

@@ -24,7 +24,6 @@ PATIENCE_MS = 1000
 _LONG, _AWAY = 0.05, 10.0
 
 T_co = TypeVar("T_co", covariant=True)
-T = TypeVar("T")
 
 
 class Written(msgspec.Struct, Generic[T_co], frozen=True):
@@ -46,7 +45,6 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
     undo: "Callable[[apsw.Cursor], Written[object]] | None" = None
 
 
-Work = Callable[[apsw.Cursor], Written[T]]
 _Item = Item[apsw.Cursor, Written[object]]
 
 
