@@ -1,5 +1,12 @@
 """Slots: what the dispatcher offers the journal, so that a delivery is attempted once it is on disk.
 
+A sink's slot is taken (`Gate.take`) in one of two ways:
+- A claim: the dispatcher asks for no more than are free (`Queue.claim`), and takes one for each that it gets.
+- A reservation: `Inbox.record` asks for one (`Slots.reserve`) before the delivery is written, and gets none
+  that a claim under way may still take. After the commit it calls `Slot.take`, or `Slot.free` if there is
+  nothing to attempt, which puts the slot back as if it had never been taken (`Gate.put_back`).
+Whoever took it, it is free again once the journal has what became of the attempt (`Gate.leave`).
+
 Must not know who fills a slot, or with what work.
 """
 
