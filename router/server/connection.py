@@ -6,8 +6,7 @@ know what is asked or answered.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import cast
@@ -15,11 +14,11 @@ from typing import cast
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, HttpProcessingError
-from aiohttp.http_parser import RawRequestMessage
 
+from router.server.ahead import Ahead
 from router.server.edge import LINGER, READ, Edge
 from router.server.request import Answer, Request
-from router.server.wire import AHEAD, CLOSE, HEAD_BYTES, KEEP, parser, refusal, rendered
+from router.server.wire import CLOSE, HEAD_BYTES, KEEP, parser, refusal, rendered
 
 # Bytes of one read before anybody counts them; of a body that is being read or dropped it is `READ`.
 _UNCOUNTED = 16 << 10
@@ -28,9 +27,9 @@ _UNCOUNTED = 16 << 10
 class Connection(BaseProtocol):
     """One connection: a queue of requests, and one task that answers them in order."""
 
-    __slots__ = ("_ahead", "_answer", "_body_seen", "_broken", "_closing", "_content", "_counted", "_edge",
-                 "_held", "_idle_since", "_meter", "_place", "_reader", "_requests", "_timer",
-                 "_transport_paused", "_unproductive", "_waiter", "peer")  # fmt: skip
+    __slots__ = ("_ahead", "_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_held",
+                 "_idle_since", "_meter", "_place", "_reader", "_timer", "_transport_paused", "_waiter",
+                 "peer")  # fmt: skip
 
     def __init__(self, edge: Edge, answer: Answer) -> None:
         loop = asyncio.get_running_loop()
@@ -39,16 +38,12 @@ class Connection(BaseProtocol):
         self._edge = edge
         self._answer = answer
         self.peer: object = None
-        self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
+        self._ahead = Ahead()
         # Of the request being answered.
         self._content: StreamReader | None = None
         # Who is told of its bytes, and how many it was told of; its place among the bodies that arrive.
         self._meter: Callable[[int], bool] | None = None
         self._counted = self._place = 0
-        # Bytes read since a head was complete or a body was seen to grow, and its size then.
-        self._unproductive = self._body_seen = 0
-        # Bytes read since no request waited.
-        self._ahead = 0
         self._waiter: asyncio.Future[None] | None = None
         # What ends the connection once the requests before it are answered.
         self._broken: HttpProcessingError | None = None
@@ -92,23 +87,20 @@ class Connection(BaseProtocol):
         if self._closing or self._broken is not None or self._upgraded:
             # Behind an upgrade comes no HTTP, behind broken HTTP nothing that could be understood.
             return
-        self._unproductive += len(data)
+        ahead = self._ahead
+        ahead.unproductive += len(data)
         try:
             messages, self._upgraded, _ = self._reader.feed_data(data)
         except HttpProcessingError as error:
             self._break(error)
         else:
-            if self._unproductive > HEAD_BYTES and self._excessive(messages):
+            if ahead.unproductive > HEAD_BYTES and ahead.excessive(messages, self._arrived()):
                 self._break(BadHttpMessage("a head is too large"))
-            elif messages:
-                self._ahead = self._ahead + self._unproductive if self._requests else self._unproductive
-                self._requests.extend(messages)
-                self._unproductive = self._body_seen = 0
-                if (len(self._requests) >= AHEAD or self._ahead > READ) and not self._buffer_paused:
-                    self._pause_reading_for_buffer()
+            elif messages and ahead.add(messages) and not self._buffer_paused:
+                self._pause_reading_for_buffer()
         if self._meter is not None:
             self._count(self._meter)
-        if self._requests or self._broken is not None:
+        if ahead.requests or self._broken is not None:
             self._wake()
 
     def hold(self) -> None:
@@ -144,7 +136,7 @@ class Connection(BaseProtocol):
             self._content.set_exception(ConnectionResetError("the client went away"))
         self._wake()
         # These hold the connection, which would last until somebody looks for cycles: in a flood, thousands.
-        self._requests.clear()
+        self._ahead.requests.clear()
         self._broken = self._parser = None
         del self._reader
 
@@ -170,23 +162,15 @@ class Connection(BaseProtocol):
         if not content.is_eof():
             content.feed_eof()
 
-    def _excessive(self, messages: Sequence[tuple[RawRequestMessage, StreamReader]]) -> bool:
-        """Whether a head, or what frames a body (chunk sizes, trailers), is larger than anybody needs.
-
-        Asked once so much was read that one may be. If a body grew meanwhile, the count begins anew.
-        """
-        if messages:
-            return any(_size(message) > HEAD_BYTES for message, _ in messages)
-        content = self._arriving()
-        before, self._body_seen = self._body_seen, 0 if content is None else content.total_bytes
-        if self._body_seen <= before:
-            return True
-        self._unproductive = 0
-        return False
-
     def _arriving(self) -> StreamReader | None:
         """The body that was read last, if its request is not yet answered."""
-        return self._requests[-1][1] if self._requests else self._content
+        waiting = self._ahead.requests
+        return waiting[-1][1] if waiting else self._content
+
+    def _arrived(self) -> int:
+        """How many bytes of it have come."""
+        content = self._arriving()
+        return 0 if content is None else content.total_bytes
 
     def _break(self, error: HttpProcessingError) -> None:
         """Read no further; a body whose framing breaks off ends there."""
@@ -217,9 +201,8 @@ class Connection(BaseProtocol):
         """Answer one request after the other until the connection ends."""
         with _Crash(self):
             while not self._closing:
-                if self._requests:
-                    message, content = self._next()
-                    await self._respond(Request(message, content, self), message)
+                if self._ahead.requests:
+                    await self._respond()
                 elif self._broken is not None:
                     await self._refuse(self._broken)
                 else:
@@ -232,24 +215,24 @@ class Connection(BaseProtocol):
         await self._waiter
         self._waiter = None
 
-    def _next(self) -> tuple[RawRequestMessage, StreamReader]:
-        """The next request; its place is free for one more."""
-        found = self._requests.popleft()
-        self._reader.message_consumed()
-        if self._buffer_paused and len(self._requests) <= (AHEAD // 2 if self._ahead <= READ else 0):
-            # What was read already comes first.
-            self._buffer_paused = False
-            self.data_received(b"")
-            if not self._buffer_paused:
-                self._resume_reading_for_buffer()
-        return found
+    def _read_on(self) -> None:
+        """Read ahead again; what was read already comes first."""
+        self._buffer_paused = False
+        self.data_received(b"")
+        if not self._buffer_paused:
+            self._resume_reading_for_buffer()
 
-    async def _respond(self, request: Request, message: RawRequestMessage) -> None:
+    async def _respond(self) -> None:
+        """Answer the next request; its place is free for one more."""
+        message, content = self._ahead.requests.popleft()
+        self._reader.message_consumed()
+        if self._buffer_paused and self._ahead.has_room():
+            self._read_on()
         if message.version not in (HttpVersion10, HttpVersion11):
             await self._refuse(BadStatusLine())
             return
-        content = self._content = request.content
-        reply = await self._answer(request)
+        self._content = content
+        reply = await self._answer(Request(message, content, self))
         self._content = self._meter = None
         unread = self._closing or not content.is_eof() or content.exception() is not None
         # Of what came with an upgrade the parser has dropped some: nothing behind it is where it seems to be.
@@ -327,11 +310,6 @@ def _drop(content: StreamReader) -> None:
     except (ConnectionError, web.RequestPayloadError) as error:
         # The body keeps it, and by its traceback itself.
         error.__traceback__ = None
-
-
-def _size(message: RawRequestMessage) -> int:
-    """The bytes of a head, without what stands between them."""
-    return len(message.path) + sum(len(name) + len(value) for name, value in message.raw_headers)
 
 
 class _Crash:

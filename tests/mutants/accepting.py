@@ -139,32 +139,32 @@ FAULTS = (
     ),
     Fault(
         "a head as a whole has no limit", "memory is bounded", "router/server/connection.py",
-        "            if self._unproductive > HEAD_BYTES and self._excessive(messages):\n",
+        "            if ahead.unproductive > HEAD_BYTES and ahead.excessive(messages, self._arrived()):\n",
         "            if False:\n", _CONNECTION,
     ),
     Fault(
-        "a head that is whole may be of any size", "memory is bounded", "router/server/connection.py",
+        "a head that is whole may be of any size", "memory is bounded", "router/server/ahead.py",
         "any(_size(message) > HEAD_BYTES for message, _ in messages)", "False", _CONNECTION,
     ),
     Fault(
         "a long body is taken for a head", "a body may be as large as its source allows",
-        "router/server/connection.py",
-        "        if self._body_seen <= before:\n", "        if True:\n", _CONNECTION,
+        "router/server/ahead.py",
+        "        if self._seen <= before:\n", "        if True:\n", _CONNECTION,
     ),
     Fault(
         "requests sent ahead are read without limit", "memory is bounded", "router/server/connection.py",
-        "if (len(self._requests) >= AHEAD or self._ahead > READ) and not self._buffer_paused:\n",
-        "if False:\n", _CONNECTION,
+        "            elif messages and ahead.add(messages) and not self._buffer_paused:\n",
+        "            elif messages and ahead.add(messages) and False:\n", _CONNECTION,
     ),
     Fault(
         "few but large requests are read ahead without limit", "memory is bounded",
-        "router/server/connection.py",
-        "if (len(self._requests) >= AHEAD or self._ahead > READ) and", "if len(self._requests) >= AHEAD and",
+        "router/server/ahead.py",
+        "return len(self.requests) >= AHEAD or self._bytes > READ", "return len(self.requests) >= AHEAD",
         _CONNECTION,
     ),
     Fault(
         "requests beyond a pause are never read", "every request is answered", "router/server/connection.py",
-        "                self._resume_reading_for_buffer()\n", "                pass\n", _CONNECTION,
+        "            self._resume_reading_for_buffer()\n", "            pass\n", _CONNECTION,
     ),
     Fault(
         "connections have no bound", "one more than there is room for hears 503",
