@@ -47,8 +47,8 @@ class Ahead:
     def excessive(self, messages: Sequence[Message], body: int) -> bool:
         """Whether a head, or what frames a body (chunk sizes, trailers), is larger than anybody needs.
 
-        To be asked once so much was read that one may be. `messages` have come with it; without any, `body` is
-        the size of the body that arrives: if it grew meanwhile, the count begins anew.
+        To be asked once so much was read that one may be. `messages` came with it; without any, `body` is the
+        size of the body that arrives: if it grew meanwhile, the count begins anew.
         """
         if messages:
             return any(_size(message) > HEAD_BYTES for message, _ in messages)
