@@ -4,6 +4,9 @@ import asyncio
 
 import pytest
 
+from router.errors import Unavailable
+from router.metrics import Metrics
+from router.server.budget import Budget
 from router.server.settings import ServerSettings
 from router.units import Listen, Size
 from tests.server.edge import BODY, OPEN, error_of, post, serving
@@ -81,6 +84,21 @@ async def test_of_bodies_that_arrive_side_by_side_the_first_goes_on() -> None:
         assert await second.closed()
         assert [event.payload for event in stage.inbox.events] == [BODY]
         assert "visual_router_body_bytes_in_flight 0.0" in stage.metrics.text().decode()
+
+
+def test_who_has_no_room_takes_nobody_along() -> None:
+    """It began last: its room would be that of those who came before it."""
+    cut: list[str] = []
+    budget = Budget(60, Metrics(), 10.0, lambda: 0.0)
+    with budget.portion(100, 0) as first, budget.portion(100, 0) as second:
+        with first.arriving(lambda: cut.append("first")), second.arriving(lambda: cut.append("second")):
+            assert first.take(30)
+            assert not second.take(50)
+        first.check()
+        with pytest.raises(Unavailable, match=r"^too much in flight$"):
+            second.check()
+
+    assert cut == []
 
 
 async def test_of_large_bodies_that_arrive_side_by_side_the_last_is_refused_early() -> None:
