@@ -25,7 +25,11 @@ _UNCOUNTED = 16 << 10
 
 
 class Connection(BaseProtocol):
-    """One connection: a queue of requests, and one task that answers them in order."""
+    """One connection: a queue of requests, and one task that answers them in order.
+
+    Reading pauses while a body is not taken (`_reading_paused`), while enough requests wait
+    (`_buffer_paused`), and while it is the turn of others (`_held`); it goes on when none of them holds.
+    """
 
     __slots__ = ("_ahead", "_answer", "_broken", "_closing", "_content", "_counted", "_edge", "_held",
                  "_idle_since", "_meter", "_place", "_reader", "_timer", "_transport_paused", "_waiter",
