@@ -15,8 +15,8 @@ from router.delivery import Attempt, Delivery, Route, State
 from router.errors import Unknown
 from router.event import Event
 from router.journal.bites import BITE, in_bites, onward, until_done
-from router.journal.group_commit import Outcome, W
 from router.journal.journal import DeliveryQuery, EventQuery, Judged
+from router.journal.pieces import Outcome, W
 from router.journal.rows import (
     DELIVERY,
     Row,

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TypeVar, cast
 
 from router.errors import Halfway, JournalUnavailable
-from router.journal.group_commit import GroupCommit, Outcome, W
+from router.journal.group_commit import GroupCommit
+from router.journal.pieces import Outcome, W
 
 # How many deliveries one transaction moves.
 BITE = 1000

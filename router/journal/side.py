@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from router.journal.group_commit import Outcome, W
 from router.journal.journal import Stock
+from router.journal.pieces import Outcome, W
 from router.journal.rows import Row
 from router.journal.store import C, Store
 from router.journal.tally import Moves

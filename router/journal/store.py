@@ -14,8 +14,9 @@ import anyio.to_thread
 from router.clock import Clock, Ids
 from router.errors import JournalUnavailable
 from router.event import Event
-from router.journal.group_commit import GroupCommit, W
+from router.journal.group_commit import GroupCommit
 from router.journal.journal import Stock
+from router.journal.pieces import W
 from router.journal.tally import Tally
 
 _MOST_BYTES = 4 << 20

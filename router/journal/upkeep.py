@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 
 from router.delivery import State
 from router.journal import rulesets
-from router.journal.group_commit import Outcome, W
+from router.journal.pieces import Outcome, W
 from router.journal.rows import text_of
 from router.journal.side import Side
 from router.journal.store import C, Store

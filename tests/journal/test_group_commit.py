@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from router.errors import JournalBroken, JournalUnavailable
-from router.journal.group_commit import GroupCommit, Item, run
+from router.journal.group_commit import GroupCommit
+from router.journal.pieces import Batch, run
 from tests.waiting import turns, until
 
 FAILED = "the journal's thread failed; its traceback says where"
@@ -51,19 +52,19 @@ class Notebook(GroupCommit[list[str], Said]):
         """Commit what was held up, and what comes."""
         self._gate.set()
 
-    def begin(self, batch: list[Item[list[str], Said]]) -> None:
+    def begin(self, batch: Batch[list[str], Said]) -> None:
         """Note in which thread it is, and whether the other one is at rest."""
         self.begun.append((threading.get_ident(), not self.at_work.is_set()))
         if self.clumsy:
             raise ZeroDivisionError
 
-    def commit(self, batch: list[Item[list[str], Said]]) -> None:
+    def commit(self, batch: Batch[list[str], Said]) -> None:
         """Say it all."""
         self.at_work.set()
         self._gate.wait()
-        self.batches.append(len(batch))
-        for items in self.sort(batch):
-            run(items, self.words)
+        self.batches.append(sum(map(len, batch)))
+        for group in batch:
+            run(group, self.words)
 
     def owes(self) -> bool:
         """Always."""
@@ -166,7 +167,7 @@ async def test_what_a_caller_cancelled_with_its_answer_asked_for_is_taken_back()
             task.cancel()
 
         # Answered in the same turn of the loop, a moment after the claim.
-        group.create_task(notebook.write(say("last"), done=cancel))
+        group.create_task(notebook.share(say_all, "last", cancel))
         await turns()
         notebook.open_gate()
     await notebook.close()
@@ -273,7 +274,7 @@ async def test_after_the_end_nothing_is_taken_on() -> None:
     told: list[Said | None] = []
 
     with pytest.raises(JournalUnavailable, match=r"^the journal is closed$"):
-        await notebook.write(say("late"), done=told.append)
+        await notebook.share(say_all, "late", told.append)
 
     assert told == [None]
     assert notebook.words == ["shut"]

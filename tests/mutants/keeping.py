@@ -16,7 +16,7 @@ _HEADER = ("tests/journal/sqlite/test_header.py",)
 
 FAULTS = (
     Fault(
-        "acknowledge before the commit", "202 means that it is on disk", "router/journal/group_commit.py",
+        "acknowledge before the commit", "202 means that it is on disk", "router/journal/committer.py",
         "                    self._do(batch)\n",
         "                    self._post(self._answer, batch)\n                    self._do(batch)\n",
         _DURABILITY,
@@ -46,8 +46,8 @@ FAULTS = (
     ),
     Fault(
         "a full disk is no error", "no 202 without a commit", "router/journal/sqlite/writer.py",
-        "            item.written = None\n            item.error = JournalBroken(self.broken) if",
-        "            item.error = JournalBroken(self.broken) if", _FAULTS,
+        "            piece.written = None\n            piece.error = JournalBroken(self.broken) if",
+        "            piece.error = JournalBroken(self.broken) if", _FAULTS,
     ),
     Fault(
         "a full disk ends the journal", "room that comes back is enough", "router/journal/sqlite/faults.py",
@@ -142,7 +142,7 @@ FAULTS = (
     ),
     Fault(
         "a slot is kept for a sender that gave up", "every slot comes back", "router/journal/group_commit.py",
-        "            return\n        if item.done is not None:\n", "            return\n        if False:\n",
+        "            return\n        if piece.done is not None:\n", "            return\n        if False:\n",
         _GROUP_COMMIT,
     ),
     Fault(
@@ -170,7 +170,7 @@ FAULTS = (
     Fault(
         "a claim that nobody learned of stays in flight", "a cancelled claim gives everything back",
         "router/journal/group_commit.py",
-        "            if future.done():\n                self._take_back(item)\n",
+        "            if future.done():\n                self._take_back(piece)\n",
         "            if future.done():\n                pass\n",
         (*_GROUP_COMMIT, *_QUEUE),
     ),

@@ -6,13 +6,15 @@ Owns what is refused alone or done again, and reconnecting. Must not know what t
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from itertools import chain
 from typing import cast
 
 import psycopg
 
 from router.delivery import State
 from router.errors import JournalBroken, JournalError, JournalUnavailable
-from router.journal.group_commit import GroupCommit, Item, run
+from router.journal.group_commit import GroupCommit
+from router.journal.pieces import Batch, Single, run
 from router.journal.postgres.connecting import Connection, begin
 from router.journal.postgres.faults import AGAIN, ALONE, fault, is_over, refusal
 from router.journal.postgres.work import Berth, Cursor, Moves, Written
@@ -23,7 +25,7 @@ _TRIES = 5
 # Seconds after a failed connection in which nobody waits for another one.
 _PAUSE = 0.5
 
-_Item = Item[Cursor, Written[object]]
+_Batch = Batch[Cursor, Written[object]]
 
 
 class Writer(GroupCommit[Cursor, Written[object]]):
@@ -70,8 +72,8 @@ class Writer(GroupCommit[Cursor, Written[object]]):
         if time.monotonic() >= self._beat_at:
             self._beat()
 
-    def commit(self, batch: list[_Item]) -> None:
-        """See `GroupCommit.commit`."""
+    def commit(self, batch: _Batch) -> None:
+        """See `Committer.commit`."""
         try:
             self._transact(batch)
         except psycopg.Error as error:
@@ -81,22 +83,22 @@ class Writer(GroupCommit[Cursor, Written[object]]):
         else:
             self._note(batch)
 
-    def _fail(self, batch: list[_Item], error: JournalError) -> None:
-        for item in batch:
+    def _fail(self, batch: _Batch, error: JournalError) -> None:
+        for piece in chain.from_iterable(batch):
             # One each: an error grows by the frames of everybody whom it is raised to, and keeps them.
-            item.written, item.error = None, type(error)(*error.args)
+            piece.written, piece.error = None, type(error)(*error.args)
             # Work that nobody waits for is not asked for again: the next beat puts it right.
-            self._doubt = self._doubt or item.future is None
+            self._doubt = self._doubt or piece.future is None
 
-    def _note(self, batch: list[_Item]) -> None:
+    def _note(self, batch: _Batch) -> None:
         try:
-            for item in batch:
-                if item.written is not None and self._connection is not None:
-                    self._berth.note(item.written, self._connection)
+            for piece in chain.from_iterable(batch):
+                if piece.written is not None and self._connection is not None:
+                    self._berth.note(piece.written, self._connection)
         except psycopg.Error as error:
             self._judge(error)
 
-    def _transact(self, batch: list[_Item]) -> None:
+    def _transact(self, batch: _Batch) -> None:
         tried = 0
         while True:
             tried += 1
@@ -113,12 +115,12 @@ class Writer(GroupCommit[Cursor, Written[object]]):
                 else:
                     return
 
-    def _all_at_once(self, batch: list[_Item], cursor: Cursor) -> bool:
+    def _all_at_once(self, batch: _Batch, cursor: Cursor) -> bool:
         """The usual way, in as few statements as there is different work; False: something was refused."""
         cursor.connection.execute(self._begin)
         try:
-            for items in self.sort(batch):
-                run(items, cursor)
+            for group in batch:
+                run(group, cursor)
             self._berth.count(_sum(batch), cursor)
         except ALONE:
             cursor.execute("ROLLBACK")
@@ -127,19 +129,19 @@ class Writer(GroupCommit[Cursor, Written[object]]):
         cursor.execute("COMMIT")
         return True
 
-    def _one_by_one(self, batch: list[_Item], cursor: Cursor) -> None:
+    def _one_by_one(self, batch: _Batch, cursor: Cursor) -> None:
         """Whatever is refused fails alone."""
         cursor.connection.execute(self._begin)
-        for item in batch:
-            item.written, item.error = None, None
-            cursor.execute("SAVEPOINT item")
+        for piece in chain.from_iterable(batch):
+            piece.written, piece.error = None, None
+            cursor.execute("SAVEPOINT piece")
             try:
-                run([item], cursor)
+                run([piece], cursor)
             except ALONE as error:
-                item.error = refusal(error)
-                cursor.execute("ROLLBACK TO item")
+                piece.error = refusal(error)
+                cursor.execute("ROLLBACK TO piece")
                 self._berth.undone()
-            cursor.execute("RELEASE item")
+            cursor.execute("RELEASE piece")
         self._berth.count(_sum(batch), cursor)
         cursor.execute("COMMIT")
 
@@ -197,11 +199,11 @@ class Writer(GroupCommit[Cursor, Written[object]]):
         connection = cast(Connection, self._connection)
         # If this fails, soon again; nobody writes in a session whose first beat failed.
         self._beat_at = time.monotonic() + _PAUSE
-        item = _Item(lambda cursor: self._berth.beat(cursor, again=self._doubt))
+        beat = Single[Cursor, Written[object]](lambda cursor: self._berth.beat(cursor, again=self._doubt))
         try:
             with connection.cursor(binary=True) as cursor:
                 cursor.connection.execute(self._begin)
-                run([item], cursor)
+                run([beat], cursor)
                 cursor.execute("COMMIT")
         except (psycopg.Error, JournalUnavailable):
             self._doubt, self._connection = True, None
@@ -209,7 +211,7 @@ class Writer(GroupCommit[Cursor, Written[object]]):
             raise
         self._doubt = False
         self._beat_at = time.monotonic() + self._berth.every
-        self._post(self._answer, [item])
+        self._post(self._answer, [[beat]])
 
     def shut(self) -> None:
         """Give the place up, in another session if this one turns out to be broken; close the connection."""
@@ -228,9 +230,9 @@ class Writer(GroupCommit[Cursor, Written[object]]):
         return True
 
 
-def _sum(batch: Sequence[_Item]) -> Moves:
+def _sum(batch: _Batch) -> Moves:
     moves: dict[tuple[str, State], int] = {}
-    for item in batch:
-        for key, change in item.written.moves.items() if item.written is not None else ():
+    for piece in chain.from_iterable(batch):
+        for key, change in piece.written.moves.items() if piece.written is not None else ():
             moves[key] = moves.get(key, 0) + change
     return {key: change for key, change in moves.items() if change}

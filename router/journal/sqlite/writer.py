@@ -5,6 +5,7 @@ Must not know what the work is.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Generic, TypeVar
 
 import apsw
@@ -12,8 +13,9 @@ import msgspec
 
 from router.delivery import State
 from router.errors import JournalBroken
-from router.journal.group_commit import GroupCommit, Item, run
+from router.journal.group_commit import GroupCommit
 from router.journal.journal import Stock
+from router.journal.pieces import Batch, run
 from router.journal.sqlite.faults import ALONE, fault, refusal
 
 # Pages in the WAL after which it is copied into the main file: 16 MiB.
@@ -45,7 +47,7 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
     undo: "Callable[[apsw.Cursor], Written[object]] | None" = None
 
 
-_Item = Item[apsw.Cursor, Written[object]]
+_Batch = Batch[apsw.Cursor, Written[object]]
 
 
 class Writer(GroupCommit[apsw.Cursor, Written[object]]):
@@ -71,7 +73,7 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         connection.set_wal_hook(self._count_pages)
         self.start()
 
-    def begin(self, batch: list[_Item]) -> None:
+    def begin(self, batch: _Batch) -> None:
         """Run what is quick here, and leave the commit, which waits for the disk, to the thread.
 
         There each statement would have to get the interpreter back from the busy thread of the loop, which
@@ -79,7 +81,7 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         are too much of everybody's time, and for the next `_AWAY` the thread does it all.
         """
         now = self._loop.time()
-        if self.broken or now < self._away_until or not all(item.quick for item in batch):
+        if self.broken or now < self._away_until or not all(one.quick for group in batch for one in group):
             return
         try:
             self.connection.set_busy_timeout(0)
@@ -93,8 +95,8 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         if self._loop.time() - now > _LONG:
             self._away_until = now + _AWAY
 
-    def commit(self, batch: list[_Item]) -> None:
-        """See `GroupCommit.commit`."""
+    def commit(self, batch: _Batch) -> None:
+        """See `Committer.commit`."""
         try:
             if self._error is not None:
                 raise self._error
@@ -109,40 +111,40 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         finally:
             self._begun = self._error = None
 
-    def _run_all(self, batch: list[_Item]) -> bool:
+    def _run_all(self, batch: _Batch) -> bool:
         """The usual way, without the price of savepoints; False: something was refused, nothing changed."""
         cursor = self._cursor
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            for items in self.sort(batch):
-                run(items, cursor)
+            for group in batch:
+                run(group, cursor)
         except ALONE:
             cursor.execute("ROLLBACK")
             return False
         return True
 
-    def _one_by_one(self, batch: list[_Item]) -> None:
+    def _one_by_one(self, batch: _Batch) -> None:
         """Whatever is refused fails alone."""
         cursor = self._cursor
         cursor.execute("BEGIN IMMEDIATE")
-        for item in batch:
-            item.written = None
-            cursor.execute("SAVEPOINT item")
+        for piece in chain.from_iterable(batch):
+            piece.written = None
+            cursor.execute("SAVEPOINT piece")
             try:
-                run([item], cursor)
+                run([piece], cursor)
             except ALONE as error:
-                item.error = refusal(error)
-                cursor.execute("ROLLBACK TO item")
-            cursor.execute("RELEASE item")
+                piece.error = refusal(error)
+                cursor.execute("ROLLBACK TO piece")
+            cursor.execute("RELEASE piece")
         cursor.execute("COMMIT")
 
-    def _roll_back(self, batch: list[_Item], error: apsw.Error) -> None:
+    def _roll_back(self, batch: _Batch, error: apsw.Error) -> None:
         self._judge(error)
         if self.connection.in_transaction:
             self._cursor.execute("ROLLBACK")
-        for item in batch:
-            item.written = None
-            item.error = JournalBroken(self.broken) if self.broken else fault(error)
+        for piece in chain.from_iterable(batch):
+            piece.written = None
+            piece.error = JournalBroken(self.broken) if self.broken else fault(error)
         if isinstance(error, apsw.FullError):
             self._make_room()
 
