@@ -10,6 +10,7 @@ from router.journal.journal import EventQuery
 from router.journal.postgres.archive import DIALECT
 from router.journal.postgres.days import Days
 from router.journal.rows import NEWEST
+from router.journal.statements import statements
 from tests.journal.backends import START
 from tests.journal.postgres.fleet import rows
 from tests.journal.postgres.server import databases
@@ -21,6 +22,11 @@ SELECT {first} + n, 'source ' || n % 7, 'percy', 'build', (ARRAY['passed', 'pend
   'branch/' || n % 500, 'project ' || n % 40, 'title number ' || md5(n::text), 0, n::text, false,
   repeat('r', 400)
 FROM generate_series(1, 10000) AS n
+"""
+
+_WAITING = """
+INSERT INTO open_deliveries (id, event, sink, rule, state, due, created_at, claim, failures, crashes)
+SELECT n, n, 'out', 'all', 'pending', n, 0, 1, 1, 2 * (n % 2) FROM generate_series(1, 20000) AS n
 """
 
 
@@ -72,3 +78,17 @@ def test_every_search_of_deliveries_has_an_index(database: str) -> None:
     indexes = {str(row[0]) for row in rows(database, "SELECT indexname FROM pg_indexes")}
 
     assert {"open_event", "open_due", "settled_event", "settled_sink", "settled_dead"} <= indexes
+
+
+@pytest.mark.parametrize(("name", "index"), [("expedite", "open_due"), ("expedite_suspects", "open_suspect")])
+def test_what_is_made_due_is_found_by_an_index(database: str, name: str, index: str) -> None:
+    """Each bite of a long queue would else read all of it, and every commit beside it wait for that."""
+    rows(database, _WAITING)
+    rows(database, "ANALYZE open_deliveries")
+    values = {"sink": "out", "now": 0.0, "limit": 1000}
+    with psycopg.connect(database) as connection:
+        explained = connection.execute("EXPLAIN " + statements("postgres", "queue")[name], values)
+        plan = "\n".join(str(row[0]) for row in explained.fetchall())
+
+    assert f"using {index} " in plan, plan
+    assert "Sort" not in plan

@@ -84,8 +84,13 @@ ON CONFLICT DO NOTHING
 
 -- name: expedite
 UPDATE open_deliveries SET due = %(now)s WHERE id IN (
-  SELECT id FROM open_deliveries
-  WHERE sink = %(sink)s AND state = 'pending' AND due > %(now)s ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+  SELECT id FROM open_deliveries WHERE sink = %(sink)s AND state = 'pending' AND crashes < 2 AND due > %(now)s
+  ORDER BY due LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+
+-- name: expedite_suspects
+UPDATE open_deliveries SET due = %(now)s WHERE id IN (
+  SELECT id FROM open_deliveries WHERE sink = %(sink)s AND state = 'pending' AND crashes >= 2 AND due > %(now)s
+  ORDER BY due LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 
 -- name: mark
 INSERT INTO marks VALUES (%s, %s, %s, %s, %s) ON CONFLICT (sink) DO UPDATE SET
