@@ -64,10 +64,8 @@ rules:
     os.close(reading)
 
 
-async def test_a_late_hangup_does_not_end_a_shutdown(
-    daemon: Callable[..., Daemon], destination: Destination
-) -> None:
-    """SIGHUP after SIGTERM is nothing; the deliveries in flight still get their grace."""
+async def hanging(daemon: Callable[..., Daemon], destination: Destination) -> Daemon:
+    """A router with a delivery in flight that is not answered."""
     destination.hang = asyncio.Event()
     router = await daemon(f"""
 sources:
@@ -79,12 +77,35 @@ rules:
 """).start()
     await post(f"{router.url}/hooks/web", BUILD % (1, b""))
     await destination.until(lambda: destination.asked == 1)
+    return router
+
+
+async def test_a_late_hangup_does_not_end_a_shutdown(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """SIGHUP after SIGTERM is nothing; the deliveries in flight still get their grace."""
+    router = await hanging(daemon, destination)
     router.signal(signal.SIGTERM)
     # Without a pause, since what matters is the instant in which the receiver of signals changes.
     async with anyio.create_task_group() as storm:
         storm.start_soon(anyio.to_thread.run_sync, hang_up, router)
         await until(lambda: "stopping" in router.log)
+        assert destination.hang is not None
         destination.hang.set()
 
         assert await router.wait() == 0
     assert len(destination.ids) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_a_shutdown_at_once(
+    daemon: Callable[..., Daemon], destination: Destination, number: signal.Signals
+) -> None:
+    """Whoever asks again does not want to wait for what is in flight."""
+    router = await hanging(daemon, destination)
+    router.signal(number)
+    await until(lambda: "stopping" in router.log)
+    router.signal(number)
+
+    assert await router.wait() != 0
+    assert "stopped" not in router.log
