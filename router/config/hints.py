@@ -72,11 +72,11 @@ def _hint_ended(rules: list[Map], problems: Problems) -> None:
     for rule in rules:
         asked = [_asked(condition) for condition in _conditions(rule, "when")]
         before = [next((each for known, each in final if _within(one, known)), None) for one in asked]
-        if asked and before[0] is not None and None not in before and not _odd(rule):
+        if asked and before[0] is not None and None not in before:
             end = f"what it asks for ends at {title(before[0])}, which is final"
             problems.warn(rule, f"no event gets this far: {end}; move it before that one")
         ends = [text.text for text in texts_of(rule, "final")] == ["true"] and "unless" not in rule.entries
-        if ends and len(final) < _MOST_FINAL and not _odd(rule):
+        if ends and len(final) < _MOST_FINAL:
             final += [(one, rule) for one in asked]
 
 

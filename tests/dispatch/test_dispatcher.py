@@ -269,6 +269,22 @@ async def test_a_sink_that_left_the_configuration_keeps_its_deliveries(bench: Be
     assert set(bench.dispatcher.states()) == {"out", "other"}
 
 
+async def test_what_is_in_flight_to_a_sink_that_left_the_configuration_is_shown(bench: Bench) -> None:
+    """A reload says of it that it is owed, too."""
+    await bench.use(out())
+    await bench.record("out")
+    async with bench.running():
+        line = bench.lines["out"]
+        line.open.clear()
+        await line.asked(1)
+        await bench.use(out("other"))
+        status = bench.status("out")
+        line.open.set()
+        await bench.until("out", State.DELIVERED)
+
+    assert (status.state, status.in_flight, status.pending) == ("no sink", 1, 0)
+
+
 async def test_stopping_waits_for_what_runs(bench: Bench) -> None:
     """An attempt that ends within the grace period is settled, not given back."""
     await bench.use(out())

@@ -252,16 +252,18 @@ async def test_only_a_plain_file_is_written_to(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(outside)
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
 
     reasons = {
         name: await appended(File(path=str(tmp_path / name)))
-        for name in ("link", "folder", "pipe", "outside/x", "missing/x", "x" * 300)
+        for name in ("link", "circle/x", "folder", "pipe", "outside/x", "missing/x", "x" * 300)
     }
 
     assert reasons == {
         name: Pause(f"cannot append to '{tmp_path / name}': {reason}")
         for name, reason in {
             "link": "it is a symbolic link; write the path that it leads to",
+            "circle/x": "too many levels of symbolic links",
             "folder": "is a directory",
             "pipe": "not a plain file",
             "outside/x": "not a directory",

@@ -293,6 +293,7 @@ def test_slack_is_posted_to_once_a_second_one_at_a_time() -> None:
         (400, b"a word of tomorrow", Dead("answered 400 'a word of tomorrow'")),
         (503, b"<html>\n\x1b[31m</html>", Retry("answered 503 '<html> \\x1b[31m</html>'")),
         (302, b"<html>", Retry("answered 302 '<html>'")),
+        (302, b"", Retry("answered 302, a redirect, and none is followed; set url to where it leads")),
         (404, b"x" * 200, Pause(f"answered 404 '{'x' * 79}…'")),
     ],
 )  # fmt: skip

@@ -184,6 +184,7 @@ def test_an_early_build_without_counts_and_url_decodes() -> None:
     [
         *[(14, 14), ("14", 14), ("0", 0), (str(2**63 - 1), 2**63 - 1)],
         *[(count, None) for count in ("", "-1", "1.5", "²", " 14", "many", 14.5, True, [14], str(2**63))],
+        ("9" * 5000, None),
     ],
 )
 def test_changes_are_counted_by_an_integer_or_digits(count: object, changes: int | None) -> None:
