@@ -70,7 +70,7 @@ class Reads(Protocol[C_co]):
         ...
 
     async def close(self) -> None:
-        """Finish what runs, and end."""
+        """End. Nobody waits for what may still run: it need not be finished."""
         ...
 
 
