@@ -152,10 +152,10 @@ class Program:
         await self._dispatcher.use(config.sinks, config.matcher.message)
         self._intake.use(config.sources, config.matcher)
         self.config = config
-        # Where it cannot be written now, the next heartbeat says it, and what waits is due in its time.
+        self._dispatcher.hasten()
+        # Where it cannot be written now, the next heartbeat says it.
         with suppress(JournalUnavailable):
             await self._journal.introduce(digest(config))
-            await self._dispatcher.hasten()
 
     def _changed_nothing(self, problems: int, first: str) -> None:
         """Note a refused reload where operators look who did not ask for it."""

@@ -4,6 +4,8 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from router.app import App
@@ -14,6 +16,7 @@ from router.journal import open_journal
 from router.journal.journal import Journal, JournalSettings, SinkMark
 from router.sinks.sink import fingerprint
 from router.transport.transport import Lanes
+from tests.waiting import until
 
 CONFIG = """
 sources:
@@ -141,7 +144,12 @@ async def test_what_waited_for_a_changed_sink_is_hastened_behind_the_rules(
         assert seen == []
 
         path.write_text(CONFIG.format(timeout="20s"), "utf-8")
-        await program.reload()
+        async with anyio.create_task_group() as loops:
+            loops.start_soon(app.dispatcher.run)
+            await anyio.lowlevel.checkpoint()
+            await program.reload()
+            await until(lambda: bool(seen))
+            loops.cancel_scope.cancel()
 
     assert seen == [("out", False)]
 

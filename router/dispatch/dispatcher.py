@@ -7,6 +7,7 @@ sink. Must not know how an attempt is made or where the journal keeps things.
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -75,6 +76,7 @@ class Dispatcher:
         self._running: dict[tuple[str, int], tuple[asyncio.Task[None], Claim]] = {}
         self._claiming: Mapping[str, int] = {}
         self._changed: set[str] = set()
+        self._hastening = False
         self._share = ALONE
         self._suspects = Suspects(journal)
         self._stopping = False
@@ -109,7 +111,8 @@ class Dispatcher:
             else:
                 changed.discard(name)
             outlets[name] = outlet
-        self._outlets, self._message, self._changed = outlets, message, changed
+        self._outlets, self._message = outlets, message
+        self._changed |= changed
         await self._lanes.retain(sinks)
         try:
             for name, outlet in outlets.items():
@@ -127,11 +130,22 @@ class Dispatcher:
             log.warning("sink_missing", sink=gone.name, pending=gone.pending + gone.in_flight, fix=fix)
         self._journal.wake()
 
-    async def hasten(self) -> None:
-        """Make due what failed before the last `use` changed its sink; not while other rules are in force."""
-        for name in self._changed:
-            await self._journal.expedite(name)
-        self._journal.wake()
+    def hasten(self) -> None:
+        """While `run` runs, make due what failed before `use` changed its sink; once its rules are in force.
+
+        Nobody waits for it: of a long queue it takes many commits.
+        """
+        if self._changed and not self._quiet.is_set() and not self._hastening:
+            self._hastening = True
+            self._group.create_task(self._hasten(), name="hasten")
+
+    async def _hasten(self) -> None:
+        # Where the journal cannot write now, what waits is due in its time.
+        with suppress(JournalUnavailable):
+            while self._changed:
+                await self._journal.expedite(self._changed.pop())
+                self._journal.wake()
+        self._hastening = False
 
     async def run(self) -> None:
         """Deliver until `stop`. A journal that cannot write now is tried again; other errors end the loop."""

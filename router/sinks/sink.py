@@ -200,6 +200,8 @@ def judge_status(reply: Reply, now: float) -> Outcome:
 _REDIRECTS = (301, 302, 303, 307, 308)
 _REDIRECTED = ", a redirect, and none is followed; set url to where it leads"
 _ELLIPSIS = "…".encode()
+# Characters from which on a decoded part of a secret is one.
+_TELLING = 8
 DEFAULT_HOLD = 30.0
 SHORTEST_HOLD = 1.0
 LONGEST_HOLD = 86_400.0
@@ -267,7 +269,9 @@ def _echoes(value: str) -> Iterator[str]:
         yield base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode()
         yield from (pair, user.netloc.rpartition("@")[0])
     for part in (value, *(part for part in re.split(r"[\s/?&=:@]+", value) if len(part) >= 16)):
-        for said in (part, unquote(part, errors="surrogateescape")):
+        decoded = unquote(part, errors="surrogateescape")
+        # What decodes to a word or two may stand in any answer.
+        for said in (part, decoded) if len(decoded) >= _TELLING else (part,):
             yield said
             yield quote(said, safe="", errors="surrogateescape")
             yield said.replace("/", r"\/")

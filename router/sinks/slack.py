@@ -29,7 +29,7 @@ _BAR = "¦"  # instead of a bar, which would end the address of a link
 _TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 # What strangers wrote has neither bracket once it is escaped: these are the operator's. Possessive, so that
 # one without its counterpart costs no more than its length.
-_LINK = re.compile(r"<([^<>|]*+)\|?+([^<>]*+)>")
+_LINK = re.compile(r"<([^<>|\s]*+)(?:\|([^<>]*+))?>")
 
 # Source: "Changes to errors for incoming webhooks", and what public clients of Slack have met beside it. The
 # word says more than the status: a revoked URL is 404 or 403, and some errors have come with 200 or 500.
@@ -169,7 +169,7 @@ def _mrkdwn(text: str) -> dict[str, Any]:
 
 def _sound(link: re.Match[str]) -> str:
     """A link of the operator's that is one whatever the fields in it hold: without address only its label."""
-    address, label = link[1], fit(" ".join(link[2].replace("|", _BAR).split()), _LABEL)
+    address, label = link[1], fit(" ".join((link[2] or "").replace("|", _BAR).split()), _LABEL)
     if not address:
         return label
     return f"<{address}|{label}>" if label else f"<{address}>"

@@ -26,9 +26,8 @@ def number(value: object) -> int | None:
 
 
 def numeral(value: object) -> str | None:
-    """Such a number as text."""
-    found = number(value)
-    return None if found is None else str(found)
+    """Such a number as text, as it was written."""
+    return None if number(value) is None else str(value)
 
 
 def members(value: object) -> dict[str, Any]:

@@ -142,6 +142,7 @@ class Flaky:
         self.held: dict[str, asyncio.Event] = {}
         self.let_go = False
         self.marked = 0
+        self.expediting: list[str] = []
 
     def __getattr__(self, name: str) -> object:
         """Everything else is the journal's."""
@@ -187,6 +188,14 @@ class Flaky:
         self.marked += 1
         if "mark" in self.held:
             await self.held["mark"].wait()
+
+    async def expedite(self, sink: str) -> int:
+        """Say so; then fail, wait while it is held back, or expedite."""
+        self.expediting.append(sink)
+        await self.fail("expedite")
+        if "expedite" in self.held:
+            await self.held["expedite"].wait()
+        return await self.journal.expedite(sink)
 
 
 async def crash_with(path: Path, clock: Clock, *events: str, times: int) -> None:

@@ -1,5 +1,7 @@
 """Dispatcher: claims within limits, attempts, settles; over a real journal, with a clock at hand."""
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -10,6 +12,7 @@ from router.journal.journal import DeliveryQuery
 from router.retry import RetryPolicy
 from router.units import Duration, Rate
 from tests.dispatch.dispatching import Bench, out
+from tests.waiting import until
 
 
 async def test_an_event_reaches_its_sink_with_the_rules_text(bench: Bench) -> None:
@@ -218,7 +221,7 @@ async def test_what_failed_before_is_due_when_its_sink_is_changed(bench: Bench) 
             await bench.until(name, State.PENDING)
             bench.lines[name].status = 200
         await bench.use(out(timeout=Duration(3)), out("other"))
-        await bench.dispatcher.hasten()
+        bench.dispatcher.hasten()
         await bench.until("out", State.DELIVERED)
         await bench.chance()
 
@@ -226,8 +229,34 @@ async def test_what_failed_before_is_due_when_its_sink_is_changed(bench: Bench) 
 
         await bench.use(out())
         await bench.use(out(), out("other"))
-        await bench.dispatcher.hasten()
+        bench.dispatcher.hasten()
         await bench.until("other", State.DELIVERED)
+
+
+async def test_a_stop_does_not_wait_for_what_is_made_due(bench: Bench) -> None:
+    """Of a long queue that takes many commits."""
+    flaky = bench.flaky()
+    flaky.held["expedite"] = asyncio.Event()
+    await bench.use(out())
+    async with bench.running():
+        await bench.use(out(timeout=Duration(3)))
+        bench.dispatcher.hasten()
+        await until(lambda: flaky.expediting == ["out"])
+
+
+async def test_what_a_journal_cannot_make_due_waits_for_its_time(bench: Bench) -> None:
+    """It is no reason to end, and the next change makes due what fails until then."""
+    flaky = bench.flaky()
+    flaky.failures["expedite"] = 1
+    await bench.use(out())
+    async with bench.running():
+        for number in (1, 2):
+            await bench.use(out(timeout=Duration(2 + number)))
+            bench.dispatcher.hasten()
+            await until(lambda: len(flaky.expediting) == number)  # noqa: B023  # awaited here
+            await bench.chance()
+
+    assert flaky.failures["expedite"] == 0
 
 
 async def test_an_operators_pause_ends_only_by_resume(bench: Bench) -> None:

@@ -69,6 +69,15 @@ async def test_a_secret_is_taken_out_of_every_answer() -> None:
     assert [result.excerpt for result in results] == ["…", None, "a …, …"]
 
 
+async def test_what_a_secret_decodes_to_is_not_taken_out_if_it_is_an_everyday_word() -> None:
+    """Few characters may need many in a URL, and stand in any answer."""
+    url = Url("env:URL", "https://ci.example.com/%D1%82%D0%B5%D1%81%D1%82")
+
+    result = await Webhook(url=url).send(sample(), delivery(), Answers(reply(400, "это тест".encode())), NOW)
+
+    assert result.excerpt == "это тест"
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

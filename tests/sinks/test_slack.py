@@ -203,6 +203,14 @@ def test_a_link_of_the_operators_stays_one_whatever_its_label_holds(
     assert said == f"<!here> {link} by <@U012|Ada>"
 
 
+@pytest.mark.parametrize(
+    "text", ["<3 | team\n> a quote", "<!date^1392734382^Posted {date} at {time}|on Tuesday>"]
+)
+def test_what_is_no_link_stays_as_the_operator_wrote_it(text: str) -> None:
+    """An address has no blank in it."""
+    assert posted(sample(), Template(text))["text"] == text
+
+
 def test_a_field_cannot_turn_the_operators_words_around() -> None:
     """A branch may hold direction marks; a name in Hebrew needs none, and stays."""
     event = sample(branch="\u202eniam\u2066", author="אדה")

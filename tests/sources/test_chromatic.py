@@ -194,7 +194,16 @@ def test_changes_are_counted_by_an_integer_or_digits(count: object, changes: int
 
 @pytest.mark.parametrize(
     ("number", "expected"),
-    [(411, "411"), ("411", "411"), ("4a", None), (4.0, None), (True, None), (2**63, None), ("9" * 20, None)],
+    [
+        (411, "411"),
+        ("411", "411"),
+        ("007", "007"),
+        ("4a", None),
+        (4.0, None),
+        (True, None),
+        (2**63, None),
+        ("9" * 20, None),
+    ],
 )
 def test_a_build_number_is_an_integer_or_digits(number: object, expected: str | None) -> None:
     """Written either way it is the same build."""
