@@ -196,7 +196,8 @@ FAULTS = (
     ),
     Fault(
         "a suspect in flight is forgotten", "a suspect is tried alone", "router/journal/sqlite/store.py",
-        "        if written.calm and not self.tally.in_flight:\n", "        if written.calm:\n", _HANDOVER,
+        "        if written.cleared and not self.tally.in_flight:\n", "        if written.cleared:\n",
+        _HANDOVER,
     ),
     Fault(
         "an event overtakes what is due", "whoever waited longer goes first",

@@ -87,7 +87,7 @@ def _take(
         return Written(None)
     moves: Moves = {}
     claims = []
-    calm = asked.suspects and not cursor.execute(_ANY_SUSPECT).get
+    cleared = asked.suspects and not cursor.execute(_ANY_SUSPECT).get
     _TAKE.run(cursor, [(row[0],) for row in rows])
     for row in sorted(rows, key=_order):
         shift(moves, row[2], State.PENDING, State.IN_FLIGHT)
@@ -103,7 +103,7 @@ def _take(
         if sink in asked.free and later is not None:
             times.append(later)
     undo = partial(give_back, [(row[0], row[7]) for row in rows]) if rows else None
-    return Written(Batch(claims, _time(min(times)), suspects), moves, left=left, calm=calm, undo=undo)
+    return Written(Batch(claims, _time(min(times)), suspects), moves, left=left, cleared=cleared, undo=undo)
 
 
 def _time(at: float) -> float | None:

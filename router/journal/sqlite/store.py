@@ -73,7 +73,7 @@ class Store(store.Store[apsw.Cursor, Written[object]]):
 
     def _applied(self, written: Written[object]) -> None:
         # One in flight may come back untried.
-        if written.calm and not self.tally.in_flight:
+        if written.cleared and not self.tally.in_flight:
             self.suspects = False
         if written.moves:
             self.tally.apply(written.moves)

@@ -33,7 +33,7 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
 
     `moves` is how the counts change; `stock` what the quarantine holds of a source now; `wake` says that
     something may be due; `due` is when what became pending is due, by sink, if not at once; `left` the time
-    before which a claim left nothing due, by sink; `calm` says that a claim found no suspect pending;
+    before which a claim left nothing due, by sink; `cleared` says that a claim found no suspect pending;
     `undo` is work that takes it back if its caller was cancelled and never learned of it.
     """
 
@@ -43,7 +43,7 @@ class Written(msgspec.Struct, Generic[T_co], frozen=True):
     wake: bool = False
     due: Mapping[str, float] = {}
     left: Mapping[str, float] = {}
-    calm: bool = False
+    cleared: bool = False
     undo: "Callable[[apsw.Cursor], Written[object]] | None" = None
 
 
