@@ -140,8 +140,8 @@ def _hint_source(draft: Draft, rule: Map, problems: Problems) -> None:
             name = pattern.text.removeprefix("!")
             if _EXACT.fullmatch(pattern.text) and name not in sources:
                 near = problems.guess(name, sources)
-                advice = f"did you mean '{near}'?" if near else "no event will have it"
-                problems.warn(pattern, f"source '{clip(name)}' is not defined; {advice}")
+                meant = f"did you mean '{near}'?" if near else "no event will have it"
+                problems.warn(pattern, f"source '{clip(name)}' is not defined; {meant}")
 
 
 def _hint_event(draft: Draft, rule: Map, everyone: frozenset[str], problems: Problems) -> None:
@@ -158,8 +158,8 @@ def _hint_event(draft: Draft, rule: Map, everyone: frozenset[str], problems: Pro
             others = [other for other, source in SOURCES.items() if name in source.events]
             if near or others:
                 known = f"'{clip(name)}' is no known event of {', '.join(sorted(providers))}"
-                advice = f"did you mean '{near}'?" if near else f"it is one of {', '.join(others)}"
-                problems.warn(pattern, f"{known}; {advice}")
+                meant = f"did you mean '{near}'?" if near else f"it is one of {', '.join(others)}"
+                problems.warn(pattern, f"{known}; {meant}")
 
 
 def _hint_absent(draft: Draft, rule: Map, everyone: frozenset[str], problems: Problems) -> None:

@@ -16,7 +16,7 @@ from router.errors import Unknown
 from router.event import Event
 from router.journal.bites import BITE, in_bites, onward, until_done
 from router.journal.journal import DeliveryQuery, EventQuery, Judged
-from router.journal.pieces import Outcome, W
+from router.journal.pieces import C, Outcome, W
 from router.journal.rows import (
     DELIVERY,
     Row,
@@ -32,7 +32,6 @@ from router.journal.rows import (
     text_of,
 )
 from router.journal.side import Side
-from router.journal.store import C
 from router.journal.tally import Moves
 
 FILTERS = ("source", "provider", "kind", "status", "branch", "project")

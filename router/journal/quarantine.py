@@ -11,10 +11,9 @@ from typing import ClassVar, cast
 from router.clock import first_id_at
 from router.journal.bites import in_bites
 from router.journal.journal import RefusedQuery, RefusedRequest, Stock
-from router.journal.pieces import Outcome, W
+from router.journal.pieces import C, Outcome, W
 from router.journal.rows import Value, border, refused_of, refused_row, request_number
 from router.journal.side import Side
-from router.journal.store import C
 
 _BITE = 100
 

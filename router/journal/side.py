@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from router.journal.journal import Stock
-from router.journal.pieces import Outcome, W
+from router.journal.pieces import C, Outcome, W
 from router.journal.rows import Row
-from router.journal.store import C, Store
+from router.journal.store import Store
 from router.journal.tally import Moves
 
 T = TypeVar("T")

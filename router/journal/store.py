@@ -16,7 +16,7 @@ from router.errors import JournalUnavailable
 from router.event import Event
 from router.journal.group_commit import GroupCommit
 from router.journal.journal import Stock
-from router.journal.pieces import W
+from router.journal.pieces import C, W
 from router.journal.tally import Tally
 
 _MOST_BYTES = 4 << 20
@@ -57,7 +57,6 @@ class Recent:
         return self._events.get(number)
 
 
-C = TypeVar("C")
 C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
 

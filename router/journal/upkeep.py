@@ -11,10 +11,10 @@ from typing import ClassVar, cast
 
 from router.delivery import State
 from router.journal import rulesets
-from router.journal.pieces import Outcome, W
+from router.journal.pieces import C, Outcome, W
 from router.journal.rows import text_of
 from router.journal.side import Side
-from router.journal.store import C, Store
+from router.journal.store import Store
 from router.journal.walk import Walk
 
 
