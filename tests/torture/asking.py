@@ -15,25 +15,21 @@ def drained(routers: Sequence[Router], patience: float) -> State:
 
     Sinks that a fault opened or paused are resumed meanwhile, as an operator would.
     """
+    first = routers[0]
     best, moved = -1, time.monotonic()
     while time.monotonic() < moved + patience:
-        left = _left(routers)
-        if left == 0:
+        left = _left(first)
+        if left == 0 and not _open(first):
             break
         if left < best or best < 0:
             best, moved = left, time.monotonic()
         resume(routers)
         for router in routers:
             router.run_for(0.2 / len(routers))
-    first = routers[0]
     return State(
         [(row["id"], number_of(row["commit"])) for row in _pages(first, "events", "")],
         [(row["id"], row["reason"]) for row in _pages(first, "deliveries", "&state=dead")],
-        [
-            (row["id"], f"{state} at {row['sink']}")
-            for state in ("pending", "in_flight")
-            for row in _pages(first, "deliveries", f"&state={state}")
-        ],
+        _open(first),
     )
 
 
@@ -45,11 +41,22 @@ def resume(routers: Sequence[Router]) -> None:
                 router.ask(f"/sinks/{sink['name']}/resume", "POST")
 
 
-def _left(routers: Sequence[Router]) -> int:
-    """How many deliveries are open; what is in flight is asked of the journal, for a dead router's is too."""
-    first = routers[0]
+def _left(first: Router) -> int:
+    """How many deliveries are open, to see that they become fewer.
+
+    What is pending is counted as that router knows it: what others of a fleet failed at comes a beat later.
+    """
     pending = sum(sink["pending"] for sink in first.ask("/sinks")["sinks"])
     return int(pending) + len(first.ask(f"/deliveries?limit={_PAGE}&state=in_flight")["deliveries"])
+
+
+def _open(first: Router) -> list[tuple[str, str]]:
+    """What the journal itself holds open; a dead router's is there, too."""
+    return [
+        (row["id"], f"{state} at {row['sink']}")
+        for state in ("pending", "in_flight")
+        for row in _pages(first, "deliveries", f"&state={state}")
+    ]
 
 
 def _pages(router: Router, kind: str, filters: str) -> Iterator[dict[str, str]]:
