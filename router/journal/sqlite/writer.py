@@ -18,8 +18,9 @@ from router.journal.journal import Stock
 from router.journal.pieces import Batch, run
 from router.journal.sqlite.faults import ALONE, fault, refusal
 
-# Pages in the WAL after which it is copied into the main file: 16 MiB.
-_CHECKPOINT = 4096
+# Pages in the WAL after which it is copied into the main file: 2 MiB. Commits wait for that: the more is copied at
+# once, the later the one event in a hundred arrives.
+_CHECKPOINT = 512
 # Milliseconds to wait for another process that writes to the file: nobody should.
 PATIENCE_MS = 1000
 # Seconds that `begin` may take, and for which it leaves the work to the thread after it took longer.
@@ -180,7 +181,7 @@ class Writer(GroupCommit[apsw.Cursor, Written[object]]):
         """Copy the log into the main file."""
         self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
         # A reader, a backup for example, may keep the log from starting over: not again each commit.
-        self._copy_at = self._pages + _CHECKPOINT // 4
+        self._copy_at = self._pages + _CHECKPOINT
 
     def _copy(self, mode: int) -> bool:
         try:
