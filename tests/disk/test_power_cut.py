@@ -30,8 +30,8 @@ _STRACE = ["strace", "-f", "--seccomp-bpf", "-y", "-xx", "-s", "1000000", "-e", 
 _ACKNOWLEDGED = re.compile(rb'HTTP/1\.1 202 .*"id": "(evt_\w+)"', re.DOTALL)
 _SENT = re.compile(rb"webhook-id: (dlv_\w+)\r.*visual-router-attempt: (\d+)", re.DOTALL | re.IGNORECASE)
 
-# A hundred times as many checkpoints as usual: the moments at which the log starts over.
-OFTEN = ("journal/sqlite/writer.py", "_CHECKPOINT = 4096", "_CHECKPOINT = 40")
+# A dozen times as many checkpoints as usual: the moments at which the log starts over.
+OFTEN = ("journal/sqlite/writer.py", "_CHECKPOINT = 512", "_CHECKPOINT = 40")
 NORMAL = ("journal/sqlite/opening.py", '("synchronous", "FULL")', '("synchronous", "NORMAL")')
 # The wait stands for a disk slower than memory.
 EARLY = (
