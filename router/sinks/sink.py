@@ -173,7 +173,8 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def _telltale(self) -> tuple[bytes, ...]:
         """Every form in which a service may echo one of our secrets, worked out once: it takes its time."""
         echoes = (echo for value in _revealed(self) for echo in _echoes(value))
-        return tuple(dict.fromkeys(echo.encode("utf-8", "surrogateescape") for echo in echoes))
+        forms = (form for echo in echoes for form in (echo, *_escapes_in_either_case(echo)))
+        return tuple(dict.fromkeys(form.encode("utf-8", "surrogateescape") for form in forms))
 
 
 def judge_status(reply: Reply, now: float) -> Outcome:
@@ -200,6 +201,7 @@ def judge_status(reply: Reply, now: float) -> Outcome:
 _REDIRECTS = (301, 302, 303, 307, 308)
 _REDIRECTED = ", a redirect, and none is followed; set url to where it leads"
 _ELLIPSIS = "…".encode()
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 # Characters from which on a decoded part of a secret is one.
 _TELLING = 8
 DEFAULT_HOLD = 30.0
@@ -275,6 +277,14 @@ def _echoes(value: str) -> Iterator[str]:
             yield said
             yield quote(said, safe="", errors="surrogateescape")
             yield said.replace("/", r"\/")
+
+
+def _escapes_in_either_case(text: str) -> tuple[str, str]:
+    """Percent escapes as `%2f` and as `%2F`: services write either (RFC 3986, 2.1)."""
+    return (
+        _ESCAPE.sub(lambda escape: escape[0].lower(), text),
+        _ESCAPE.sub(lambda escape: escape[0].upper(), text),
+    )
 
 
 def _revealed(value: object) -> Iterator[str]:

@@ -32,10 +32,13 @@ SIGNED = "s1g%2Bn%2Fature-decoded%3D%3D"
         "me:h%2Futs@ci.example.com",
         "c4n4ry/rest+of/the-path",
         "c4n4ry%2Frest%2Bof%2Fthe-path",
+        "c4n4ry%2frest%2bof%2fthe-path",  # RFC 3986, 2.1: the case of the digits does not matter
         r"c4n4ry\/rest+of\/the-path",
         "by-name",
         "s1g+n/ature-decoded==",  # what a query held, as a service reads it
         "s1g%2Bn%2Fature-decoded%3D%3D",
+        "s1g%2bn%2fature-decoded%3d%3d",
+        "me:h%2futs@ci.example.com",
         r"s1g+n\/ature-decoded==",
         "umläut\udcff-in-latin",
     ],
@@ -55,6 +58,17 @@ async def test_no_encoding_brings_a_secret_back(echoed: str) -> None:
     )
 
     assert result.excerpt in ("you sent '…'", "you sent 'Basic …'", "you sent '…@ci.example.com'")
+
+
+async def test_escapes_that_the_operator_wrote_in_lower_case_do_not_come_back_in_upper_case() -> None:
+    """A proxy may have normalised the URL that it quotes."""
+    url = Url("env:URL", "https://me:h%2futs@ci.example.com/hook")
+
+    result = await Webhook(url=url).send(
+        sample(), delivery(), Answers(reply(400, b"no me:h%2Futs@here")), NOW
+    )
+
+    assert result.excerpt == "no …@here"
 
 
 async def test_a_secret_is_taken_out_of_every_answer() -> None:
