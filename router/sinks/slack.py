@@ -24,7 +24,9 @@ _SECTION = 3000
 _CONTEXT = 2000
 _LABEL = 300  # of a link: one that is too long for the section would be cut as a whole
 _QUOTE = "'"  # instead of a backtick, which would end the code span
-_BAR = "¦"  # instead of a bar, which would end the address of a link
+_BAR = "¦"  # instead of a bar in a link's label
+# A bar or a blank would end the address of a link; neither stands in a URL otherwise (RFC 3986).
+_ADDRESS = {ord("|"): "%7C", ord(" "): "%20"}
 # Marks that reorder what follows them, the operator's own words as well.
 _TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 # What strangers wrote has neither bracket once it is escaped: these are the operator's. Possessive, so that
@@ -148,6 +150,8 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The operator's text, or None where there is none, or nothing of it is left."""
         if template is None:
             return None
+        if event.url is not None and (url := event.url.translate(_ADDRESS)) != event.url:
+            event = msgspec.structs.replace(event, url=url)
         try:
             text = rendered(template, event, delivery, self.escape)
         except Unrenderable:

@@ -203,6 +203,15 @@ def test_a_link_of_the_operators_stays_one_whatever_its_label_holds(
     assert said == f"<!here> {link} by <@U012|Ada>"
 
 
+def test_the_address_of_an_event_ends_neither_at_a_bar_nor_at_a_blank() -> None:
+    """A bar begins the label of a link: in an address both are written as escapes."""
+    event = sample(url="https://x.example/?tags=a|b c")
+
+    assert posted(event, Template("<{{ url }}|{{ title }}>"))["text"] == (
+        "<https://x.example/?tags=a%7Cb%20c|Calmer buttons>"
+    )
+
+
 @pytest.mark.parametrize(
     "text", ["<3 | team\n> a quote", "<!date^1392734382^Posted {date} at {time}|on Tuesday>"]
 )
