@@ -131,6 +131,8 @@ class Program:
         changed, restart = changes(old, config), self.pending_restart
         self.refused = None
         self._metrics.reload(ok=True)
+        for warning in config.warnings:
+            log.warning("config_warning", problem=str(warning))
         log.info("config_reloaded", path=config.path, changed=changed, needs_restart=restart)
         return Reload(
             ok=True,

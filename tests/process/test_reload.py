@@ -89,6 +89,23 @@ async def test_sighup_reloads_too(
     assert await router.stop() == 0
 
 
+async def test_a_reload_logs_what_the_start_would_warn_of(
+    daemon: Callable[..., Daemon], destination: Destination
+) -> None:
+    """Who sends SIGHUP hears no answer."""
+    router = await daemon(routed(destination.url, "main")).start()
+    router.write(routed(destination.url, "main", "  spare: {type: log}"))
+    router.signal(signal.SIGHUP)
+    while "config_reloaded" not in router.log:
+        assert await router.ask("status")
+    warned = [line for line in map(json.loads, router.log.splitlines()) if line["event"] == "config_warning"]
+
+    assert [(line["level"], line["problem"].partition(":")[2]) for line in warned] == [
+        ("warning", "8:3: warning: no rule uses sink 'spare'; name it in a rule's 'to', or remove it")
+    ]
+    assert await router.stop() == 0
+
+
 async def test_a_reload_and_a_start_name_the_sinks_that_are_owed_and_gone(
     daemon: Callable[..., Daemon], destination: Destination
 ) -> None:
