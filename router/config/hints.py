@@ -199,7 +199,7 @@ def _providers(draft: Draft, condition: Map) -> frozenset[str]:
 
 
 def _hint_patterns(rule: Map, problems: Problems) -> None:
-    """A pattern in the form of another program, which will hardly match anything here."""
+    """A pattern in the form of another program, which hardly means here what it says."""
     for condition in (*_conditions(rule, "when"), *_conditions(rule, "unless")):
         for field in condition.entries:
             patterns = texts_of(condition, field)
@@ -208,7 +208,7 @@ def _hint_patterns(rule: Map, problems: Problems) -> None:
             for pattern in patterns:
                 hint = advice(field, pattern.text)
                 if hint is not None:
-                    problems.warn(pattern, f"'{clip(pattern.text)}' will hardly match: {hint}")
+                    problems.warn(pattern, f"'{clip(pattern.text)}' {hint}")
                 elif field == "branch" and pattern.text in ("*", "!*") and not slashed:
                     every = f"write '{pattern.text}*' for every branch"
                     problems.warn(

@@ -17,7 +17,9 @@ _MOST = 8  # patterns of a list that is shown
 _HEADS = "refs/heads/"
 _NOT = "not "
 
-_ODD = re.compile(r"[\^|{\[\\,]|\$\Z|\Anot |\A!?(?:/|refs/heads/)|(?:\A!?|/)\.[*+]|(?:\A!?|\.\.)-")
+_ODD = re.compile(
+    r"[\^|{\[\\,]|\$\Z|\Anot |\A!?(?:/|refs/heads/|regexp?:|glob:)|(?:\A!?|/)\.[*+]|(?:\A!?|\.\.)-"
+)
 _NEGATIVE = re.compile(r"!?(?:-?[0-9]*\.\.)?-([0-9]+)")
 _SLASHED = re.compile(r"/(.+)/[gimsuy]*")
 _ENDED = re.compile(r".*[*+)\]]\$")
@@ -27,16 +29,24 @@ _BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}([^{}]*)")
 _BARS = re.compile(r"\(?([^|\s()]+(?:\|[^|\s()]+)+)\)?")
 _COMMAS = re.compile(r"[^,\s]+(?:, *[^,\s]+)+")
 _PART = re.compile(r"re:(\^?)([\w /:@#,-]+)(\$?)", re.ASCII)
+_PREFIX = re.compile(r"(regexp?:|glob:)(.+)", re.DOTALL)
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 
 
 def advice(field: str, text: str) -> str | None:
-    """Why a pattern will hardly match, and what to write instead; None: it is not one of these."""
-    sign, plain = ("!", text[1:]) if text.startswith("!") else ("", text)
-    if len(text) <= _LONGEST and plain.startswith("re:"):
-        return _part(field, sign, plain)
-    if len(text) > _LONGEST or _ODD.search(text) is None:
+    """What a pattern hardly means to match, and what to write instead; None: it is not one of these."""
+    if len(text) > _LONGEST:
         return None
+    sign, plain = ("!", text[1:]) if text.startswith("!") else ("", text)
+    if plain.startswith("re:"):
+        return _part(field, sign, plain)
+    hint = _improbable(field, sign, plain) if _ODD.search(text) else None
+    return hint and f"will hardly match: {hint}"
+
+
+def _improbable(field: str, sign: str, plain: str) -> str | None:
+    """Why nothing is called so."""
+    text = f"{sign}{plain}"
     if field in _NUMBERS:
         negative = _NEGATIVE.fullmatch(text)
         return negative and f"'{field}' is never negative; write '..{negative[1]}' for at most {negative[1]}"
@@ -52,7 +62,7 @@ def advice(field: str, text: str) -> str | None:
         return f"'not' is a part of it; write '{negation}'"
     if field not in _NAMES:
         return None
-    return _expression(field, sign, plain) or _choice(field, sign, plain)
+    return _prefixed(sign, plain) or _expression(field, sign, plain) or _choice(field, sign, plain)
 
 
 def negated(text: str) -> str | None:
@@ -81,7 +91,18 @@ def _part(field: str, sign: str, plain: str) -> str | None:
     if part is None or (part[1] and part[3]) or not (part[1] or part[3] or field in _LONGER):
         return None
     source = _whole(plain.removeprefix("re:"))
-    return f"an expression is for the whole value; write '{sign}re:{source}' for a part of it"
+    whole = f"an expression is for the whole value; write '{sign}re:{source}' for a part of it"
+    return f"matches only '{part[2]}': {whole}"
+
+
+def _prefixed(sign: str, plain: str) -> str | None:
+    """The advice for a text that names its kind of pattern in other words."""
+    found = _PREFIX.fullmatch(plain)
+    if found is None:
+        return None
+    prefix, rest = found.groups()
+    meant = f"'{sign}{rest}'" if prefix == "glob:" else f"'{sign}re:{rest}' for an expression"
+    return f"'{prefix}' is a part of it; write {meant}"
 
 
 def _choice(field: str, sign: str, plain: str) -> str | None:

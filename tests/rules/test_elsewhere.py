@@ -10,6 +10,7 @@ from router.rules.pattern import Patterns, read_item
 CARET = "'^' is a part of it; write"
 LIST = "no choice here; write a list:"
 WHOLE = "an expression is for the whole value; write"
+UNKNOWN = "is a part of it; write"
 DOT = "no part of a branch begins with '.'; write"
 
 
@@ -40,17 +41,32 @@ DOT = "no part of a branch begins with '.'; write"
         ("title", "/fix(es)?/i", "the slashes are part of it; write 're:.*fix(es)?.*' for an expression"),
         ("branch", "main, develop", f"',' offers {LIST} [main, develop]"),
         ("event", "!a,b", f'\',\' offers {LIST} ["!a", "!b"]'),
-        ("branch", "re:hotfix", f"{WHOLE} 're:.*hotfix.*' for a part of it"),
-        ("title", "!re:skip visual", f"{WHOLE} '!re:.*skip visual.*' for a part of it"),
-        ("branch", "re:^release/", f"{WHOLE} 're:release/.*' for a part of it"),
-        ("payload.a", "re:-wip$", f"{WHOLE} 're:.*-wip' for a part of it"),
+        ("branch", "regex:v.*", f"'regex:' {UNKNOWN} 're:v.*' for an expression"),
+        ("author", "!regexp:.*bot", f"'regexp:' {UNKNOWN} '!re:.*bot' for an expression"),
+        ("branch", "glob:release/*", f"'glob:' {UNKNOWN} 'release/*'"),
         ("branch", "!/^release/", "the slashes are part of it; write '!re:release.*' for an expression"),
         ("changes", "..-5", "'changes' is never negative; write '..5' for at most 5"),
     ],
 )  # fmt: skip
 def test_a_pattern_from_elsewhere_is_told_what_to_write_here(field: str, text: str, hint: str) -> None:
     """An expression, a list, or a `!`."""
-    assert advice(field, text) == hint
+    assert advice(field, text) == f"will hardly match: {hint}"
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "alone", "whole"),
+    [
+        ("branch", "re:hotfix", "hotfix", "re:.*hotfix.*"),
+        ("title", "!re:skip visual", "skip visual", "!re:.*skip visual.*"),
+        ("branch", "re:^release/", "release/", "re:release/.*"),
+        ("payload.a", "re:-wip$", "-wip", "re:.*-wip"),
+    ],
+)
+def test_an_expression_that_is_some_text_alone_is_told_what_it_matches(
+    field: str, text: str, alone: str, whole: str
+) -> None:
+    """It does match: that very text. `re:main` is the branch main, and not `fix-main` as elsewhere."""
+    assert advice(field, text) == f"matches only '{alone}': {WHOLE} '{whole}' for a part of it"
 
 
 @pytest.mark.parametrize(
