@@ -11,7 +11,7 @@ from pathlib import Path
 from router.config.draft import Draft, texts_of
 from router.config.nodes import Map, Node, Text
 from router.config.problems import Problems, clip
-from router.secret import Secret
+from router.secret import Secret, is_reference
 from router.sinks.file import File
 
 # What lies beside a journal and is a part of it; `-journal` is rolled back and removed when it is found.
@@ -41,13 +41,16 @@ def check_paths(draft: Draft, problems: Problems) -> None:
 
 
 def hint_paths(draft: Draft, problems: Problems) -> None:
-    """Note paths that a shell would have read otherwise, and files that two sinks write to."""
+    """Note paths that look like those of a shell, or like references, and files that two sinks write to."""
     _hint_shared(draft, problems)
     for text, path in _paths(draft):
         home = _HOME.fullmatch(path)
         if home is not None:
             message = f"'{clip(text.text)}' leads into a folder called '{home[1]}', not to a home directory"
             problems.warn(text, f"{message}; write the whole path")
+        if path == text.text and is_reference(path):
+            message = f"'{clip(path)}' is read as a file of that name: only secrets are references"
+            problems.warn(text, f"{message}; write the path itself")
 
 
 def _journal(draft: Draft) -> str | None:
