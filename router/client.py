@@ -107,7 +107,9 @@ def exchange(
         fix = "become its user or join its group; ls -l tells which"
         raise NoDaemon(f"the daemon at {listen} may not be asked: {_reason(error)}", fix) from None
     except OSError as error:
-        fix = f"start it with '{called()} run', or name its configuration with --config; this is {config}"
+        # Whoever changed the address and then asks for a reload asks at the new one.
+        fix = f"start it with '{called()} run', restart it if its server.admin was changed"
+        fix += f", or name its configuration with --config; this is {config}"
         raise NoDaemon(f"no daemon answers at {listen}: {_reason(error)}", fix) from None
     except http.client.HTTPException:
         fix = f"look at the addresses in {config}, and at what listens there"

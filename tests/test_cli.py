@@ -107,8 +107,8 @@ def test_an_error_has_its_fix_below_it(shell: Shell, tmp_path: Path) -> None:
 
     assert shell.run("status", code=1).stderr == (
         f"error: no daemon answers at unix:{tmp_path}/s: no such file or directory\n"
-        "  fix: start it with 'visual-router run', or name its configuration with --config; "
-        f"this is {path}\n"
+        "  fix: start it with 'visual-router run', restart it if its server.admin was changed, "
+        f"or name its configuration with --config; this is {path}\n"
     )
 
 

@@ -152,7 +152,10 @@ def test_nobody_at_the_port(tmp_path: Path) -> None:
     with pytest.raises(NoDaemon) as error:
         Client(listen, None, CONFIG).get("/status")
 
-    fix = "start it with 'visual-router run', or name its configuration with --config; this is config.yaml"
+    fix = (
+        "start it with 'visual-router run', restart it if its server.admin was changed, "
+        "or name its configuration with --config; this is config.yaml"
+    )
     assert refused(error) == (f"no daemon answers at {listen}: connection refused", fix, 503)
 
 
