@@ -37,6 +37,8 @@ _TROUBLE_LASTS = 10.0
 # Bodies beyond this size are not kept decoded while the journal commits, or in every slot of a sink that
 # hangs: who needs one again decodes it again.
 _LARGE = 16 << 10
+# Characters from which on a part of a token is no coincidence.
+_TELLING = 4
 _LABELS = 16
 _LABEL_NAME = 64
 _LABEL_VALUE = 256
@@ -114,6 +116,11 @@ class Intake:
         if source is None:
             raise UnknownSource
         return source
+
+    def betrayed(self, text: str) -> bool:
+        """Whether a text holds a source's token, or most likely is the beginning or the end of one."""
+        tokens = [source.token.reveal() for source in self._sources.values() if source.token is not None]
+        return any(token in text or (len(text) >= _TELLING and text in token) for token in tokens)
 
     async def accept(
         self, source: Source, headers: Mapping[str, str], body: bytes, query: Mapping[str, str]

@@ -30,6 +30,7 @@ from router.server.request import Request
 from router.server.settings import ServerSettings
 from router.server.wire import Reply, accepted, refusal
 from router.sources.source import Source
+from router.text import visible
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ _REFUSALS = {
 }
 _FAILURES = {400: "request_malformed", 503: "connection_refused"}
 _TRUTH = {True: b"true", False: b"false"}
+_LONGEST_PATH = 80  # characters of it that are logged
 # What nginx writes for a client that went away before its answer.
 _GONE = 499
 
@@ -146,7 +148,17 @@ class Server:
             status=error.status,
             reason=str(error),
             sender=self._origin(request),
+            **({"path": self._asked(request.path)} if isinstance(error, UnknownSource) else {}),
         )
+
+    def _asked(self, path: str) -> str:
+        """The beginning of a path that is no hook's, for its operator; what may be a token is left out."""
+        parts = path.split("/", 3)
+        names = [unquote(name) for name in parts[:3]]
+        if any(self._intake.betrayed(name) for name in names):
+            return "/…"
+        text = visible("/".join(names)) + ("/…" if any(parts[3:]) else "")
+        return text if len(text) <= _LONGEST_PATH else f"{text[:_LONGEST_PATH]}…"
 
     def _failed(self, status: int, peer: object, error: BaseException | None) -> None:
         """Count and log an answer that did not come from `_answer`: turned away, no HTTP, or a bug."""

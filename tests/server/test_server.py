@@ -75,6 +75,33 @@ async def test_what_is_no_hook_is_not_found(path: str, method: str) -> None:
         assert stage.counted("", 404) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/hooks/happoo", "/hooks/happoo"),
+        ("/hooks/happoo?team=web", "/hooks/happoo"),
+        ("/webhooks/happo/t0ken-%C3%BC", "/webhooks/happo/…"),
+        ("/hooks/happoo/wr0ng/", "/hooks/happoo/…"),
+        ("/hooks/open/", "/hooks/open"),
+        ("/", "/"),
+        ("/favicon.ico", "/favicon.ico"),
+        ("/hooks/a%0Ab%1B", "/hooks/a\\nb\\x1b"),
+        (f"/hooks/{'x' * 300}", f"/hooks/{'x' * 73}…"),
+        ("/hooks/t0ken-%C3%BC", "/…"),
+        ("/hooks/happo:t0ken-%C3%BC", "/…"),
+        ("/t0ken-%C3%BC", "/…"),
+        ("/hooks/t0ken", "/…"),
+    ],
+)
+async def test_the_log_says_which_hook_was_asked_for(path: str, told: str) -> None:
+    """A slip in the address that was pasted into a provider's form shows; what is or was a token does not."""
+    async with serving(GUARDED) as stage:
+        with capture_logs() as logs:
+            await stage.ask(post(path))
+
+        assert [(line["event"], line["path"]) for line in logs] == [("hook_unknown", told)]
+
+
 async def test_a_slash_at_the_end_of_a_hook_is_as_none() -> None:
     """An address is pasted by people; metrics and log tell its hook by the same name."""
     async with serving(OPEN, SIGNED) as stage:
