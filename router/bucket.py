@@ -7,7 +7,7 @@ from router.units import Rate
 
 # Seconds. A time that is earlier by no more may be an old one, or a step that the next one undoes: if the
 # bucket followed it, time would count twice.
-_TO_AND_FRO = 30.0
+TO_AND_FRO = 30.0
 
 
 class Bucket:
@@ -58,5 +58,5 @@ class Bucket:
         if now > self._at:
             self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._per_second)
             self._at = now
-        elif now < self._at - _TO_AND_FRO:
+        elif now < self._at - TO_AND_FRO:
             self._at = now

@@ -6,7 +6,7 @@ time is an argument; what must outlive the process is the journal's (`SinkMark`)
 
 from math import inf, nextafter
 
-from router.bucket import Bucket
+from router.bucket import TO_AND_FRO, Bucket
 from router.delivery import Dead, Delivered, Hold, Outcome, Pause, Retry
 from router.share import ALONE, Share
 from router.units import Rate
@@ -19,7 +19,8 @@ class Gate:
     """One sink's gate.
 
     States: `ready`; `held` (the sink asked for silence until a time); `open` (five failures in a row: one
-    delivery is tried every 30 s); `paused` (until an operator, or changed settings, end it).
+    delivery is tried every 30 s); `paused` (until an operator, or changed settings, end it). A clock that is
+    set back makes neither of the two waits longer.
     """
 
     def __init__(self, concurrency: int, rate: Rate | None, now: float, share: Share = ALONE) -> None:
@@ -31,6 +32,8 @@ class Gate:
         self.held_because: str | None = None
         self._failures = 0
         self._probe_at: float | None = None
+        # When the two times above were last known to be right.
+        self._at = now
         self.adopt(concurrency, rate, now)
 
     def adopt(self, concurrency: int, rate: Rate | None, now: float) -> None:
@@ -62,6 +65,9 @@ class Gate:
         """The word that `status` and the metrics show."""
         if self.paused is not None:
             return "paused"
+        if self._probe_at is None and now >= self.held_until:
+            return "ready"
+        self._follow(now)
         if now < self.held_until:
             return "held"
         return "ready" if self._probe_at is None else "open"
@@ -86,9 +92,10 @@ class Gate:
         """When time alone may let the next delivery through; None: only an event will."""
         if self.paused is not None or self.in_flight >= self._slots:
             return None
-        if now < self.held_until:
+        state = self.state(now)
+        if state == "held":
             return self.held_until
-        if self._probe_at is not None:
+        if state == "open":
             return self._probe_at if self.in_flight == 0 else None
         if self._bucket is not None and (wait := self._bucket.wait(now)) > 0:
             # A sum of times is rounded, perhaps to now: nobody would ever look again.
@@ -126,8 +133,10 @@ class Gate:
             case Retry():
                 self._failures += 1
                 if self._failures >= FAILURES_TO_OPEN:
+                    self._follow(now)
                     self._probe_at = now + PROBE_EVERY
             case Hold(seconds, reason):
+                self._follow(now)
                 self.held_until = max(self.held_until, now + seconds)
                 self.held_because = reason
             case Pause(reason) if self.paused is None:
@@ -143,6 +152,16 @@ class Gate:
         self.paused, self.by_operator = None, False
         self.held_until = 0.0
         self._close()
+
+    def _follow(self, now: float) -> None:
+        """Where the clock was set back, what is waited for comes as much earlier."""
+        back = self._at - now
+        if back > TO_AND_FRO:
+            self.held_until -= back
+            if self._probe_at is not None:
+                self._probe_at -= back
+        if not 0 < back <= TO_AND_FRO:
+            self._at = now
 
     def _close(self) -> None:
         self._failures = 0

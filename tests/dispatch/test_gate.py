@@ -1,5 +1,6 @@
 """Gate: slots, rate, hold, breaker and pause of one sink, with the time as an argument."""
 
+from collections.abc import Callable
 from math import nextafter
 
 import pytest
@@ -168,6 +169,51 @@ def test_resume_ends_a_hold_and_an_open_breaker_too() -> None:
     gate.resume()
 
     assert gate.state(NOW) == "ready"
+
+
+@pytest.mark.parametrize("asked", [Gate.free, Gate.changes_at, Gate.state])
+def test_a_clock_that_is_set_back_makes_no_hold_longer(asked: Callable[[Gate, float], object]) -> None:
+    """Whoever asks first: what is left of the silence is waited for, not the hours besides."""
+    gate = Gate(1, None, NOW)
+    gate.learn(Hold(60.0, "answered 429"), NOW)
+    gate.free(NOW + 20)
+    back = NOW + 20 - 7200
+
+    asked(gate, back)
+
+    assert gate.changes_at(back) == back + 40
+    assert (gate.state(back + 39), gate.state(back + 40)) == ("held", "ready")
+
+
+@pytest.mark.parametrize("asked", [Gate.free, Gate.changes_at, Gate.probing])
+def test_a_clock_that_is_set_back_makes_no_probe_later(asked: Callable[[Gate, float], object]) -> None:
+    """An open sink is tried when what is left of its half minute is over."""
+    gate = opened()
+    gate.free(NOW + 10)
+    back = NOW + 10 - 7200
+
+    asked(gate, back)
+
+    assert gate.changes_at(back) == back + PROBE_EVERY - 10
+    assert gate.probing(back + PROBE_EVERY - 10)
+
+
+def test_a_hold_of_which_the_journal_tells_is_no_longer_either_when_the_clock_is_set_back() -> None:
+    """It counts from when it was first looked at."""
+    gate = Gate(1, None, NOW)
+    gate.held_until = NOW + 60
+    gate.free(NOW)
+
+    assert gate.changes_at(NOW - 7200) == NOW - 7200 + 60
+
+
+def test_a_time_that_is_a_little_earlier_shortens_nothing() -> None:
+    """A stalled claim brings old times, and two steps may undo each other."""
+    gate = Gate(1, None, NOW)
+    gate.learn(Hold(60.0, "answered 429"), NOW)
+
+    assert gate.changes_at(NOW - 30) == NOW + 60
+    assert gate.changes_at(NOW + 5) == NOW + 60
 
 
 def test_changed_settings_forget_what_was_learnt_but_not_what_is_in_flight() -> None:
