@@ -15,7 +15,8 @@ from router.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 _EVERY = 5.0
-# A journal may break while nobody writes, in a checkpoint for example; that is looked for more often.
+# A journal may break while nobody writes, in a checkpoint for example; that is looked for more often. So is
+# one that is away: until a beat has found it back, nobody is sent here.
 _LOOK = 1.0
 
 
@@ -32,7 +33,8 @@ class Heartbeat:
     async def run(self) -> None:
         """Beat for ever; a journal that broke ends it with its error."""
         while True:
-            beat = anyio.current_time() + self._every
+            every = self._every if self.trouble is None else min(_LOOK, self._every)
+            beat = anyio.current_time() + every
             while (now := anyio.current_time()) < beat:
                 await self._pause(min(_LOOK, beat - now))
             await self._beat()

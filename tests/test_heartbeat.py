@@ -89,6 +89,16 @@ async def test_recovery_is_told() -> None:
     assert [line["event"] for line in lines] == ["journal_trouble", "journal_recovered"]
 
 
+async def test_a_journal_that_is_back_is_ready_before_the_next_ordinary_beat() -> None:
+    """While it is away it is looked for every second, or it would stay unready for longer than need be."""
+    heartbeat = Heartbeat(Pinged(None), Metrics(), every=3600.0)
+    heartbeat.trouble = "the journal cannot write: the server is away"
+    async with anyio.create_task_group() as loops:
+        loops.start_soon(heartbeat.run)
+        await until(lambda: heartbeat.trouble is None)
+        loops.cancel_scope.cancel()
+
+
 async def test_a_broken_journal_ends_the_heartbeat_and_so_the_process() -> None:
     """After a failed sync only a restart knows what is on disk."""
     with pytest.raises(JournalBroken):
