@@ -5,10 +5,12 @@ calls of the API mean: `api.py` does.
 """
 
 import asyncio
+import functools
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -19,6 +21,7 @@ from router.admin.api import Api, Controls, Records, Sinks, answer
 from router.admin.guesses import Guesses
 from router.admin.quarantine import Refusals
 from router.admin.reloads import Reload
+from router.admin.room import Room, most
 from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable, Rejected, RouterError, Unknown
 from router.metrics import Metrics
@@ -66,6 +69,7 @@ class Admin:
         self._quarantine = Refusals(journal, controls)
         self._token: Secret | None = None
         self._guesses = Guesses(clock.now)
+        self._room = Room(most())
 
     @asynccontextmanager
     async def listening(
@@ -83,11 +87,16 @@ class Admin:
             try:
                 if self._token is None:
                     _refuse_the_network(bound)
-                for sock in bound:
-                    await web.SockSite(runner, sock).start()
-                yield ", ".join(shown(sock) for sock in bound)
+                with ExitStack() as serving:
+                    for sock in bound:
+                        serving.callback((await self._serve(runner, sock)).close)
+                    yield ", ".join(shown(sock) for sock in bound)
             finally:
                 await runner.cleanup()
+
+    async def _serve(self, runner: web.AppRunner, sock: socket.socket) -> asyncio.Server:
+        admit = functools.partial(self._room.admit, cast(web.Server, runner.server))
+        return await asyncio.get_running_loop().create_server(admit, sock=sock)
 
     def application(self) -> web.Application:
         """The application by itself."""
@@ -131,7 +140,8 @@ class Admin:
     async def _refusals(self, request: web.Request, handler: _Call) -> web.StreamResponse:
         """Every error that has a meaning becomes JSON with its fix; what has none is a bug."""
         try:
-            return await handler(request)
+            with self._room.asking(request.protocol):
+                return await handler(request)
         except (RouterError, web.HTTPException, web.RequestPayloadError) as error:
             return _refused(request, error)
 
