@@ -208,7 +208,7 @@ class _Reading:
             and (spot.line, spot.column) == (opening.line, opening.column + 1)
         ):
             flow = len(self._stack) > 1 and self._stack[-2].flow
-            raise self._written.unquoted(opening, len(self._written.template(opening, flow=flow)))
+            raise self._written.unquoted(opening, len(self._written.value(opening, flow=flow)))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Text:
         """A scalar, as it was meant."""

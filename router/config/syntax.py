@@ -18,7 +18,8 @@ _BLANKS_AND_COMMENT = re.compile("[ \t]+#([^\n\r\x85\u2028\u2029]*)")
 _HIDING = re.compile(r"(?<=[\s\[{,])#")
 # One that does not end goes on to the end: to begin anew at each mark in it takes quadratic time.
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*(?:\"|\\?\Z)")
-_TEMPLATE = re.compile(r"(?:\{\{.*?\}\}[^,\]}{]*)+")
+# Up to a comma or a closing bracket that belongs to no `{{ field }}`.
+_WITHIN_BRACKETS = re.compile(r"(?:[^,\]}{]++|\{\{(?:[^{}]++|\{[^{}]*+\})*+\}\}|\{%[^{}]*+\}|\{)*+")
 _KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=[^\s,{[][^,]*\Z)")
 _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
 _SECRET_KEY = re.compile(
@@ -106,7 +107,8 @@ class Written:
         """The value that begins there: up to a comment, within brackets up to a comma or the closing one."""
         rest = self.rest(spot)
         if flow or _open(self.before(spot)):
-            rest = re.split(r"[,\]}]", rest, maxsplit=1)[0].rstrip()
+            found = _WITHIN_BRACKETS.match(rest)
+            rest = "" if found is None else found[0].rstrip()
         return rest
 
     def rest(self, spot: Spot) -> str:
@@ -116,11 +118,6 @@ class Written:
     def after(self, spot: Spot) -> str:
         """What stands there and behind it, comments and all."""
         return "\n".join([self.at(spot), *self.lines[spot.line :]]).strip()
-
-    def template(self, spot: Spot, *, flow: bool) -> str:
-        """The text that begins there with `{{`; in brackets it ends at a comma or bracket behind `}}`."""
-        found = _TEMPLATE.match(self.rest(spot)) if flow else None
-        return self.rest(spot) if found is None else found[0].rstrip()
 
     @property
     def end(self) -> Spot:
@@ -234,8 +231,13 @@ def _stray(here: Spot, written: Written, *, flow: bool) -> YamlError:
         return YamlError(
             here, "a list begins in the middle of a line; begin it on a line of its own, indented"
         )
+    if first == "%" and before.endswith("{"):
+        start = Spot(here.line, here.column - 1)
+        return written.unquoted(start, len(written.value(start)))
     if first in ("@", "`", "%", "?") and before.strip():
         return written.unquoted(here, len(written.value(here, flow=flow)))
+    if first in ("|", ">") and before.rstrip().endswith((":", ",", "[", "{")):
+        return written.unquoted(here, len(written.value(here, flow=True)))
     if first == "%":
         return YamlError(here, "YAML directives are not read; remove this line")
     if before.strip():
@@ -291,10 +293,11 @@ def _after_value(here: Spot, written: Written, *, flow: bool) -> YamlError:
 def _brackets(start: Spot, here: Spot, written: Written) -> YamlError:
     """A list or map in brackets that does not end, or something in it that is no item."""
     opening, rest = written.at(start)[:1], written.at(here)
-    key = _KEY_IN_BRACKETS.match(written.before(here)) if rest.startswith(":") else None
+    key = _KEY_IN_BRACKETS.match(written.before(here)) if rest.startswith((":", "{{", "{%")) else None
     if key is not None:
         value = Spot(here.line, key.end() + 1)
-        return written.unquoted(value, len(written.value(value, flow=True)), _COLON)
+        why = _COLON if rest.startswith(":") else _BEGINS["{"]
+        return written.unquoted(value, len(written.value(value, flow=True)), why)
     if opening not in ("[", "{"):
         if rest.startswith(":") and rest[1:2] not in ("", " ", ",", "]", "}"):
             length = len(written.value(here, flow=True))
@@ -359,7 +362,7 @@ def _block_text(start: Spot, here: Spot, written: Written) -> YamlError:
 
 def _no_colon(start: Spot, written: Written) -> YamlError:
     """A line in a map without a key. Only what looks like one is repeated: the rest may be a secret."""
-    word = (written.value(start).split() or [""])[0]
+    word = (written.original.value(start).split() or [""])[0]
     key, colon, rest = word.partition(":")
     shown = f" after '{key}'" if _LIKE_A_KEY.fullmatch(key) else ""
     if colon and rest:

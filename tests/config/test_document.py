@@ -137,6 +137,28 @@ SYNTAX: list[tuple[str, list[str]]] = [
     ("a: {{ b }} c", ["1:4: quote this value: \"{{ b }} c\" (unquoted, '{' begins a YAML map)"]),
     ("a: {{ b }}", ["1:4: quote this value: \"{{ b }}\" (unquoted, '{' begins a YAML map)"]),
     ("a: {b: {{ c }}, d: e}", ["1:8: quote this value: \"{{ c }}\" (unquoted, '{' begins a YAML map)"]),
+    ("a: {b: c {{ d }}, e: f}", ["1:8: quote this value: \"c {{ d }}\" (unquoted, '{' begins a YAML map)"]),
+    ("a: {b: :c: {{ d }} e}", [
+        "1:8: quote this value: \":c: {{ d }} e\" (unquoted, ':' may not begin a value in brackets)"
+    ]),
+    ("a: {b: c: {{d}}}", ["1:8: quote this value: \"c: {{d}}\" (unquoted, ': ' begins the value of a key)"]),
+    ("a: {b: {{ {'c': 1}}}}", ["1:8: quote this value: \"{{ {'c': 1}}}\" (unquoted, '{' begins a YAML map)"]),
+    ("a: {% if b %}c{% endif %}", [
+        "1:4: quote this value: \"{% if b %}c{% endif %}\" (unquoted, '{' begins a YAML map)"
+    ]),
+    ("a: {b: {% if c %}d{% endif %}, e: f}", [
+        "1:8: quote this value: \"{% if c %}d{% endif %}\" (unquoted, '{' begins a YAML map)"
+    ]),
+    ("a: {url: b {{ c }}}", ["1:10: quote this value (unquoted, '{' begins a YAML map)"]),
+    ("a: {b: >5, c: d}", ["1:8: quote this value: \">5\" (unquoted, '>' begins a YAML text block)"]),
+    ("a: [b, |c]", ["1:8: quote this value: \"|c\" (unquoted, '|' begins a YAML text block)"]),
+    ("a: ['b' >c]", [
+        "1:9: more text follows a complete value; quote all of it, and write '' for a ' in single quotes"
+    ]),
+    ("a: |\n{{ b }}: c", [
+        "2:1: ':' is missing; or indent this line if it continues the one above",
+        "2:1: quote this value: \"{{ b }}: c\" (unquoted, '{' begins a YAML map)",
+    ]),
     ("a: {{ b }} it's", ["1:4: quote this value: \"{{ b }} it's\" (unquoted, '{' begins a YAML map)"]),
     ("a: [b]c", ["1:4: quote this value: \"[b]c\" (unquoted, '[' begins a YAML list)"]),
     ("a: ]", ["1:4: quote this value: \"]\" (unquoted, ']' belongs to brackets)"]),
