@@ -120,7 +120,8 @@ def _listening(descriptor: int) -> socket.socket:
     try:
         found = socket.socket(fileno=descriptor)
     except OSError as error:
-        raise RouterError(f"descriptor {descriptor} is not a socket: {error.strerror}") from None
+        reason = (error.strerror or str(error)).lower()
+        raise RouterError(f"descriptor {descriptor} is not a socket: {reason}") from None
     if found.type != socket.SOCK_STREAM or not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         found.close()
         raise RouterError(f"descriptor {descriptor} is not a listening stream socket; set ListenStream=")

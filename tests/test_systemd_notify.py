@@ -224,7 +224,7 @@ def test_a_descriptor_that_is_no_listening_stream_socket_is_an_error(
         hand_over(monkeypatch, 1)
         with pytest.raises(RouterError) as error:
             systemd.listen_sockets(first)
-        assert str(error.value) == (f"descriptor {first} is not a socket: Socket operation on non-socket")
+        assert str(error.value) == (f"descriptor {first} is not a socket: socket operation on non-socket")
         os.close(first)
 
 

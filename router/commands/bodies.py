@@ -107,7 +107,8 @@ def _bytes(what: str, read: Callable[[], bytes]) -> bytes:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise
     except OSError as error:
-        raise Rejected(f"{what} cannot be read: {error.strerror}", _files()) from None
+        reason = (error.strerror or str(error)).lower()
+        raise Rejected(f"{what} cannot be read: {reason}", _files()) from None
 
 
 def _sample(name: str, providers: set[str]) -> Body:

@@ -216,7 +216,7 @@ async def test_a_backup_needs_a_whole_path_that_can_be_written(door: Door, tmp_p
     status, document = await door.refused("/backup", "POST", {"path": str(missing)})
     assert status == 409
     assert document == {
-        "error": f"cannot write '{missing}': No such file or directory",
+        "error": f"cannot write '{missing}': no such file or directory",
         "fix": "choose a new file where the daemon may write",
     }
     assert (await door.refused("/backup", "POST"))[0] == 400

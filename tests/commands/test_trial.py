@@ -257,7 +257,7 @@ def test_a_file_that_cannot_be_read_is_told(shell: Shell) -> None:
     """It is there, and yet."""
     result = shell.run("explain", "--source", "web", "/proc/self/mem", code=2)
 
-    assert result.stderr.startswith("error: '/proc/self/mem' cannot be read: Input/output error\n")
+    assert result.stderr.startswith("error: '/proc/self/mem' cannot be read: input/output error\n")
 
 
 def test_a_sink_that_is_not_there_is_told(shell: Shell) -> None:

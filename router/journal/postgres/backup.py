@@ -45,7 +45,8 @@ def back_up(url: Url, target: Path) -> None:
     except FileExistsError:
         raise JournalError(f"'{target}' exists already") from None
     except OSError as error:
-        raise JournalError(f"cannot write '{target}': {error.strerror}") from None
+        reason = (error.strerror or str(error)).lower()
+        raise JournalError(f"cannot write '{target}': {reason}") from None
     except apsw.Error as error:
         raise JournalError(f"cannot write '{target}': {error}") from error
     except psycopg.Error as error:

@@ -61,7 +61,12 @@ class Copy:
             before, self._size = self._size, journal.pragma("page_count")
             pages = _PAGES + max(0, self._size - before)
             self.unsynced += pages
-            return copying.step(pages)
+            try:
+                return copying.step(pages)
+            except apsw.Error:
+                # It has the journal's last words, such as 'not an error'; this raises it in the copy's.
+                copying.finish()
+                raise
 
     def leave(self, _: apsw.Connection) -> None:
         """Let go of the journal, done or not."""
@@ -106,6 +111,7 @@ class Copy:
         except FileExistsError:
             raise JournalError(f"'{self._target}' exists already") from None
         except OSError as error:
-            raise JournalError(f"cannot write '{self._target}': {error.strerror}") from None
+            reason = (error.strerror or str(error)).lower()
+            raise JournalError(f"cannot write '{self._target}': {reason}") from None
         except apsw.Error as error:
             raise JournalError(f"cannot write '{self._target}': {described(error)}") from error

@@ -367,7 +367,7 @@ async def test_a_backup_into_nowhere_says_so(journal: Journal, tmp_path: Path) -
     with pytest.raises(JournalError) as caught:
         await journal.backup(str(target))
 
-    assert f"cannot write '{target}': No such file or directory" == str(caught.value)
+    assert f"cannot write '{target}': no such file or directory" == str(caught.value)
 
 
 async def test_everything_at_once_loses_nothing(journal: Journal, time: Time) -> None:

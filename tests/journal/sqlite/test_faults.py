@@ -327,7 +327,7 @@ async def test_a_backup_that_finds_no_room_leaves_nothing_behind(
             await journal.backup(str(folder / "copy.db"))
         await journal.ping()
 
-    assert str(caught.value) == f"cannot write '{folder}/copy.db': SQLITE_FULL"
+    assert str(caught.value) == f"cannot write '{folder}/copy.db': database or disk is full (SQLITE_FULL)"
     assert list(folder.iterdir()) == []
 
 
