@@ -20,6 +20,7 @@ from router.journal.postgres.connecting import Connection, Url
 from router.journal.postgres.faults import fault
 from router.journal.postgres.rows import plain
 from router.journal.rows import Value
+from router.journal.sqlite.faults import described
 from router.journal.sqlite.schema import migrate
 from router.journal.statements import migrations, statements
 
@@ -48,7 +49,7 @@ def back_up(url: Url, target: Path) -> None:
         reason = (error.strerror or str(error)).lower()
         raise JournalError(f"cannot write '{target}': {reason}") from None
     except apsw.Error as error:
-        raise JournalError(f"cannot write '{target}': {error}") from error
+        raise JournalError(f"cannot write '{target}': {described(error)}") from error
     except psycopg.Error as error:
         raise fault(error, "be read") from error
 
@@ -70,14 +71,16 @@ def _part_of(target: Path) -> Iterator[Path]:
 
 
 def _fill(connection: Connection, copy: apsw.Connection, path: Path) -> None:
-    """Synced as a whole at the end; until then nobody knows of the file."""
-    copy.pragma("synchronous", "OFF")
+    """Synced as a whole at the end; until then nobody knows of the file, and nothing of it is ever undone."""
+    for name in ("journal_mode", "synchronous"):
+        copy.pragma(name, "OFF")
     migrate(copy, path, migrations("sqlite"))
     connection.execute(_BEGIN)
-    with copy:
-        for table, query in _SQL.items():
-            for rows in _bites(connection, query):
-                copy.executemany(f"INSERT INTO {table} VALUES ({_places(rows)})", rows)  # noqa: S608  # our names
+    copy.execute("BEGIN")
+    for table, query in _SQL.items():
+        for rows in _bites(connection, query):
+            copy.executemany(f"INSERT INTO {table} VALUES ({_places(rows)})", rows)  # noqa: S608  # our names
+    copy.execute("COMMIT")
 
 
 def _places(rows: list[tuple[Value, ...]]) -> str:

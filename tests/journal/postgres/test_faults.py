@@ -1,6 +1,7 @@
 """What the server's errors come to: refused alone, tried again, unavailable, or broken."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
@@ -273,6 +274,24 @@ async def test_a_value_that_sqlite_does_not_take_ends_the_backup(
 
     with pytest.raises(JournalError, match=r"^cannot write '.*/copy': .*received_at"):
         await journal.backup(str(tmp_path / "copy"))
+    assert _left(tmp_path) == []
+
+
+async def test_a_backup_that_finds_no_room_leaves_nothing_behind_and_says_why(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """Not that there was nothing to undo, which is what SQLite says last."""
+    await recorded(journal, Time(), payload=bytes(4 << 20))
+
+    bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, bounds[1]))
+    try:
+        with pytest.raises(JournalError) as caught:
+            await journal.backup(str(tmp_path / "copy"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+
+    assert str(caught.value) == f"cannot write '{tmp_path}/copy': disk I/O error (SQLITE_IOERR_WRITE)"
     assert _left(tmp_path) == []
 
 
