@@ -13,6 +13,8 @@ import socket
 import struct
 import sys
 
+from tests.torture.orders import listen
+
 _CHUNK = 65536
 
 
@@ -112,12 +114,7 @@ async def main() -> None:
     proxy = Proxy(json.loads(sys.argv[1])["upstream"])
     server = await asyncio.start_server(proxy.connection, "127.0.0.1", 0, backlog=4096)
     ended = asyncio.Event()
-
-    def ordered() -> None:
-        line = sys.stdin.readline()
-        proxy.order(line) if line else ended.set()
-
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ordered)
+    listen(asyncio.get_running_loop(), proxy.order, ended.set)
     print(server.sockets[0].getsockname()[1], flush=True)
     await ended.wait()
 

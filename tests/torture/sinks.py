@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.torture.orders import listen
 from tests.torture.workload import digest_of, number_of, sink_signature
 
 # Where the event that kills is deadly: at one sink, so that it can reach the others.
@@ -46,12 +47,10 @@ class Sinks:
         self.script = script
         self.journal = Path(journal).open("a", encoding="utf-8")  # noqa: SIM115  # closed by the process
 
-    def order(self) -> None:
+    def order(self, line: str) -> None:
         """A line of standard input."""
-        if sys.stdin.readline() == "calm\n":
+        if line == "calm":
             self.script = {}
-        else:
-            asyncio.get_running_loop().stop()
 
 
 class Connection(asyncio.Protocol):
@@ -122,7 +121,7 @@ def main() -> None:
     server = loop.run_until_complete(
         loop.create_server(lambda: Connection(sinks), "127.0.0.1", 0, backlog=4096)
     )
-    loop.add_reader(sys.stdin.fileno(), sinks.order)
+    listen(loop, sinks.order, loop.stop)
     print(server.sockets[0].getsockname()[1], flush=True)
     loop.run_forever()
     sinks.journal.close()
