@@ -23,5 +23,11 @@ async def test_the_log_says_which_loop_runs_and_nothing_else_of_it(
     assert await router.stop() == 0
 
     records = [json.loads(line) for line in router.log.splitlines()]
-    assert [record["event"] for record in records] == ["listening", "ready", "stopping", "stopped"]
-    assert records[0]["loop"] == loop
+    assert [record["event"] for record in records] == [
+        "journal_created",
+        "listening",
+        "ready",
+        "stopping",
+        "stopped",
+    ]
+    assert records[1]["loop"] == loop

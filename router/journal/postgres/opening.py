@@ -5,6 +5,7 @@ from functools import partial
 from typing import cast
 
 import psycopg
+import structlog
 
 from router.clock import Clock, Ids
 from router.errors import JournalBroken, JournalError
@@ -22,6 +23,8 @@ from router.journal.postgres.store import Opened, Store
 from router.journal.postgres.upkeep import PostgresUpkeep
 from router.journal.postgres.work import Cursor, Seen
 from router.journal.statements import migrations, statements
+
+log = structlog.get_logger(__name__)
 
 _SQL = statements("postgres", "presence")
 _LOCK = statements("postgres", "schema")["lock"]
@@ -72,13 +75,16 @@ def _open(store: Store) -> Opened:
             connection = store.url.connect()
             stack.callback(connection.close)
             check_server(connection, store.url, may_lose=store.may_lose)
-            migrate(connection, migrations("postgres"))
+            found = migrate(connection, migrations("postgres"))
             newest, seen = _appear(connection, store)
         except psycopg.Error as error:
             meaning = fault(error, "be opened")
             # Nothing was ever written: not a journal that broke, but one that cannot be used.
             raise JournalError(str(meaning)) if isinstance(meaning, JournalBroken) else meaning from error
         stack.pop_all()
+    if not found:
+        # Of a wrong database nothing else would tell: the journal of before is only missing.
+        log.info("journal_created", host=connection.info.host, database=connection.info.dbname)
     return Opened(connection, newest, seen)
 
 

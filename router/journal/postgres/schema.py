@@ -12,9 +12,10 @@ from router.journal.statements import statements
 _SQL = statements("postgres", "schema")
 
 
-def migrate(connection: Connection, scripts: Sequence[str]) -> None:
+def migrate(connection: Connection, scripts: Sequence[str]) -> int:
     """Bring a database to the newest version; `scripts[0]` makes version 1 out of an empty one.
 
+    Returns the version that it had, 0 of an empty one.
     Routers that start at the same moment wait for one another; one that finds the work done does nothing.
 
     Raises:
@@ -28,7 +29,7 @@ def migrate(connection: Connection, scripts: Sequence[str]) -> None:
         connection.execute(_SQL["lock"])
         version = _version(connection, len(scripts))
         if version == len(scripts):
-            return
+            return version
         for script in scripts[version:]:
             try:
                 connection.execute(script)
@@ -38,6 +39,7 @@ def migrate(connection: Connection, scripts: Sequence[str]) -> None:
                     " contrib package, and let the database's owner run CREATE EXTENSION pg_trgm"
                 ) from None
         connection.execute(_SQL["newer"], (len(scripts),))
+    return version
 
 
 def _version(connection: Connection, newest: int) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import apsw
+import structlog
 
 from router.clock import Clock, Ids
 from router.delivery import State
@@ -26,6 +27,8 @@ from router.journal.sqlite.statements import migrations, statements
 from router.journal.sqlite.store import Opened, Store
 from router.journal.sqlite.upkeep import SqliteUpkeep
 from router.journal.sqlite.writer import PATIENCE_MS
+
+log = structlog.get_logger(__name__)
 
 _SQL = statements("opening")
 # Older ones can corrupt a file in WAL mode when two connections are at work (sqlite.org/wal.html, the bug
@@ -100,7 +103,7 @@ def _open(file: Path, now: float, vfs: str | None) -> Opened:
             if lock.suspicious:
                 _check(writing, file)
                 lock.clear()
-            migrate(writing, file, migrations())
+            found = migrate(writing, file, migrations())
             suspects = _recover(writing, now)
             # What an unclean end left in the WAL goes into the main file, synced: should some of it never
             # have reached the disk, whatever is appended behind it could not be read again.
@@ -120,7 +123,10 @@ def _open(file: Path, now: float, vfs: str | None) -> Opened:
         except OSError as error:
             raise os_fault(error, f"open '{file}'") from None
         stack.pop_all()
-        return opened
+    if not found:
+        # Of a wrong path nothing else would tell: the journal of before is only missing.
+        log.info("journal_created", file=str(file.absolute()))
+    return opened
 
 
 def _connect(file: Path, vfs: str | None) -> apsw.Connection:

@@ -11,8 +11,10 @@ from router.errors import SchemaMismatch
 APPLICATION = 0x76727472
 
 
-def migrate(connection: apsw.Connection, path: Path, scripts: Sequence[str]) -> None:
+def migrate(connection: apsw.Connection, path: Path, scripts: Sequence[str]) -> int:
     """Bring a file to the newest version; `scripts[0]` makes version 1 out of an empty file.
+
+    Returns the version that it had, 0 of an empty file.
 
     Raises:
         SchemaMismatch: it is no journal, or one of a newer release; it is left as it was.
@@ -23,6 +25,7 @@ def migrate(connection: apsw.Connection, path: Path, scripts: Sequence[str]) -> 
             connection.execute(script)
             connection.pragma("application_id", APPLICATION)
             connection.pragma("user_version", number)
+    return version
 
 
 def version_of(connection: apsw.Connection, path: Path, newest: int) -> int:

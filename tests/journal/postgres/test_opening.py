@@ -6,6 +6,7 @@ import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -89,6 +90,18 @@ async def test_the_tables_of_another_program_are_left_alone(empty: str) -> None:
         "the database holds tables of another program; name a database of its own in journal.url"
     )
     assert rows(empty, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(1,)]
+
+
+async def test_a_journal_that_is_made_is_told_and_one_that_was_there_is_not(empty: str) -> None:
+    """A first start and a wrong database would look alike; of the URL only host and name are told."""
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            async with a_router(empty):
+                pass
+    made = [line for line in logs if line["event"] == "journal_created"]
+
+    assert [line.keys() for line in made] == [{"event", "log_level", "host", "database"}]
+    assert made[0]["database"] == urlsplit(empty).path.strip("/")
 
 
 async def test_routers_that_start_at_once_make_the_tables_once(empty: str) -> None:
@@ -311,6 +324,6 @@ async def test_a_durable_server_needs_no_word() -> None:
         with structlog.testing.capture_logs() as logs:
             async with open_postgres(server.url, Clock()) as journal:
                 await recorded(journal, Time(), "slack")
-        assert logs == []
+        assert [line["event"] for line in logs] == ["journal_created"]
     finally:
         server.remove()

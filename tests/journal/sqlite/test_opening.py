@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 import msgspec
 import pytest
+import structlog
 
 from router.delivery import State
 from router.errors import JournalError, JournalLocked, JournalUnavailable, SchemaMismatch
@@ -50,6 +51,20 @@ def _remove(path: Path) -> None:
 
 def _exists(path: Path) -> bool:
     return path.exists()
+
+
+async def test_a_journal_that_is_made_is_told_and_one_that_was_there_is_not(
+    path: Path, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first start and a wrong path would look alike; the path is whole, as the folder may be the slip."""
+    path.parent.mkdir()
+    monkeypatch.chdir(path.parent)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            async with open_sqlite(path.name, time.clock()):
+                pass
+
+    assert logs == [{"event": "journal_created", "log_level": "info", "file": str(path)}]
 
 
 async def test_a_second_daemon_is_refused_and_told_who_the_first_is(path: Path, time: Time) -> None:
