@@ -19,10 +19,15 @@ _DIGITS = {
 _EPOCH_MS = 1_704_067_200_000  # 2024-01-01; 42 bits of milliseconds last until 2163
 _NODE_BITS = 8
 _SEQUENCE_BITS = 13
+# Seconds by which two clocks must be apart to be worth a word.
+FAR = 60.0
 
 
 class Clock:
-    """`now()` is the wall time at start plus the monotonic time since; `wall()` is what the host says."""
+    """`now()` is the wall time at start plus the monotonic time since; `wall()` is what the host says.
+
+    `own`: no other clock decides (see `agree`).
+    """
 
     def __init__(
         self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
@@ -30,6 +35,7 @@ class Clock:
         self.wall = wall
         self._monotonic = monotonic
         self._offset = wall() - monotonic()
+        self.own = True
 
     def now(self) -> float:
         """Seconds since 1970, unmoved by steps of the wall clock since this process started."""
@@ -38,6 +44,11 @@ class Clock:
     def agree(self, now: float) -> None:
         """Be at `now` from here on: the time of a database that several hosts share."""
         self._offset = now - self._monotonic()
+        self.own = False
+
+    def apart(self) -> float:
+        """Seconds by which the host's time is ahead of `now()`: its clock was set, or it slept."""
+        return self.wall() - self.now()
 
 
 class Ids:

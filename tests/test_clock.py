@@ -97,6 +97,20 @@ def test_a_clock_can_agree_with_another_one() -> None:
     assert clock.wall() == time.wall
 
 
+@pytest.mark.parametrize("step", [0.0, 3600.0, -7200.0])
+def test_a_clock_knows_how_far_the_hosts_was_set(step: float) -> None:
+    """Its own time says nothing of that; an operator has to hear of it."""
+    time = Time()
+    clock = time.clock()
+    time.pass_by(7)
+
+    time.wall += step
+
+    assert (clock.apart(), clock.own) == (step, True)
+    clock.agree(clock.now())
+    assert not clock.own
+
+
 def test_the_first_id_of_a_time_is_a_border() -> None:
     """What retention deletes up to is older than all that is given from then on."""
     time = Time()

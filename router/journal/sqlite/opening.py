@@ -23,6 +23,7 @@ from router.journal.sqlite.quarantine import SqliteQuarantine, stocks
 from router.journal.sqlite.queue import SqliteQueue
 from router.journal.sqlite.reader import open_reader
 from router.journal.sqlite.schema import migrate
+from router.journal.sqlite.setting import set_back
 from router.journal.sqlite.statements import migrations, statements
 from router.journal.sqlite.store import Opened, Store
 from router.journal.sqlite.upkeep import SqliteUpkeep
@@ -157,6 +158,7 @@ def _recover(connection: apsw.Connection, now: float) -> bool:
     """Give back what was in flight when the last owner died, as a crash; whether there is any suspect."""
     with connection:
         cursor = connection.cursor()
+        set_back(now, cursor)
         crashed = cast(list[tuple[int, int]], cursor.execute(_SQL["crashed"]).fetchall())
         if len(crashed) == 1 and crashed[0][1] >= 3:
             bury([crashed[0][0]], _POISON, now, cursor)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -9,8 +10,9 @@ from typing import cast
 import apsw
 import msgspec
 
-from router.clock import Clock
+from router.clock import FAR, Clock
 from router.delivery import State
+from router.errors import JournalError
 from router.journal import side, store
 from router.journal.journal import Stock
 from router.journal.rows import Row, Value
@@ -19,6 +21,7 @@ from router.journal.slots import Slots
 from router.journal.sqlite.agenda import Agenda
 from router.journal.sqlite.lock import Lock
 from router.journal.sqlite.reader import Reader
+from router.journal.sqlite.setting import set_ahead
 from router.journal.sqlite.writer import Writer, Written
 from router.journal.tally import Moves, Tally
 
@@ -68,6 +71,11 @@ class Store(store.Store[apsw.Cursor, Written[object]]):
         """Finish what waits and close both connections; the writing one last, for it empties the WAL."""
         if self._lock is not None:
             await self.reader.close()
+            if self.clock.apart() > FAR:
+                work = partial(set_ahead, self.clock.apart(), self.opened_at, self.clock.now())
+                # Nothing more can be written; what this would have put right may be found too old.
+                with suppress(JournalError):
+                    await self.writer.write(work)
             await self.writer.close()
             self._lock.release()
 
