@@ -4,6 +4,7 @@ Owns Slack's format, limits and answers. Must not know any provider's words.
 """
 
 import re
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ _QUOTE = "'"  # instead of a backtick, which would end the code span
 _BAR = "¦"  # instead of a bar in a link's label
 # A bar or a blank would end the address of a link; neither stands in a URL otherwise (RFC 3986).
 _ADDRESS = {ord("|"): "%7C", ord(" "): "%20"}
+# Stands before a field that would make a mention of the operator's link; nobody else may use it.
+_CALL = "\ue000"
 # Marks that reorder what follows them, the operator's own words as well.
 _TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 # What strangers wrote has neither bracket once it is escaped: these are the operator's. Possessive, so that
@@ -153,10 +156,11 @@ class Slack(Sink, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if event.url is not None and (url := event.url.translate(_ADDRESS)) != event.url:
             event = msgspec.structs.replace(event, url=url)
         try:
-            text = rendered(template, event, delivery, self.escape)
+            text = rendered(template, event, delivery, _told_apart)
         except Unrenderable:
             return None
-        return fit(_LINK.sub(_sound, text).strip(), _SECTION) or None
+        sound = _LINK.sub(partial(_sound, template.text), text)
+        return fit(sound.replace(_CALL, "").strip(), _SECTION) or None
 
     def _sentence(self, message: Message) -> str:
         """The built-in sentence in mrkdwn, and the title below it."""
@@ -171,10 +175,19 @@ def _mrkdwn(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "verbatim": True, "text": text}
 
 
-def _sound(link: re.Match[str]) -> str:
-    """A link of the operator's that is one whatever the fields in it hold: without address only its label."""
+def _told_apart(text: str) -> str:
+    """The escaped text, with a mark where Slack would take it for who is called, were it a link's address."""
+    said = Slack.escape(text).replace(_CALL, "")
+    return _CALL + said if said.startswith(("!", "@", "#")) else said
+
+
+def _sound(written: str, link: re.Match[str]) -> str:
+    """A link of the operator's that is one whatever the fields in it hold: without address only its label.
+
+    Nor does a field call anybody, as `!channel` would, unless that is `written` in the template.
+    """
     address, label = link[1], fit(" ".join((link[2] or "").replace("|", _BAR).split()), _LABEL)
-    if not address:
+    if not address or (address[0] == _CALL and address[1:] not in written):
         return label
     return f"<{address}|{label}>" if label else f"<{address}>"
 

@@ -212,6 +212,23 @@ def test_the_address_of_an_event_ends_neither_at_a_bar_nor_at_a_blank() -> None:
     )
 
 
+@pytest.mark.parametrize("said", ["!channel", "!here", "@U012", "#C012", "!subteam^S012", "\ue000!channel"])
+def test_nothing_in_an_event_makes_a_mention_of_a_link(said: str) -> None:
+    """Whom a message calls is the operator's to say; anybody who knows a hook may send it labels."""
+    event = sample(url=said, title=said, labels={"link": said, "team": "S012"})
+    text = "<{{ url }}|Open> <{{ labels.link }}> <!subteam^{{ labels.team }}> <@U1|Ada> {{ title }}"
+    shown = said.removeprefix("\ue000")
+
+    assert posted(event, Template(text))["text"] == f"Open  <!subteam^S012> <@U1|Ada> {shown}"
+
+
+def test_an_expression_of_the_operators_may_call() -> None:
+    """What stands in the template is the operator's, wherever it stands."""
+    text = Template("<{{ '!channel' if status == 'pending' else '!here' }}> {{ project }}")
+
+    assert posted(sample(), text)["text"] == "<!channel> web-app"
+
+
 @pytest.mark.parametrize(
     "text", ["<3 | team\n> a quote", "<!date^1392734382^Posted {date} at {time}|on Tuesday>"]
 )
