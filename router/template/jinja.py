@@ -132,7 +132,8 @@ def _environment(escape: Escape | None, limit: int) -> minijinja.Environment:
 
     def finalize(value: object) -> str:
         nonlocal left
-        text = _printed(value)
+        # In JSON of the operator's own an empty list may be the value that is meant.
+        text = "[]" if value == [] and escape is json_escape else _printed(value)
         if escape is not None and not isinstance(value, _Verbatim):
             text = escape(text)
         left -= len(text)
@@ -166,8 +167,11 @@ def _too_long(limit: int) -> Unrenderable:
 
 
 def _printed(value: object) -> str:
-    """A value as a template prints it: absent is nothing, a container is JSON, and so are true and false."""
-    if value is None:
+    """A value as a template prints it: absent is nothing, a container is JSON, and so are true and false.
+
+    What is cut out of an absent text is an empty list to minijinja: nothing, too. No sender's list is that.
+    """
+    if value is None or value == []:
         return ""
     if isinstance(value, str | _Verbatim) or type(value) in (int, float):
         return str(value)

@@ -121,8 +121,11 @@ def trial(
         except jinja.Failure as error:
             if "payload" not in template.text:
                 reason = error.detail or error.kind
-                advice = "; a field may be absent, write (changes or 0)" if "undefined" in reason else ""
-                raise ValueError(f"{failed} at line {error.line}: {reason}{advice}") from None
+                if event is not SAMPLES[0] and reason == "value is not a string":
+                    reason += "; a field may be absent, write (branch or '')"
+                elif "undefined" in reason:
+                    reason += "; a field may be absent, write (changes or 0)"
+                raise ValueError(f"{failed} at line {error.line}: {reason}") from None
             continue
         except (Unrenderable, *jinja.FAULTS) as error:
             raise ValueError(f"{failed}: {error}") from None

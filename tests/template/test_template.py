@@ -62,11 +62,20 @@ def test_the_fields_of_an_event_are_variables_by_their_names() -> None:
         "{% for item in payload.nope %}x{% endfor %}",
         "{% for key, value in payload.nope|items %}x{% endfor %}",
         "{{ branch|replace('a', 'b') }}",
+        "{{ branch[:7] }}{{ payload.none[:7] }}{{ branch[2:]|truncate(3) }}{{ branch|list }}",
     ],
 )
 def test_what_is_absent_prints_nothing(text: str) -> None:
     """A missing field, a null and a missing path are all the same: nothing, whatever is done with it."""
     assert rendered(text, event(b'{"none": null, "list": []}')) == ""
+
+
+def test_an_empty_list_is_nothing_in_a_text_but_not_in_json() -> None:
+    """There it may be the value that a receiver waits for; and what a sender wrote is shown as it is."""
+    shown = event(b'{"list": []}')
+
+    assert rendered("{{ payload.list }}", shown) == "[]"
+    assert rendered('{"a": {{ payload.nope[:3] }}}', shown, json_escape) == '{"a": []}'
 
 
 def test_absent_values_have_a_default() -> None:
@@ -305,6 +314,12 @@ def test_a_time_is_the_one_that_the_library_writes(seconds: float) -> None:
             "unsupported types undefined and number (`changes` is undefined); a field may be absent, write "
             "(changes or 0)",
         ),
+        (
+            "{{ branch|split('/')|last }}",
+            "the template fails for an event of type 'review' at line 1: value is not a string; a field may "
+            "be absent, write (branch or '')",
+        ),
+        ("{{ changes|split('/') }}", f"{FULL} at line 1: value is not a string"),
         ("{{ title|int }}", f"{FULL} at line 1: invalid float literal"),
         (
             "{{ payload.x.y }}{{ title|length(3) }}",
