@@ -38,6 +38,8 @@ _FILTER = re.compile(r"\|\s*(\w+)")
 _TEST = re.compile(r"\bis\s+(?:not\s+)?(\w+)")
 _METHOD = re.compile(r"(?<!\bloop)\.\s*(\w+)\s*\(")
 _REPEATED = re.compile(r'""\s*\*|\*\s*""')
+# Behind a dot: in a rule such a name is one step of a path, and so some providers call their keys.
+DASHED = re.compile(r"(?<=[\w\])])(?<!\bloop)\.([A-Za-z_]\w*(?:-(?!payload\b|labels\b)[A-Za-z_]\w*)+)")
 
 
 def check_words(text: str, names: Collection[str], fields: Sequence[str]) -> None:
@@ -50,11 +52,14 @@ def check_words(text: str, names: Collection[str], fields: Sequence[str]) -> Non
     used = {word: line for line, word, _ in reversed(tags) if word is not None and word not in STATEMENTS}
     flaws = [foreign(word, line) for word, line in used.items() if _beginning(word) not in used]
     if not flaws:
-        flaws += [
-            _unknown("field", name, fields, at_line(_line_of(name, tags)))
-            for name in sorted(names)
-            if name not in fields and name not in FUNCTIONS
-        ]
+        taken = {
+            part: key for *_, said in tags for key in DASHED.findall(said) for part in key.split("-")[1:]
+        }
+        for name in sorted({*names} - {*fields, *FUNCTIONS}):
+            place = at_line(_line_of(name, tags))
+            flaws.append(
+                subtraction(taken[name], place) if name in taken else _unknown("field", name, fields, place)
+            )
     flaws += [flaw for line, _, said in tags for flaw in _flaws_in(said, at_line(line))]
     if flaws:
         raise Reasons(*dict.fromkeys(flaws))
@@ -64,6 +69,11 @@ def foreign(word: str, line: int) -> str:
     """The message that a statement is none of ours."""
     statements = "statements are if, for, set x = …, with and raw"
     return f"the template uses '{word}'{at_line(line)}; {statements}"
+
+
+def subtraction(key: str, place: str = "") -> str:
+    """The message that a name with `-` behind a dot is none."""
+    return f"the template subtracts in '.{key}'{place}; write ['{key}'] for a name with '-'"
 
 
 def _beginning(word: str) -> str | None:

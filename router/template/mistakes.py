@@ -7,7 +7,7 @@ Must not know the language's library: whether a tag is right by itself is asked 
 import re
 from collections.abc import Callable, Collection, Iterator
 
-from router.template.grammar import STATEMENTS, TAG, at_line, foreign
+from router.template.grammar import DASHED, STATEMENTS, TAG, at_line, foreign, subtraction
 
 _OPENING = re.compile(r"\{[{%#]")
 _CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
@@ -60,6 +60,7 @@ def doubts(text: str, fields: Collection[str], maps: Collection[str]) -> Iterato
             )
             said[found[0]] = f"'{found[0]}' is always absent, as '{name}' is one value; {meant}"
     yield from said.values()
+    yield from dict.fromkeys(map(subtraction, DASHED.findall(inside)))
 
 
 def reads(text: str, name: str) -> bool:

@@ -60,6 +60,16 @@ def test_our_words_parse(text: str) -> None:
             "x\n{{ payload.items() }}",
             "the template calls a method 'items' in line 2; use a filter, as in {{ branch|upper }}",
         ),
+        (
+            "{{ payload.a.review-state }}",
+            "the template subtracts in '.review-state'; write ['review-state'] for a name with '-'",
+        ),
+        (
+            "{{ project }}\n{% for x in payload['a b'] %}{{ x.total-diffs-seen }}{% endfor %}",
+            "the template subtracts in '.total-diffs-seen' in line 2; write ['total-diffs-seen'] for a name "
+            "with '-'",
+        ),
+        ("{{ labels.a-b }}", "the template subtracts in '.a-b'; write ['a-b'] for a name with '-'"),
         ("{{ nope() }}", f"the template names an unknown field 'nope'; fields are {FIELD_LIST}"),
         (
             "{{ '#' * changes }}",

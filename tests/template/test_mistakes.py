@@ -81,6 +81,10 @@ PAYLOAD = "is always absent, as 'build' is one value; write 'payload.build.numbe
         ('{"query": "{ viewer { id } author }"}', []),
         ("{{ event.branch }}", ["'event.branch' is always absent, as 'event' is one value; write 'branch'"]),
         ("{% if build.number %}x{% endif %}{{ build.number }}", [f"'build.number' {PAYLOAD}"]),
+        ("{{ payload.a.web-url }}{{ payload.b.web-url }}{% if labels['c'].web-title %}{% endif %}", [
+            "the template subtracts in '.web-url'; write ['web-url'] for a name with '-'",
+            "the template subtracts in '.web-title'; write ['web-title'] for a name with '-'",
+        ]),
         ("{{ (event.url, 1) | first }}{url}", [
             "'{url}' is sent as it stands; write {{ url }}",
             "'event.url' is always absent, as 'event' is one value; write 'url'",
@@ -99,6 +103,9 @@ def test_a_text_that_hardly_means_what_it_says_is_told(text: str, told: list[str
         "{word} {} {{ '{project}' }} {Project} {project: {{ project }}}",
         "{% raw %}{project}{% endraw %}{# {project} {{ event.branch }} #}",
         "{{ 'event.branch' }} event.branch",
+        "{{ payload.a-1 }}{{ payload.a - changes }}{{ payload.a-payload.b }}",
+        "{{ payload['web-url'] }} x.web-url",
+        "{% for x in payload.a %}{{ loop.index-changes }}{% endfor %}{{ 1.5-changes }}",
         "{% for event in payload.a %}{{ event.branch }}{% endfor %}",
         "{% for key, build in labels|items %}{{ build.number }}{% endfor %}",
         "{% set build = payload.build %}{{ build.number }}",
