@@ -94,12 +94,20 @@ def exchange(
     config: str,
     limit: float = QUICK,
 ) -> Answer:
-    """Ask whoever listens there; raises `NoDaemon` if nobody answers, or nobody who speaks HTTP."""
+    """Ask whoever listens there; raises `NoDaemon` if nobody answers, or nobody who speaks HTTP.
+
+    Likewise if a person does not wait for the answer to a change: the daemon goes on with it.
+    """
     connection = _Connection(listen, limit)
     try:
         connection.request(method, path, body or None, {"Host": connection.host_header, **headers})
         response = connection.getresponse()
         return Answer(response.status, response.read())
+    except KeyboardInterrupt:
+        if method == "GET":
+            raise
+        fix = "what it was asked to do goes on there: look how it stands before you ask again"
+        raise NoDaemon(f"interrupted before the daemon at {listen} had answered", fix) from None
     except TimeoutError:
         fix = "look at its log; it may be waiting for a slow disk"
         raise NoDaemon(f"the daemon at {listen} did not answer within {limit:g} s", fix) from None

@@ -1,5 +1,6 @@
 """The commands' way to the daemon: over ports and unix sockets, and what they say when nobody answers."""
 
+import signal
 import socket
 import socketserver
 import threading
@@ -196,6 +197,32 @@ def test_a_daemon_that_hangs(tmp_path: Path) -> None:
             exchange(listen, "GET", "/", {}, b"", CONFIG, 0.01)
 
     assert str(error.value) == f"the daemon at unix:{tmp_path}/s did not answer within 0.01 s"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_who_does_not_wait_for_a_change_hears_that_it_goes_on(tmp_path: Path, method: str) -> None:
+    """Ctrl-C ends the command, not what the daemon has begun; a question is simply given up."""
+    path, main = tmp_path / "admin.sock", threading.get_ident()
+
+    class Interrupted(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            signal.pthread_kill(main, signal.SIGINT)
+            self.rfile.read()
+
+    with socketserver.UnixStreamServer(str(path), Interrupted) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises((NoDaemon, KeyboardInterrupt)) as caught:
+            exchange(Listen(path=str(path)), method, "/api/v1/backup", {}, b"", CONFIG)
+        thread.join()
+
+    if method == "GET":
+        assert isinstance(caught.value, KeyboardInterrupt)
+        return
+    assert isinstance(caught.value, NoDaemon)
+    assert str(caught.value) == f"interrupted before the daemon at unix:{path} had answered"
+    assert caught.value.fix == "what it was asked to do goes on there: look how it stands before you ask again"
 
 
 def test_somebody_who_does_not_speak_http(tmp_path: Path) -> None:
