@@ -42,6 +42,16 @@ def test_every_command_is_what_the_help_page_says(shell: Shell, name: str, modul
     assert shell.run(name, "--help").stdout.startswith(f"Usage: visual-router {name}")
 
 
+@pytest.mark.parametrize("name", [name for _, name, _, _ in COMMANDS])
+def test_a_file_that_may_not_be_read_is_told_by_whoever_reads_it(name: str) -> None:
+    """With its place and what to do, beside what there is to tell of other files; not as wrong usage."""
+    command = program.get_command(click.Context(program), name)
+
+    assert command is not None
+    paths = [each.type for each in command.params if isinstance(each.type, click.Path)]
+    assert not any(path.readable for path in paths)
+
+
 @pytest.mark.parametrize("name", ["", *(name for _, name, _, _ in COMMANDS)])
 @pytest.mark.parametrize("cells", ["80", "200"])
 def test_what_a_help_page_gives_to_paste_is_not_broken(shell: Shell, name: str, cells: str) -> None:

@@ -222,7 +222,9 @@ def test_who_does_not_wait_for_a_change_hears_that_it_goes_on(tmp_path: Path, me
         return
     assert isinstance(caught.value, NoDaemon)
     assert str(caught.value) == f"interrupted before the daemon at unix:{path} had answered"
-    assert caught.value.fix == "what it was asked to do goes on there: look how it stands before you ask again"
+    assert (
+        caught.value.fix == "what it was asked to do goes on there: look how it stands before you ask again"
+    )
 
 
 def test_somebody_who_does_not_speak_http(tmp_path: Path) -> None:

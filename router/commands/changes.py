@@ -12,7 +12,7 @@ from router.admin.reloads import Reload
 from router.client import Client
 from router.columns import plural
 from router.commands.daemon import quoted, reach
-from router.commands.options import config_option, config_path, encodable, given, json_option
+from router.commands.options import FILE, config_option, config_path, encodable, given, json_option
 from router.commands.terminal import print_json, read, show, view, waiting
 from router.config.changes import file_digest
 from router.errors import Rejected
@@ -137,7 +137,7 @@ def reload(ctx: click.Context, *, as_json: bool) -> None:
 
 
 @click.command(short_help="Have the router write a consistent copy of its journal.")
-@click.argument("file", type=click.Path())
+@click.argument("file", type=FILE)
 @config_option
 @json_option
 @click.pass_context

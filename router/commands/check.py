@@ -4,7 +4,7 @@ import click
 import msgspec
 
 from router.columns import plural
-from router.commands.options import config_option, config_path, json_option
+from router.commands.options import FILE, config_option, config_path, json_option
 from router.commands.terminal import print_json
 from router.config.load import load
 from router.config.schema import Config, json_schema
@@ -13,7 +13,7 @@ from router.text import path_text
 
 
 @click.command(short_help="Report every problem of configuration files.")
-@click.argument("files", metavar="FILE…", nargs=-1, type=click.Path())
+@click.argument("files", metavar="FILE…", nargs=-1, type=FILE)
 @click.option("--strict", is_flag=True, help="A warning counts as a problem.")
 @config_option
 @json_option

@@ -12,7 +12,7 @@ import structlog
 
 from router.columns import grid, plural, span
 from router.commands.daemon import known
-from router.commands.options import config_option, json_option
+from router.commands.options import FILE, config_option, json_option
 from router.commands.terminal import print_json
 from router.errors import JournalError, JournalUnavailable, Rejected
 from router.secret import Secret, has_password, is_reference
@@ -93,7 +93,7 @@ class Progress:
 
 
 @click.command("migrate-journal", short_help="Move a journal from SQLite to PostgreSQL.")
-@click.argument("source", metavar="FROM", type=click.Path())
+@click.argument("source", metavar="FROM", type=FILE)
 @click.argument("target", metavar="TO")
 @click.option(
     "--may-lose-acknowledged-events",

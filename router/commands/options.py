@@ -20,6 +20,9 @@ from router.text import path_text, visible
 VARIABLE = "VISUAL_ROUTER_CONFIG"
 PLACES = ("config.yaml", "/etc/visual-router/config.yaml")
 
+# What may not be read is told by whoever reads it, with its place and what to do.
+FILE = click.Path(readable=False)
+
 _KEY = "router.config"
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -64,7 +67,7 @@ def config_option(command: C) -> C:
         metavar="FILE",
         expose_value=False,
         callback=_remember,
-        type=click.Path(),
+        type=FILE,
         help=f"The configuration [default: ${VARIABLE}, ./{PLACES[0]}, {PLACES[1]}].",
     )(command)
 

@@ -12,7 +12,7 @@ from router.admin.answers import Refusal
 from router.client import Answer, exchange
 from router.commands.bodies import read_body, source_for
 from router.commands.daemon import known, quoted
-from router.commands.options import again, config_option, config_path, json_option, label_option
+from router.commands.options import FILE, again, config_option, config_path, json_option, label_option
 from router.commands.terminal import print_json, read
 from router.config.load import load
 from router.errors import Rejected
@@ -45,7 +45,7 @@ class Receipt(msgspec.Struct, frozen=True):
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
 @label_option
 @click.option("--list", "listing", is_flag=True, help="List the samples instead.")
-@click.argument("event", required=False, type=click.Path())
+@click.argument("event", required=False, type=FILE)
 @config_option
 @json_option
 @click.pass_context

@@ -9,7 +9,7 @@ from router import tables
 from router.admin.answers import EventRow
 from router.admin.hindsight import verdict_rows
 from router.commands.bodies import decode, read_body, source_for
-from router.commands.options import config_option, config_path, json_option, label_option
+from router.commands.options import FILE, config_option, config_path, json_option, label_option
 from router.commands.terminal import print_json, view
 from router.config.load import load
 from router.delivery import Delivery, State
@@ -23,7 +23,7 @@ _ID = "evt_0000000000000"
 @click.command(short_help="Say rule by rule what happens to an event, and why.")
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
 @label_option
-@click.argument("body", type=click.Path())
+@click.argument("body", type=FILE)
 @config_option
 @json_option
 @click.pass_context
@@ -50,7 +50,7 @@ def explain(
 @click.option("--sink", metavar="NAME", required=True, help="The sink.")
 @click.option("--source", metavar="NAME", help="The source [default: the only one it fits].")
 @label_option
-@click.argument("body", type=click.Path())
+@click.argument("body", type=FILE)
 @config_option
 @json_option
 @click.pass_context

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from router.columns import plural
-from router.commands.options import config_option, json_option
+from router.commands.options import FILE, config_option, json_option
 from router.commands.terminal import print_json
 from router.errors import JournalError, Rejected
 from router.journal.sqlite.verify import Verdict
@@ -23,18 +23,18 @@ _NOUNS = {
 
 
 @click.command(short_help="Check a backup, or a journal whose daemon is stopped.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @config_option
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, file: Path, *, as_json: bool) -> None:
+def verify(ctx: click.Context, file: str, *, as_json: bool) -> None:
     """Check a backup, or a journal whose daemon is stopped, without changing anything.
 
     Every page and index is read, and what must hold between events, deliveries and attempts is looked for.
     Exit code 1 if anything is wrong.
     """
     try:
-        verdict = verdict_of(file)
+        verdict = verdict_of(Path(file))
     except JournalError as error:
         raise Rejected(str(error), status=409) from None
     if as_json:
