@@ -138,7 +138,7 @@ def refused_report(report: RefusedReport, view: View) -> str:
         ("received", view.exact(row.received_at)),
         ("source", row.source),
         ("why", row.reason),
-        ("signature", ("right" if row.verified else "not verified") + _kept(report.headers)),
+        ("signature", _signature(report.headers, verified=row.verified)),
         ("bytes", f"{row.size:,}"),
         *((f"labels.{name}", value) for name, value in report.labels.items()),
     ]
@@ -157,8 +157,10 @@ def reverified(done: Reverified) -> str:
     return "\n".join([*map(visible, lines), total])
 
 
-def _kept(headers: list[str]) -> str:
-    return f", {', '.join(headers)} kept" if headers else ", there was none"
+def _signature(headers: list[str], *, verified: bool) -> str:
+    if headers:
+        return f"{'right' if verified else 'not verified'}, {', '.join(headers)} kept"
+    return "none, and none was asked for" if verified else "not verified, there was none"
 
 
 def _released(row: ReleasedRow) -> str:
