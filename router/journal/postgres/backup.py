@@ -15,12 +15,11 @@ import apsw
 import psycopg
 
 from router.disk import sync_file, sync_folder
-from router.errors import JournalError
 from router.journal.postgres.connecting import Connection, Url
 from router.journal.postgres.faults import fault
 from router.journal.postgres.rows import plain
 from router.journal.rows import Value
-from router.journal.sqlite.faults import described
+from router.journal.sqlite.copy import named
 from router.journal.sqlite.schema import migrate
 from router.journal.statements import migrations, statements
 
@@ -37,19 +36,12 @@ def back_up(url: Url, target: Path) -> None:
         JournalUnavailable: the journal cannot be read now.
     """
     try:
-        with _part_of(target) as part:
+        with named(target), _part_of(target) as part:
             with closing(apsw.Connection(str(part))) as copy, url.connect() as connection:
                 _fill(connection, copy, part)
             sync_file(part)
             os.link(part, target)
             sync_folder(target.parent)
-    except FileExistsError:
-        raise JournalError(f"'{target}' exists already") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise JournalError(f"cannot write '{target}': {reason}") from None
-    except apsw.Error as error:
-        raise JournalError(f"cannot write '{target}': {described(error)}") from error
     except psycopg.Error as error:
         raise fault(error, "be read") from error
 

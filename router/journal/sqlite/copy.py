@@ -44,7 +44,7 @@ class Copy:
 
     def begin(self) -> None:
         """Make the file that will be the copy, for its owner's eyes only."""
-        with self._turn, self._named():
+        with self._turn, named(self._target):
             if self._target.exists():
                 raise FileExistsError
             if self._over:
@@ -55,7 +55,7 @@ class Copy:
 
     def step(self, journal: apsw.Connection) -> bool:
         """Copy the next pages; True: the copy is as the journal is now, and stays so."""
-        with self._named():
+        with named(self._target):
             copying = self._copying or self._open(journal)
             # What the journal grew by comes on top, or a load could outrun the copy for ever.
             before, self._size = self._size, journal.pragma("page_count")
@@ -76,13 +76,13 @@ class Copy:
 
     def sync(self) -> None:
         """Have on disk what was copied so far."""
-        with self._turn, self._named():
+        with self._turn, named(self._target):
             sync_file(self._part)
         self.unsynced = 0
 
     def complete(self) -> None:
         """Give the copy its name, once it was left."""
-        with self._turn, self._named():
+        with self._turn, named(self._target):
             disown(self._part)
             sync_file(self._part)
             os.link(self._part, self._target)
@@ -104,14 +104,16 @@ class Copy:
         self._size = journal.pragma("page_count")
         return self._copying
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except FileExistsError:
-            raise JournalError(f"'{self._target}' exists already") from None
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise JournalError(f"cannot write '{self._target}': {reason}") from None
-        except apsw.Error as error:
-            raise JournalError(f"cannot write '{self._target}': {described(error)}") from error
+
+@contextmanager
+def named(target: Path) -> Iterator[None]:
+    """Have whatever fails in writing a copy be a `JournalError` that names it."""
+    try:
+        yield
+    except FileExistsError:
+        raise JournalError(f"'{target}' exists already") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise JournalError(f"cannot write '{target}': {reason}") from None
+    except apsw.Error as error:
+        raise JournalError(f"cannot write '{target}': {described(error)}") from error
