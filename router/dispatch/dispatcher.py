@@ -144,7 +144,6 @@ class Dispatcher:
         with suppress(JournalUnavailable):
             while self._changed:
                 await self._journal.expedite(self._changed.pop())
-                self._journal.wake()
         self._hastening = False
 
     async def run(self) -> None:
@@ -291,6 +290,9 @@ class Dispatcher:
         if suspected:
             probe &= suspected
             batch = await self._suspects.claim(suspected)
+            if not batch.claims:
+                # It is gone, or another router's: nobody else says when to look at what waits behind it.
+                batch = Batch([], now + JOURNAL_RETRY, [])
         else:
             self._claiming = free
             try:

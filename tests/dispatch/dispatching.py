@@ -141,6 +141,7 @@ class Flaky:
         self.failures: dict[str, int] = {}
         self.held: dict[str, asyncio.Event] = {}
         self.let_go = False
+        self.claimed = 0
         self.marked = 0
         self.expediting: list[str] = []
 
@@ -158,6 +159,7 @@ class Flaky:
         """Claim, or fail; the answer waits while it is held back."""
         await self.fail("claim")
         batch = await self.journal.claim(*args, **named)
+        self.claimed += 1
         if "claim" in self.held:
             await self.held["claim"].wait()
         return batch

@@ -1,5 +1,6 @@
 """Dispatcher: crashes, suspects, and a journal that cannot write."""
 
+import asyncio
 from pathlib import Path
 
 from structlog.testing import capture_logs
@@ -87,6 +88,27 @@ async def test_a_suspect_is_tried_alone(tmp_path: Path) -> None:
             bench.lines["out"].open.set()
             await bench.until("out", State.DELIVERED, 2)
             await bench.until("other", State.DELIVERED, 2)
+
+
+async def test_a_suspect_that_is_gone_starves_nobody(tmp_path: Path) -> None:
+    """Discarded between being noticed and being tried, it is not waited for."""
+    time = [1_800_000_000.0]
+    clock = Clock(lambda: time[0], lambda: time[0])
+    await crash_with(tmp_path / "journal.db", clock, "out", times=2)
+    async with open_sqlite(tmp_path / "journal.db", clock) as journal:
+        bench = Bench(journal, clock, time)
+        flaky = bench.flaky()
+        flaky.held["claim"] = asyncio.Event()
+        await bench.use(out())
+        bench.later(TRIAL_AFTER)
+        async with bench.running():
+            await until(lambda: flaky.claimed == 1)
+            assert await journal.discard(sink="out", reason="r") == 1
+            flaky.held["claim"].set()
+            event_id = await bench.record("out")
+            await bench.until("out", State.DELIVERED)
+
+    assert [request.body.decode().split()[0] for request in bench.lines["out"].seen] == [event_id]
 
 
 async def test_what_kills_the_process_alone_three_times_is_set_aside(tmp_path: Path) -> None:
