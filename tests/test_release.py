@@ -57,6 +57,7 @@ async def test_no_stranger_gets_in_because_a_source_became_unsigned() -> None:
     desk = Desk()
     await desk.use(SIGNED)
     forged = await desk.refused_by(SIGNED, {"X-Happo-Signature": "forged"})
+    signed = await desk.refused_by(SIGNED, SIGNED.sign(b"[", desk.time.wall), b"[")
     await desk.use(Happo(name="signed", unsigned=True))
 
     with pytest.raises(BadSignature) as caught:
@@ -67,6 +68,8 @@ async def test_no_stranger_gets_in_because_a_source_became_unsigned() -> None:
     await desk.intake.release(forged, named=True)
     assert len(desk.inbox.events) == 1
 
+    with pytest.raises(Undecodable):
+        await desk.intake.release(signed, named=False)
     undecodable = await desk.refused_by(OPEN, {}, b"[")
     with pytest.raises(UnknownSource):
         await desk.intake.release(undecodable, named=False)

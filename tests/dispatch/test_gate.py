@@ -251,6 +251,17 @@ def test_changed_settings_do_not_end_an_operators_pause() -> None:
     assert gate.paused == "maintenance"
 
 
+def test_what_a_sink_answered_after_a_resume_ends_with_its_settings() -> None:
+    """The operator's pause is over: the next one is learnt, and a new URL deserves a new start."""
+    gate = Gate(4, None, NOW)
+    gate.pause("maintenance", by_operator=True)
+    gate.resume()
+    gate.learn(Pause("answered 410"), NOW)
+    gate.adopt(4, None, NOW)
+
+    assert gate.state(NOW) == "ready"
+
+
 def test_slots_are_divided_by_routers_and_come_back() -> None:
     """What is in flight beyond a smaller share stays so; nothing is added to it."""
     gate = Gate(5, None, NOW, Share(0, 2))
