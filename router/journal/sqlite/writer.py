@@ -18,8 +18,8 @@ from router.journal.journal import Stock
 from router.journal.pieces import Batch, run
 from router.journal.sqlite.faults import ALONE, fault, refusal
 
-# Pages in the WAL after which it is copied into the main file: 2 MiB. Commits wait for that: the more is copied at
-# once, the later the one event in a hundred arrives.
+# Pages in the WAL after which it is copied into the main file: 2 MiB. Commits wait for that: the more is
+# copied at once, the later the one event in a hundred arrives.
 _CHECKPOINT = 512
 # Milliseconds to wait for another process that writes to the file: nobody should.
 PATIENCE_MS = 1000
