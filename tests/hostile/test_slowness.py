@@ -10,6 +10,7 @@ from tests.hostile.level import LONG, level
 from tests.hostile.onlooker import HEALTH, onlooker
 from tests.hostile.senders import Slow, honest, slow_ones, statuses_of
 from tests.hostile.target import RSS_LIMIT, Target
+from tests.waiting import until
 
 EACH = level(50, 1000)
 # The long level judges the limits as they are without a word in the file; the suite has no time for those.
@@ -70,7 +71,7 @@ async def test_slow_connections_end_and_honest_ones_are_served_meanwhile(
         "trickled chunks": {408},
     }
     assert ends["trickled head"] <= {400}
-    assert daemon.open_files <= before + 1
+    await until(lambda: daemon.open_files <= before + 1)
     assert daemon.peak <= RSS_LIMIT
     assert await daemon.stop() == 0
     assert not [record for record in daemon.records() if record["level"] in ("error", "critical")]
