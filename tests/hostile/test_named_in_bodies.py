@@ -123,6 +123,8 @@ async def test_nothing_that_a_body_names_is_opened_or_asked(
     statuses = [(await ask(daemon.port, request))[0].status for request, _ in asked]
     await destination.until(lambda: len(set(destination.ids)) == wanted)
     await until(lambda: len(daemon.output.splitlines()) == wanted)
+    archive = tmp_path / "archive.jsonl"
+    await until(lambda: len(archive.read_text("utf-8").splitlines()) == wanted)
     assert await daemon.stop() == 0
     assert daemon.process is not None
     last = re.compile(rf"^{daemon.process.pid} +\+\+\+ exited with 0 \+\+\+$", re.MULTILINE)
@@ -130,7 +132,7 @@ async def test_nothing_that_a_body_names_is_opened_or_asked(
     said = trace.read_text("utf-8", "replace")
 
     assert statuses == [status for _, status in asked]
-    assert str(named) in (tmp_path / "archive.jsonl").read_text("utf-8")
-    assert f'"{tmp_path}/archive.jsonl"' in said
+    assert str(named) in archive.read_text("utf-8")
+    assert f'"{archive}"' in said
     assert [line for line in said.splitlines() if "named-in-a-body" in line] == []
     assert heard == []

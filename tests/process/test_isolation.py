@@ -42,6 +42,7 @@ async def test_a_sink_that_hangs_slows_no_other(
         assert (await post(f"{router.url}/hooks/web", BUILD % number))[0] == 202
     await second.until(lambda: len(second.ids) == 50)
 
+    await misbehaving.until(lambda: misbehaving.asked >= 2)
     assert misbehaving.asked == 2
     assert await router.stop() == 0
 
@@ -80,7 +81,7 @@ async def test_a_sink_that_asks_for_silence_gets_it(
     misbehaving.status, misbehaving.headers = 429, {"Retry-After": "1"}
     router = await daemon(two_sinks(misbehaving.url, second.url)).start()
     _, answer = await post(f"{router.url}/hooks/web", BUILD % 1)
-    await misbehaving.until(lambda: misbehaving.asked == 1)
+    await misbehaving.until(lambda: misbehaving.asked >= 1)
     misbehaving.status, misbehaving.headers = 200, {}
     await misbehaving.until(lambda: len(misbehaving.ids) == 1)
     await second.until(lambda: len(second.ids) == 1)
@@ -99,7 +100,7 @@ async def test_the_deliverys_own_fault_is_a_dead_letter_that_can_be_requeued(
     misbehaving.status, misbehaving.body = 400, b"no such channel"
     router = await daemon(two_sinks(misbehaving.url, second.url)).start()
     _, answer = await post(f"{router.url}/hooks/web", BUILD % 1)
-    await misbehaving.until(lambda: misbehaving.asked == 1)
+    await misbehaving.until(lambda: misbehaving.asked >= 1)
     dead = (await answered(lambda: router.ask("dead"), lambda page: bool(page["deliveries"])))["deliveries"]
     shown = (await router.ask("show", str(answer["id"])))["deliveries"]
     attempt = next(one for one in shown if one["sink"] == "bad")["attempts"][0]

@@ -114,7 +114,7 @@ async def test_a_reload_and_a_start_name_the_sinks_that_are_owed_and_gone(
     router = await daemon(config).start()
     destination.status = 503
     await post(f"{router.url}/hooks/web", BUILD % 1)
-    await destination.until(lambda: destination.asked == 1)
+    await destination.until(lambda: destination.asked >= 1)
     router.write(config.replace("out", "new"))
     told = await router.command("reload")
     again = await router.ask("reload")
@@ -144,7 +144,7 @@ async def test_a_mended_sink_gets_at_once_what_had_failed(
     router = await daemon(patient).start()
     destination.status = 503
     await post(f"{router.url}/hooks/web", BUILD % 1)
-    await destination.until(lambda: destination.asked == 1)
+    await destination.until(lambda: destination.asked >= 1)
     while not (await router.ask("status"))["sinks"][0]["pending"]:
         pass
     destination.status = 200

@@ -67,14 +67,18 @@ rules:
 async def hanging(daemon: Callable[..., Daemon], destination: Destination) -> Daemon:
     """A router with a delivery in flight that is not answered."""
     destination.hang = asyncio.Event()
-    router = await daemon(f"""
+    text = f"""
 sources:
   web: {{type: chromatic, unsigned: true}}
 sinks:
-  out: {{type: webhook, url: "{destination.url}"}}
+  out: {{type: webhook, url: "{destination.url}", timeout: 60s}}
 rules:
   - {{name: everything, to: out}}
-""").start()
+"""
+    router = daemon(text)
+    # It lasts until somebody ends it, be it on a machine that stands still for a while.
+    router.write(text, grace="50s")
+    await router.start()
     await post(f"{router.url}/hooks/web", BUILD % (1, b""))
     await destination.until(lambda: destination.asked == 1)
     return router
