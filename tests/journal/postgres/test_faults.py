@@ -205,6 +205,7 @@ async def test_a_router_whose_place_was_taken_waits_for_another(database: str) -
 # Whoever takes a place has chosen it, and waits.
 _MEET = """
 BEGIN;
+LOCK TABLE router IN SHARE ROW EXCLUSIVE MODE;
 CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
 DELETE FROM router;
