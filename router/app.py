@@ -50,7 +50,7 @@ class App:
         self.dispatcher = Dispatcher(journal, transports, clock, self.metrics)
         self.quarantine = Quarantine(journal, clock, journal.ids, self.metrics)
         self.intake = Intake(journal, clock, journal.ids, self.metrics, quarantine=self.quarantine)
-        self.heartbeat = Heartbeat(journal, self.metrics)
+        self.heartbeat = Heartbeat(journal, self.metrics, clock)
         self.program = program = Program(
             config, journal, self.dispatcher, self.intake, self.heartbeat, self.metrics, clock
         )

@@ -1,13 +1,14 @@
 """Heartbeat: proves every few seconds that the event loop and the journal's writer work.
 
 Owns what readiness and systemd's watchdog are told. Both rest on a round trip through the writer: a ping from
-a timer alone would prove nothing.
+a timer alone would prove nothing. Says by the way that the host's clock was set.
 """
 
 import anyio
 import structlog
 
 from router import systemd
+from router.clock import FAR, Clock
 from router.errors import JournalBroken, JournalUnavailable
 from router.journal.journal import Upkeep
 from router.metrics import Metrics
@@ -23,10 +24,12 @@ _LOOK = 1.0
 class Heartbeat:
     """`trouble` says why the journal is not ready, None while it is."""
 
-    def __init__(self, journal: Upkeep, metrics: Metrics, every: float | None = None) -> None:
+    def __init__(self, journal: Upkeep, metrics: Metrics, clock: Clock, every: float | None = None) -> None:
         self.trouble: str | None = None
         self._journal = journal
         self._metrics = metrics
+        self._clock = clock
+        self._apart = 0.0
         watched = systemd.watchdog_interval()
         self._every = min(_EVERY, watched / 3 if watched else _EVERY) if every is None else every
 
@@ -38,6 +41,7 @@ class Heartbeat:
             while (now := anyio.current_time()) < beat:
                 await self._pause(min(_LOOK, beat - now))
             await self._beat()
+            self._compare()
 
     async def _pause(self, seconds: float) -> None:
         due = anyio.current_time() + seconds
@@ -61,6 +65,22 @@ class Heartbeat:
         else:
             self._note(None)
         systemd.notify("WATCHDOG=1")
+
+    def _compare(self) -> None:
+        """Tell when the host's clock was set, which moves nothing here, and when that was undone."""
+        apart = self._clock.apart()
+        if not self._clock.own or abs(apart - self._apart) <= FAR:
+            return
+        self._apart = apart
+        if abs(apart) > FAR:
+            log.warning(
+                "clock_set",
+                seconds=round(apart),
+                effect="this process still goes by the time of its start",
+                fix="restart it if the host's clock is right now",
+            )
+        else:
+            log.info("clock_agrees")
 
     def _note(self, trouble: str | None) -> None:
         if trouble is not None and trouble != self.trouble:

@@ -8,9 +8,11 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from router.clock import Clock
 from router.errors import JournalBroken, JournalUnavailable
 from router.heartbeat import Heartbeat
 from router.metrics import Metrics
+from tests.server.edge import Time
 from tests.waiting import until
 
 
@@ -45,7 +47,7 @@ def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sock
 
 async def beaten(journal: Pinged, beats: int) -> Heartbeat:
     """A heartbeat after that many beats."""
-    heartbeat = Heartbeat(journal, Metrics(), every=0.01)
+    heartbeat = Heartbeat(journal, Metrics(), Time().clock(), every=0.01)
     async with anyio.create_task_group() as loops:
         loops.start_soon(heartbeat.run)
         await until(lambda: journal.pings > beats)
@@ -91,7 +93,7 @@ async def test_recovery_is_told() -> None:
 
 async def test_a_journal_that_is_back_is_ready_before_the_next_ordinary_beat() -> None:
     """While it is away it is looked for every second, or it would stay unready for longer than need be."""
-    heartbeat = Heartbeat(Pinged(None), Metrics(), every=3600.0)
+    heartbeat = Heartbeat(Pinged(None), Metrics(), Time().clock(), every=3600.0)
     heartbeat.trouble = "the journal cannot write: the server is away"
     async with anyio.create_task_group() as loops:
         loops.start_soon(heartbeat.run)
@@ -99,10 +101,51 @@ async def test_a_journal_that_is_back_is_ready_before_the_next_ordinary_beat() -
         loops.cancel_scope.cancel()
 
 
+async def told(journal: Pinged, clock: Clock, time: Time, *steps: float) -> list[dict[str, object]]:
+    """The lines about the clock, while the host's is set by so much, beat after beat."""
+    with capture_logs() as lines:
+        heartbeat = Heartbeat(journal, Metrics(), clock, every=0.01)
+        async with anyio.create_task_group() as loops:
+            loops.start_soon(heartbeat.run)
+            for step in steps:
+                time.wall += step
+                pings = journal.pings
+                # The second beat from here began after the step, and is over with the third.
+                await until(lambda: journal.pings > pings + 2)  # noqa: B023  # waited for here
+            loops.cancel_scope.cancel()
+    return [dict(line) for line in lines]
+
+
+async def test_an_operator_hears_that_the_hosts_clock_was_set_and_what_to_do() -> None:
+    """Once for each time, with how far apart the two are; set back to where it was is good news."""
+    time = Time()
+    lines = await told(Pinged(None), time.clock(), time, 0.0, 259_200.0, -30.0, -259_170.0)
+
+    assert lines == [
+        {
+            "event": "clock_set",
+            "log_level": "warning",
+            "seconds": 259_200,
+            "effect": "this process still goes by the time of its start",
+            "fix": "restart it if the host's clock is right now",
+        },
+        {"event": "clock_agrees", "log_level": "info"},
+    ]
+
+
+async def test_where_a_database_decides_over_the_time_it_tells_of_the_hosts() -> None:
+    """Not the heartbeat: a restart would mend nothing."""
+    time = Time()
+    clock = time.clock()
+    clock.agree(clock.now())
+
+    assert await told(Pinged(None), clock, time, 3600.0) == []
+
+
 async def test_a_broken_journal_ends_the_heartbeat_and_so_the_process() -> None:
     """After a failed sync only a restart knows what is on disk."""
     with pytest.raises(JournalBroken):
-        await Heartbeat(Pinged(JournalBroken()), Metrics(), every=0.0).run()
+        await Heartbeat(Pinged(JournalBroken()), Metrics(), Time().clock(), every=0.0).run()
 
 
 async def test_a_journal_that_broke_while_nobody_wrote_is_noticed_before_the_next_beat() -> None:
@@ -110,7 +153,7 @@ async def test_a_journal_that_broke_while_nobody_wrote_is_noticed_before_the_nex
     journal = Pinged(None)
     journal.broken = "a sync of the journal failed"
     with pytest.raises(JournalBroken, match=r"^a sync of the journal failed$"):
-        await Heartbeat(journal, Metrics(), every=3600.0).run()
+        await Heartbeat(journal, Metrics(), Time().clock(), every=3600.0).run()
 
     assert journal.pings == 0
 
@@ -120,6 +163,6 @@ async def test_the_watchdogs_limit_sets_the_pace(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WATCHDOG_USEC", "30000")
     journal = Pinged(None)
     async with anyio.create_task_group() as loops:
-        loops.start_soon(Heartbeat(journal, Metrics()).run)
+        loops.start_soon(Heartbeat(journal, Metrics(), Time().clock()).run)
         await until(lambda: journal.pings >= 2)
         loops.cancel_scope.cancel()

@@ -100,6 +100,15 @@ def test_systemd_waits_longer_than_the_daemon_needs_to_stop() -> None:
     assert float(stop) >= ServerSettings().grace + 10
 
 
+@pytest.mark.parametrize("name", [NAMES[0], TEMPLATE])
+def test_where_a_host_waits_for_its_clock_the_daemon_starts_with_the_right_one(name: str) -> None:
+    """It goes by the time of its start; where nothing waits for the clock, this waits for nothing."""
+    service = settings(name)
+
+    assert "time-sync.target" in service["After"].split()
+    assert "time-sync.target" not in service["Wants"]
+
+
 def test_the_sockets_are_told_apart_by_name() -> None:
     """The daemon knows its listeners by these names, and the service gets both."""
     public, admin = settings("visual-router.socket"), settings("visual-router-admin.socket")

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from router import __version__
-from router.clock import Clock
+from router.clock import FAR, Clock
 from router.delivery import State
 from router.errors import JournalUnavailable
 from router.journal.fleet import own_name
@@ -30,8 +30,6 @@ _LOCK = statements("postgres", "schema")["lock"]
 _POISON = "in flight alone at 3 crashes"
 # Seconds that the clocks of a router and of the database may be apart before the router's is set.
 _APART = 0.25
-# Seconds by which a host's own clock, which stamps what comes in and what is signed, is worth a word.
-_WRONG = 60.0
 _HINT_EVERY = 0.1
 
 
@@ -67,6 +65,7 @@ class Presence:
         self._hints = hints
         self._others = 0
         self._hint_at = 0.0
+        self._apart = 0.0
 
     @property
     def every(self) -> float:
@@ -101,12 +100,9 @@ class Presence:
     def arrive(self, cursor: Cursor) -> Written[object]:
         """The first beat: take a place, and then as `beat`."""
         now = self.appear(cursor)
-        self._agree(now)
-        apart = round(self._clock.wall() - now)
-        if abs(apart) > _WRONG and not self._timing.own_clock:
-            log.warning(
-                "clock_apart", seconds=apart, reason="this host's clock is not the database's; set it"
-            )
+        if not self._timing.own_clock:
+            # However near it is: from now on the database's decides.
+            self._clock.agree(now)
         return self.beat(cursor, again=False)
 
     def appear(self, cursor: Cursor) -> float:
@@ -184,8 +180,19 @@ class Presence:
         return self._clock.now() if self._timing.own_clock else None
 
     def _agree(self, now: float) -> None:
-        if abs(now - self._clock.now()) > _APART and not self._timing.own_clock:
+        """Go by the database's clock, and tell a host whose own, which stamps and signs, is another one."""
+        if self._timing.own_clock:
+            return
+        if abs(now - self._clock.now()) > _APART:
             self._clock.agree(now)
+        apart = self._clock.apart()
+        if abs(apart - self._apart) > FAR:
+            self._apart = apart
+            if abs(apart) > FAR:
+                reason = "this host's clock is not the database's; set it"
+                log.warning("clock_apart", seconds=round(apart), reason=reason)
+            else:
+                log.info("clock_agrees")
 
     def _reconcile(self, moves: dict[tuple[str, State], int], cursor: Cursor) -> None:
         """Give back what a lost answer claimed for us: nobody knows of it."""

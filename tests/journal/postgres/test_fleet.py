@@ -252,3 +252,18 @@ async def test_a_host_with_a_wrong_clock_is_told(database: str, skew: float, sai
             await journal.ping()
 
     assert [round(one["seconds"], -1) for one in logs if one["event"] == "clock_apart"] == said
+
+
+async def test_a_host_whose_clock_is_set_while_it_works_is_told(database: str) -> None:
+    """With one of its next heartbeats; and that it is right again."""
+    skews, said = [0.0], ["clock_apart", "clock_agrees"]
+    clock = Clock(lambda: time.time() + skews[-1])
+    with structlog.testing.capture_logs() as logs:
+        async with a_router(database, clock=clock):
+            # The heartbeat of a host that nobody set leaves it to the database too.
+            assert not clock.own
+            for skew in (3600.0, 0.0):
+                skews.append(skew)
+                await until(lambda: logs[-1]["event"] == said[len(skews) - 2])
+
+    assert [one["event"] for one in logs if one["event"].startswith("clock")] == said
