@@ -79,7 +79,7 @@ class Intake:
 
         A health check writes a few bytes, for which there may be room where there is none for an event.
         """
-        if self._refusal is None or self._clock.now() - self._refusal[0] > _TROUBLE_LASTS:
+        if self._refusal is None or abs(self._clock.now() - self._refusal[0]) > _TROUBLE_LASTS:
             return None
         return self._refusal[1]
 

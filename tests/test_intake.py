@@ -282,6 +282,19 @@ async def test_a_refusal_is_a_trouble_until_an_event_was_taken_or_ten_seconds_pa
     assert desk.intake.trouble is None
 
 
+async def test_a_refusal_is_no_trouble_for_hours_where_the_clock_was_set_back() -> None:
+    """The database that came back may be another one, with a clock of its own."""
+    desk = Desk()
+    desk.use(OPEN)
+    desk.inbox.failure = JournalUnavailable("the server is away")
+    with pytest.raises(Unavailable):
+        await desk.post(OPEN)
+
+    desk.time.pass_by(-7200)
+
+    assert desk.intake.trouble is None
+
+
 async def test_a_journal_that_hangs_means_come_back_later() -> None:
     """Nobody waits longer than the most patient sender would."""
     desk = Desk(commit_limit=0.01)
