@@ -36,9 +36,30 @@ from router.journal.tally import Moves
 
 FILTERS = ("source", "provider", "kind", "status", "branch", "project")
 
+# Of a text in a page, in characters: nobody reads more in a list, and fifty events whose sender wrote
+# megabytes would fill the memory. One event is told whole.
+SHOWN = 4096
+_COLUMNS = (
+    "id", "source", "provider", "event", "kind", "status", "provider_status", "branch", "commit", "project",
+    "build", "changes", "author", "title", "url", "pull_request", "labels", "received_at", "subject",
+    "reused", "ruleset",
+)  # fmt: skip
+_LONG = ("event", "provider_status", "branch", "commit", "project", "build", "author", "title", "url")
+
 # Conditions, each with the values in it.
 Terms = list[tuple[str, tuple[Value, ...]]]
 Statement = tuple[str, list[Value]]
+
+
+def _shown(column: str) -> str:
+    """A column of a page of events. What is short is not cut: SQLite would do so at a NUL."""
+    name = f'"{column}"'
+    if column not in _LONG:
+        return name
+    return f"CASE WHEN octet_length({name}) > {SHOWN} THEN substr({name}, 1, {SHOWN}) ELSE {name} END"
+
+
+_EVENTS = f"SELECT {', '.join(map(_shown, _COLUMNS))} FROM events"  # noqa: S608  # our names
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -61,7 +82,7 @@ class Dialect(msgspec.Struct, frozen=True):
             wanted = cast(str | None, getattr(query, field))
             terms += [] if wanted is None else self.equal(field, wanted)
         terms += [] if query.text is None else self.containing(query.text)
-        return self._page("events", terms, limit)
+        return self._page(_EVENTS, terms, limit)
 
     def deliveries(self, query: DeliveryQuery, before: int) -> Iterator[Statement]:
         """For pages of deliveries, which are to be merged."""
@@ -78,15 +99,15 @@ class Dialect(msgspec.Struct, frozen=True):
                 continue
             # Not a value: it decides which index serves.
             state: Terms = [(f"state = '{wanted[0]}'", ())] if len(wanted) == 1 else []
-            yield self._page(table, terms + state, query.limit)
+            yield self._page(self.sql[table], terms + state, query.limit)
 
     def _terms(self, *asked: tuple[str, Value]) -> Terms:
         return [(f"{what} {self.mark}", (value,)) for what, value in asked if value is not None]
 
-    def _page(self, of: str, terms: Terms, limit: int) -> Statement:
+    def _page(self, start: str, terms: Terms, limit: int) -> Statement:
         where = " AND ".join(term for term, _ in terms)
         values = [value for _, some in terms for value in some]
-        return f"{self.sql[of]} WHERE {where} ORDER BY id DESC LIMIT {self.mark}", [*values, limit]
+        return f"{start} WHERE {where} ORDER BY id DESC LIMIT {self.mark}", [*values, limit]
 
 
 def escaped(text: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from router.delivery import State
 from router.event import Event
+from router.journal.archive import SHOWN
 from router.journal.journal import EventQuery, Journal
 from tests.journal.backends import Time, claimed, recorded, settled, settlement
 
@@ -45,6 +46,28 @@ async def test_a_text_of_any_length_is_stored_whole(
 
     assert await _stored(journal, event) == event
     assert journal.broken is None
+
+
+@pytest.mark.parametrize("text", [long_text(9000), widest_text(9000)], ids=["long", "wide"])
+@pytest.mark.parametrize("field", _FIELDS)
+async def test_a_page_shows_the_beginning_of_a_text(
+    journal: Journal, time: Time, field: str, text: str
+) -> None:
+    """Fifty events, each with megabytes in one field, must not fill the memory of whoever lists them."""
+    await recorded(journal, time, **{"project": "shop", field: text})
+
+    (shown,) = await journal.events(EventQuery(source="web"))
+    said = getattr(shown, field)
+    assert text.startswith((said, said[:-1]))
+    assert len(said) <= SHOWN
+
+
+@pytest.mark.parametrize("text", ["x" * SHOWN, "a\x00b"], ids=["limit", "nul"])
+async def test_a_page_shows_all_of_a_text_that_is_no_longer(journal: Journal, time: Time, text: str) -> None:
+    """Also behind a character at which SQLite's functions end."""
+    await recorded(journal, time, title=text)
+
+    assert [event.title for event in await journal.events(EventQuery())] == [text]
 
 
 @pytest.mark.parametrize("field", ["branch", "project"])

@@ -1,6 +1,3 @@
--- name: events
-SELECT * FROM events
-
 -- name: event
 SELECT events.*, body FROM events JOIN bodies ON bodies.event = events.id WHERE events.id = ?
 
