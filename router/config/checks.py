@@ -19,6 +19,7 @@ from router.config.problems import Problems, clip
 from router.config.reader import TRUE, fields_of
 from router.config.rules import title
 from router.config.secrets import reason_of
+from router.rules.elsewhere import choices
 from router.secret import Secret, has_password
 from router.server.settings import unsayable
 from router.sinks import SINKS
@@ -235,9 +236,10 @@ def _check_destinations(draft: Draft, problems: Problems) -> None:
             if name.text in seen:
                 problems.add(name, f"{title(rule)} names sink '{clip(name.text)}' twice; remove one")
             seen.add(name.text)
-            if name.text and name.text not in defined:
-                near = problems.guess(name.text, defined)
+            if name.text and not name.absent and name.text not in defined:
+                several, near = choices(name.text), problems.guess(name.text, defined)
                 advice = f"did you mean '{near}'?" if near else "add it under sinks"
+                advice = f"write a list: {several}" if several else advice
                 problems.add(name, f"sink '{clip(name.text)}' is not defined; {advice}")
 
 

@@ -98,9 +98,9 @@ def _decoded(raw: bytes, problems: Problems) -> Written | None:
 
 def _is_cut(text: str, comment: str) -> bool:
     """Whether a comment was hardly meant as one: `#name`, or one that has a part of a template in it."""
-    if not text:
-        return comment[:1].strip() != ""
-    return any(brace in comment for brace in _BRACES) or text.rfind("{{") > text.rfind("}}")
+    if any(brace in comment for brace in _BRACES):
+        return True
+    return text.rfind("{{") > text.rfind("}}") if text else comment[:1].strip() != ""
 
 
 class _Frame(msgspec.Struct):

@@ -16,7 +16,7 @@ import msgspec
 from router.config.nodes import Entry, Items, Map, Node, Text
 from router.config.problems import Place, Problems, clip
 from router.secret import Secret, is_reference
-from router.spelling import meant
+from router.spelling import closest
 from router.units import Reasons
 
 
@@ -308,7 +308,9 @@ def _wanted(wanted: Any, key: str) -> str:
 def _word(text: str, words: tuple[str, ...]) -> str:
     if text in words:
         return text
-    hint = meant(text.lower(), words, f"write one of {', '.join(words)}")
+    folded = {word.lower(): word for word in words}
+    near = closest(text.lower(), folded)
+    hint = f"write one of {', '.join(words)}" if near is None else f"did you mean '{folded[near]}'?"
     raise ValueError(f"'{clip(text)}' is not possible here; {hint}")
 
 

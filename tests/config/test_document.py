@@ -299,14 +299,14 @@ def test_a_text_knows_whether_a_comment_cut_it_off(parser: Parser) -> None:
     lines = [
         "a: x #{{ y }}\r", "b: ü😀  # {% if y %}", "c: 'x' # {{ y }}", "d: x # y", "e: x {{ # y",
         "f: x {{ y }} # z", "g: #y", "h: # y", "i: #", "j: x#}}", "k: >", "  x # }}", "l: [x, y # }}", "  ]",
-        "m: x\u2028  y # }}",
+        "m: x\u2028  y # }}", "n: # {{ y }}",
     ]  # fmt: skip
     node, problems = reading("\n".join(lines), parser)
 
     assert problems == []
     assert isinstance(node, Map)
     cut = {key: entry.value.cut for key, entry in node.entries.items() if isinstance(entry.value, Text)}
-    assert [key for key in cut if cut[key]] == ["a", "b", "e", "g", "m"]
+    assert [key for key in cut if cut[key]] == ["a", "b", "e", "g", "m", "n"]
 
 
 def test_aliases_repeat_what_they_name() -> None:
