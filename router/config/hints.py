@@ -12,6 +12,7 @@ from router.config.reader import fields_of
 from router.config.rules import title
 from router.config.texts import hint_texts
 from router.rules.elsewhere import advice
+from router.rules.field import dotted
 from router.rules.rule import Rule
 from router.sinks.slack import Slack
 from router.sources import SOURCES
@@ -43,6 +44,7 @@ def hint(draft: Draft, problems: Problems) -> None:
         _hint_source(draft, rule, problems)
         _hint_event(draft, rule, everyone, problems)
         _hint_absent(draft, rule, everyone, problems)
+        _hint_brackets(rule, problems)
         _hint_patterns(rule, problems)
 
 
@@ -187,6 +189,16 @@ def _hint_absent(draft: Draft, rule: Map, everyone: frozenset[str], problems: Pr
             what = f"{title(rule)} gets nothing of {', '.join(sorted(providers))}, which names no {field}"
             other = f", or defaults: {{{field}: …}} to the source" if field in fields_of(Defaults) else ""
             problems.warn(patterns[0], f"{what}; add null to the list{other}")
+
+
+def _hint_brackets(rule: Map, problems: Problems) -> None:
+    """A path with brackets asks for a name that has them in it: no provider sends one."""
+    for condition in (*_conditions(rule, "when"), *_conditions(rule, "unless")):
+        for field, entry in condition.entries.items():
+            path = dotted(field)
+            if path is not None:
+                message = f"'{clip(field)}' is hardly ever there: the brackets are a part of it"
+                problems.warn(entry.key, f"{message}; write {clip(path)}")
 
 
 def _providers(draft: Draft, condition: Map) -> frozenset[str]:

@@ -3,6 +3,7 @@
 Owns the dotted paths. Must not know patterns.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
@@ -21,6 +22,7 @@ class Several(tuple[object, ...]):
 
 _LABELS = "labels."
 _PAYLOAD = "payload."
+_BRACKETS = re.compile(r"\.?\[(['\"]?)([^\[\].]*)\1\]")
 
 
 def check_field(field: str) -> None:
@@ -52,6 +54,12 @@ def _nearest(head: str, rest: str) -> str:
 def is_payload(field: str) -> bool:
     """Whether reading it decodes the payload."""
     return field.startswith(_PAYLOAD)
+
+
+def dotted(field: str) -> str | None:
+    """A path as it is written here, if it is one with brackets: `payload.a[0]` is `payload.a.0`; or None."""
+    meant = _BRACKETS.sub(lambda step: f".{step[2] or '*'}", field)
+    return meant if meant != field and is_payload(field) else None
 
 
 def reader(field: str) -> Read:

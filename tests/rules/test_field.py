@@ -3,7 +3,7 @@
 import pytest
 
 from router.event import FIELDS
-from router.rules.field import Several, is_payload, reader
+from router.rules.field import Several, dotted, is_payload, reader
 from router.rules.rule import check_field
 from tests.rules.making import event
 
@@ -88,6 +88,23 @@ def test_a_path_leads_into_the_payload(path: str, values: list[object]) -> None:
 
     assert (list(found) if type(found) is Several else [found]) == values
     assert (type(found) is Several) == (len(values) > 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("payload.items[0].name", "payload.items.0.name"),
+        ("payload.items[*].ids[]", "payload.items.*.ids.*"),
+        ("payload.a['b c'][\"d-e\"].[f]", "payload.a.b c.d-e.f"),
+        ("payload.a['b.c']", None),
+        ("payload.a.0.*", None),
+        ("payload.a[", None),
+        ("labels.a[0]", None),
+    ],
+)
+def test_a_path_with_brackets_is_known_as_one(field: str, meant: str | None) -> None:
+    """So other programs write it; a name with a dot in it cannot be asked for."""
+    assert dotted(field) == meant
 
 
 def test_a_list_of_the_senders_is_one_value() -> None:
