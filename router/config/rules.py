@@ -80,7 +80,13 @@ def _check_names(node: Items, problems: Problems) -> None:
                 repeated = f"'{clip(alias.text)}' repeats {title(each)} of line {line}"
                 problems.add(alias, f"{repeated}; write it out, with a name of its own")
         seen.setdefault(name.value.text, name.value.line)
-        if len(name.value.text) > _LONGEST_NAME or not name.value.text.isprintable():
+        odd = next((char for char in name.value.text if not char.isprintable()), None)
+        if odd is not None:
+            what = (
+                f"the name '{clip(name.value.text)}' has the character U+{ord(odd):04X}, which does not show"
+            )
+            problems.add(name.value, f"{what}; remove it")
+        elif len(name.value.text) > _LONGEST_NAME:
             problems.add(name.value, f"a name is one line of at most {_LONGEST_NAME} characters; shorten it")
 
 
