@@ -55,18 +55,9 @@ class Reader:
         self.problems = problems
         self._resolve = resolve
 
-    def struct(
-        self,
-        kind: type[S],
-        node: Node,
-        what: str,
-        *,
-        place: Place | None = None,
-        skip: Collection[str] = (),
-        given: dict[str, object] | None = None,
-    ) -> S | None:
+    def struct(self, kind: type[S], node: Node, what: str) -> S | None:
         """A struct from a map, or None if anything in it is wrong; see `part`."""
-        part = self.part(kind, node, what, place=place, skip=skip, given=given)
+        part = self.part(kind, node, what)
         return None if part is None or part.broken else part.made
 
     def part(

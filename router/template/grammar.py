@@ -33,7 +33,7 @@ TAG = re.compile(
     rf"|\{{\{{{_INSIDE}\}}\}}|\{{%[-+]?{_INSIDE}%\}}",
     re.DOTALL,
 )
-_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _FILTER = re.compile(r"\|\s*(\w+)")
 _TEST = re.compile(r"\bis\s+(?:not\s+)?(\w+)")
 _METHOD = re.compile(r"(?<!\bloop)\.\s*(\w+)\s*\(")
@@ -103,7 +103,12 @@ def _expressions(text: str) -> Iterator[tuple[int, str | None, str]]:
     for tag in TAG.finditer(text):
         line = text.count("\n", 0, tag.start()) + 1
         word = None if tag[2] is None else tag[2].split(maxsplit=1)[0]
-        yield line, word, _QUOTED.sub('""', tag[1] or tag[2] or "")
+        yield line, word, said_by(tag)
+
+
+def said_by(tag: re.Match[str]) -> str:
+    """What a tag says, without what stands in quotes; nothing if it is a comment or a raw block."""
+    return QUOTED.sub('""', tag[1] or tag[2] or "")
 
 
 def _line_of(name: str, tags: Sequence[tuple[int, str | None, str]]) -> int:

@@ -7,11 +7,10 @@ Must not know the language's library: whether a tag is right by itself is asked 
 import re
 from collections.abc import Callable, Collection, Iterator
 
-from router.template.grammar import DASHED, STATEMENTS, TAG, at_line, foreign, subtraction
+from router.template.grammar import DASHED, QUOTED, STATEMENTS, TAG, at_line, foreign, said_by, subtraction
 
 _OPENING = re.compile(r"\{[{%#]")
 _CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
-_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _WORD = re.compile(r"\{%[-+]?\s*(\w*)")
 _BLOCKS = ("for", "if", "with")
 # Behind the statement: `set x` without a value begins a block, which is none of ours.
@@ -70,7 +69,7 @@ def reads(text: str, name: str) -> bool:
 
 def _inside(text: str) -> str:
     """What stands in the tags of a template, without what stands in quotes."""
-    return "\n".join(_QUOTED.sub('""', tag[1] or tag[2] or "") for tag in TAG.finditer(text))
+    return "\n".join(map(said_by, TAG.finditer(text)))
 
 
 def _tags(text: str) -> Iterator[tuple[int, str]]:
@@ -98,7 +97,7 @@ def _end(text: str, place: int, opening: str) -> int:
     if opening == "{#":
         found = text.find("#}", place)
         return -1 if found < 0 else found + 2
-    rest = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), text[place:])
+    rest = QUOTED.sub(lambda quoted: "x" * len(quoted[0]), text[place:])
     found = rest.find(_CLOSING[opening])
     another = _OPENING.search(rest)
     if found < 0 or (another is not None and another.start() < found):
@@ -146,7 +145,7 @@ def _wrong(tags: list[tuple[int, str]], parses: Callable[[str], bool]) -> str:
             closed = f"{{% if 1 %}}{tag}{{% endif %}}"
         if word.startswith("end") or parses(closed):
             continue
-        inside = _QUOTED.sub("", tag)
+        inside = QUOTED.sub("", tag)
         advice = next((advice for sign, advice in _FOREIGN if sign.search(inside)), _usual(word))
         return f"the template does not understand {_shown(tag)}{at_line(line)}; {advice}"
     return "the template does not parse; write it anew, bit by bit, beginning with {{ branch }}"
