@@ -52,6 +52,24 @@ def test_a_file_that_may_not_be_read_is_told_by_whoever_reads_it(name: str) -> N
     assert not any(path.readable for path in paths)
 
 
+@pytest.mark.parametrize(
+    "name", [*(name for _, name, _, _ in COMMANDS), "quarantine show", "quarantine discard"]
+)
+def test_what_may_be_left_out_stands_in_brackets(shell: Shell, name: str) -> None:
+    """Ids where a sink or a source may be named instead, files where the configuration is found."""
+    command: click.Command | None = program
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
+
+    assert command is not None
+    usage = shell.run(*name.split(), "--help").stdout.partition("\n")[0].split()
+    words = [word for word in usage if word.strip("[]….").isupper()][1:]
+    wanted = [not each.required for each in command.params if isinstance(each, click.Argument)]
+    if not isinstance(command, click.Group):
+        assert [word.startswith("[") for word in words] == wanted
+
+
 @pytest.mark.parametrize("name", ["", *(name for _, name, _, _ in COMMANDS)])
 @pytest.mark.parametrize("cells", ["80", "200"])
 def test_what_a_help_page_gives_to_paste_is_not_broken(shell: Shell, name: str, cells: str) -> None:

@@ -23,7 +23,7 @@ _AT_ONCE = 500
 
 
 @click.command(short_help="Try dead deliveries again, now.")
-@click.argument("ids", metavar="ID…", nargs=-1)
+@click.argument("ids", metavar="[ID…]", nargs=-1)
 @click.option("--sink", metavar="NAME", help="All dead deliveries of this sink.")
 @config_option
 @json_option
@@ -42,7 +42,7 @@ def requeue(ctx: click.Context, ids: tuple[str, ...], sink: str | None, *, as_js
 
 
 @click.command(short_help="Give pending deliveries up.")
-@click.argument("ids", metavar="ID…", nargs=-1)
+@click.argument("ids", metavar="[ID…]", nargs=-1)
 @click.option("--sink", metavar="NAME", help="All pending deliveries of this sink.")
 @click.option(
     "--reason", default="discarded by an operator", show_default=True, help="Kept with each of them."

@@ -13,7 +13,7 @@ from router.text import path_text
 
 
 @click.command(short_help="Report every problem of configuration files.")
-@click.argument("files", metavar="FILE…", nargs=-1, type=FILE)
+@click.argument("files", metavar="[FILE…]", nargs=-1, type=FILE)
 @click.option("--strict", is_flag=True, help="A warning counts as a problem.")
 @config_option
 @json_option

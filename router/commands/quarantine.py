@@ -68,7 +68,7 @@ def show_one(ctx: click.Context, id_: str, *, as_json: bool) -> None:
 
 
 @quarantine.command(short_help="Delete refused requests.")
-@click.argument("ids", metavar="ID…", nargs=-1)
+@click.argument("ids", metavar="[ID…]", nargs=-1)
 @click.option("--source", metavar="NAME", help="All of this source.")
 @click.option("--all", "all_", is_flag=True, help="All there are.")
 @click.option("--yes", is_flag=True, help="Do not ask before deleting more than what is named.")
@@ -97,7 +97,7 @@ def discard(
 
 
 @click.command(short_help="Verify refused requests again, and accept what passes.")
-@click.argument("ids", metavar="ID…", nargs=-1)
+@click.argument("ids", metavar="[ID…]", nargs=-1)
 @click.option("--source", metavar="NAME", help="All of this source.")
 @click.option("--all", "all_", is_flag=True, help="All there are.")
 @config_option
