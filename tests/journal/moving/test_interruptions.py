@@ -15,7 +15,7 @@ from router.journal.moving.origin import open_origin
 from tests.journal.backends import Time
 from tests.journal.moving.link import Way, a_link
 from tests.journal.moving.origins import a_database, a_journal, moved, rows_of, silent
-from tests.journal.postgres.fleet import a_router, rows
+from tests.journal.postgres.fleet import CALM, a_router, rows
 
 _BITE = 9
 INDEXES = """
@@ -95,10 +95,10 @@ async def test_no_router_opens_a_half_moved_journal(journal: Path, size: dict[Wa
         with a_link(url, budget=size["there"] * 2 // 3) as link:
             assert tried(journal, link.url) is None
         with pytest.raises(JournalError) as caught:
-            async with a_router(url):
+            async with a_router(url, CALM):
                 pass
         assert tried(journal, url) is not None
-        async with a_router(url) as there:
+        async with a_router(url, CALM) as there:
             await there.ping()
 
     assert type(caught.value) is JournalError

@@ -13,7 +13,7 @@ from router.journal.sqlite.schema import migrate
 from router.journal.sqlite.statements import migrations
 from tests.journal.backends import Time
 from tests.journal.moving.origins import a_journal, moved, rows_of, silent
-from tests.journal.postgres.fleet import a_router, rows
+from tests.journal.postgres.fleet import CALM, a_router, rows
 from tests.journal.postgres.pooler import BOUNCER, a_pooler
 from tests.waiting import until
 
@@ -45,7 +45,7 @@ def test_every_table_and_every_column_is_moved(tmp_path: Path) -> None:
 
 async def test_every_table_and_every_column_of_the_target_is_filled(target: str) -> None:
     """But for what only routers write: who has a delivery in flight."""
-    async with a_router(target):
+    async with a_router(target, CALM):
         pass
     tables = {row[0] for row in rows(target, _TABLES)}
 
@@ -60,7 +60,7 @@ async def test_partitions_are_those_of_the_days_of_the_ids(tmp_path: Path, time:
     path = await a_journal(tmp_path, time, many=3)
     move(path, target, silent, may_lose=True)
     filled = rows(target, "SELECT count(DISTINCT tableoid), count(*) FROM events")
-    async with a_router(target, clock=Clock(lambda: time.wall)) as journal:
+    async with a_router(target, CALM, clock=Clock(lambda: time.wall)) as journal:
         while await journal.prune(time.wall + 1e6, 100):
             pass
 

@@ -13,7 +13,7 @@ from router.journal.sqlite.schema import migrate
 from router.journal.sqlite.statements import migrations
 from tests.journal.backends import Time, recorded
 from tests.journal.moving.origins import a_journal, moved, rows_of, silent
-from tests.journal.postgres.fleet import a_router, rows
+from tests.journal.postgres.fleet import CALM, a_router, rows
 
 
 def refused(path: Path, url: str, kind: type[JournalError] = JournalError, *, may_lose: bool = True) -> str:
@@ -169,7 +169,7 @@ def refused_while(path: Path, url: str, tell: object) -> str:
 async def test_a_database_in_use_is_left_alone(tmp_path: Path, time: Time, target: str) -> None:
     """While routers work on it, and also later once it holds anything of theirs."""
     path = await a_journal(tmp_path, time)
-    async with a_router(target) as journal:
+    async with a_router(target, CALM) as journal:
         await journal.remember("others", "rules: []")
         at_work = refused(path, target)
         await recorded(journal, time, "slack")
@@ -185,7 +185,7 @@ async def test_a_database_in_use_is_left_alone(tmp_path: Path, time: Time, targe
 async def test_a_database_that_was_only_opened_will_do(tmp_path: Path, time: Time, target: str) -> None:
     """A router that started there by mistake left its rules; they are nothing to keep."""
     path = await a_journal(tmp_path, time)
-    async with a_router(target) as journal:
+    async with a_router(target, CALM) as journal:
         await journal.remember("others", "rules: []")
         await journal.ping()
     assert move(path, target, silent, may_lose=True).same
@@ -220,7 +220,7 @@ async def test_a_newer_or_foreign_database_is_left_alone(tmp_path: Path, time: T
 async def test_counts_that_differ_keep_routers_away(tmp_path: Path, time: Time, target: str) -> None:
     """Whatever made rows vanish: nobody works on what is left."""
     path = await a_journal(tmp_path, time)
-    async with a_router(target):
+    async with a_router(target, CALM):
         pass
     rows(target, "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS"
          " $$ BEGIN IF NEW.sink = 'slack' THEN RETURN NULL; END IF; RETURN NEW; END $$")  # fmt: skip
@@ -229,7 +229,7 @@ async def test_counts_that_differ_keep_routers_away(tmp_path: Path, time: Time, 
     verdict = move(path, target, silent, may_lose=True)
     again = move(path, target, silent, may_lose=True)
     with pytest.raises(JournalError):
-        async with a_router(target):
+        async with a_router(target, CALM):
             pass
 
     assert not verdict.same

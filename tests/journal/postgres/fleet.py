@@ -11,16 +11,21 @@ from typing import cast
 
 import msgspec
 import psycopg
+from msgspec.structs import replace
 
 from router.clock import Clock
+from router.delivery import Claim
 from router.errors import JournalUnavailable
 from router.journal.journal import Journal, JournalOpener
 from router.journal.postgres import Timing, open_postgres
 from tests.waiting import answered, until
 
 ROOT = Path(__file__).parents[3]
-# Short leases: tests wait for their ends. Beats come three times as often.
+# Short leases: tests wait for their ends. Beats come three times as often, and a transaction in which its
+# router says nothing for so long is undone: who stands still for half a second hears that it is unavailable.
 QUICK = Timing(lease=1.5, poll=0.05)
+# Nobody's lease ends in these.
+CALM = replace(QUICK, lease=600.0)
 
 
 def a_router(
@@ -45,6 +50,18 @@ async def looked(journal: Journal, wanted: Callable[[], bool]) -> None:
         return wanted()
 
     await answered(look, lambda found: found)
+
+
+async def taken_over(journal: Journal) -> Claim:
+    """What another router had of the sink `slack`, once its lease has ended; asked as a dispatcher asks."""
+
+    async def claim() -> list[Claim]:
+        with suppress(JournalUnavailable):
+            return (await journal.claim({"slack": 1})).claims
+        return []
+
+    (found,) = await answered(claim, bool)
+    return found
 
 
 class Child:

@@ -18,11 +18,9 @@ from router.errors import JournalUnavailable
 from router.journal.journal import DeliveryQuery, EventQuery, Journal
 from router.journal.postgres import open_postgres
 from tests.journal.backends import Time, attempt_of, claimed, recorded, settlement
-from tests.journal.postgres.fleet import QUICK, a_router, rows
+from tests.journal.postgres.fleet import CALM, a_router, rows
 from tests.journal.postgres.server import Server
 from tests.waiting import answered, turns, until
-
-_CALM = replace(QUICK, lease=600.0)
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ async def _answers(journal: Journal) -> bool:
 
 async def test_a_crash_of_the_server_loses_nothing_and_heals_by_itself(server: Server) -> None:
     """While it is away everything is refused as unavailable; afterwards all goes on where it was."""
-    async with a_router(server.url, _CALM) as journal:
+    async with a_router(server.url, CALM) as journal:
         before = await recorded(journal, Time(), "slack")
         claim = await claimed(journal, "slack")
         server.stop(signal.SIGQUIT)
@@ -69,7 +67,7 @@ async def test_a_crash_of_the_server_loses_nothing_and_heals_by_itself(server: S
 
 async def test_whoever_waits_is_woken_when_the_server_is_back(server: Server) -> None:
     """Nothing else has to happen: the router looks for it by itself."""
-    async with a_router(server.url, replace(_CALM, poll=600.0)) as journal:
+    async with a_router(server.url, replace(CALM, poll=600.0)) as journal:
         await journal.wait(None)
         server.stop(signal.SIGQUIT)
         assert not await _answers(journal)
@@ -82,7 +80,7 @@ async def test_whoever_waits_is_woken_when_the_server_is_back(server: Server) ->
 
 async def test_a_flood_meets_a_bound_while_the_server_is_away(server: Server) -> None:
     """What waits is refused, not kept: memory does not grow with what cannot be written."""
-    async with a_router(server.url, _CALM) as journal:
+    async with a_router(server.url, CALM) as journal:
         server.stop(signal.SIGQUIT)
         refused = 0
 
@@ -127,7 +125,7 @@ async def test_what_was_given_up_while_the_server_hangs_is_neither_kept_nor_reco
 
     tracemalloc.start()
     try:
-        async with a_router(server.url, _CALM) as journal, asyncio.TaskGroup() as group:
+        async with a_router(server.url, CALM) as journal, asyncio.TaskGroup() as group:
             with _frozen(server):
                 first = group.create_task(recorded(journal, time, "slack"))
                 await turns()
@@ -153,7 +151,7 @@ async def test_a_flood_meets_a_bound_while_the_server_hangs(server: Server) -> N
         except JournalUnavailable as error:
             refusals.append(str(error))
 
-    async with a_router(server.url, _CALM) as journal, asyncio.TaskGroup() as group:
+    async with a_router(server.url, CALM) as journal, asyncio.TaskGroup() as group:
         with _frozen(server):
             for _ in range(18_000):
                 group.create_task(ask(journal))
@@ -168,7 +166,7 @@ async def test_a_flood_meets_a_bound_while_the_server_hangs(server: Server) -> N
 
 async def test_a_lost_session_is_replaced(database: str) -> None:
     """One that the server ended is answered for at most once."""
-    async with a_router(database, _CALM) as journal:
+    async with a_router(database, CALM) as journal:
         await recorded(journal, Time(), "slack")
         await journal.events(EventQuery())
         rows(database, _CUT)
@@ -180,7 +178,7 @@ async def test_a_lost_session_is_replaced(database: str) -> None:
 
 async def test_whoever_stops_with_a_broken_session_leaves_at_once_all_the_same(database: str) -> None:
     """Nobody had noticed yet that the server ended it; others need not wait for the end of the lease."""
-    async with a_router(database, _CALM) as journal:
+    async with a_router(database, CALM) as journal:
         await recorded(journal, Time(), "slack")
         await claimed(journal, "slack")
         rows(database, _CUT)
@@ -190,7 +188,7 @@ async def test_whoever_stops_with_a_broken_session_leaves_at_once_all_the_same(d
 
 async def test_whoever_stops_while_the_server_is_away_just_stops(server: Server) -> None:
     """Noticed or not: its place is given up when its lease ends."""
-    async with a_router(server.url, _CALM) as unaware, a_router(server.url, _CALM) as aware:
+    async with a_router(server.url, CALM) as unaware, a_router(server.url, CALM) as aware:
         await unaware.ping()
         server.stop(signal.SIGQUIT)
         await answered(lambda: _answers(aware), lambda good: not good)
@@ -212,7 +210,7 @@ _AGAIN = "BEGIN; SET TRANSACTION READ WRITE; ALTER DATABASE {} RESET default_tra
 
 async def test_what_a_lost_answer_claimed_is_given_back(database: str) -> None:
     """A claim that was committed when its connection broke: nobody has it, and it blames nobody."""
-    async with a_router(database, _CALM) as journal:
+    async with a_router(database, CALM) as journal:
         await recorded(journal, Time(), "a", "b")
         mine = await claimed(journal, "a")
         rows(database, _TAKE)
@@ -228,7 +226,7 @@ async def test_what_a_lost_answer_claimed_is_given_back(database: str) -> None:
 async def test_a_server_turned_standby_is_unavailable_not_broken(database: str) -> None:
     """After a failover the old address may lead to a server that cannot write."""
     name = rows(database, "SELECT quote_ident(current_database())")[0][0]
-    async with a_router(database, _CALM) as journal:
+    async with a_router(database, CALM) as journal:
         rows(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         rows(database, _CUT)
         await answered(lambda: _answers(journal), lambda good: not good)
@@ -241,7 +239,7 @@ async def test_a_server_turned_standby_is_unavailable_not_broken(database: str) 
 async def test_a_query_that_finds_no_session_says_why(server: Server) -> None:
     """In the server's own words: that it lets nobody in is another trouble than that it is away."""
     rows(server.url, "CREATE ROLE guest LOGIN SUPERUSER")
-    async with a_router(f"{server.url}&user=guest", _CALM) as journal:
+    async with a_router(f"{server.url}&user=guest", CALM) as journal:
         rows(server.url, "ALTER ROLE guest NOLOGIN")
 
         with pytest.raises(JournalUnavailable) as caught:
@@ -256,6 +254,6 @@ async def test_a_query_that_finds_no_session_says_why(server: Server) -> None:
 async def test_of_several_hosts_the_one_that_answers_is_used(server: Server) -> None:
     """The first is not there; the second is the journal."""
     url = f"postgresql://vr@/postgres?host={server.folder}/gone,{server.folder}&port=5432,5432"
-    async with open_postgres(url, Clock(), may_lose=True, timing=_CALM) as journal:
+    async with open_postgres(url, Clock(), may_lose=True, timing=CALM) as journal:
         await recorded(journal, Time(), "slack")
         await until(lambda: journal.counts() == {("slack", State.PENDING): 1})

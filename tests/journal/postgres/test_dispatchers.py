@@ -5,16 +5,13 @@ from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import pytest
-from msgspec.structs import replace
 
 from router.clock import Clock
 from router.delivery import State
 from router.units import Rate
 from tests.dispatch.dispatching import Bench, Line, out
-from tests.journal.postgres.fleet import QUICK, a_router, looked
+from tests.journal.postgres.fleet import CALM, a_router, looked
 from tests.waiting import until
-
-_CALM = replace(QUICK, lease=600.0)
 
 
 @pytest.fixture
@@ -25,7 +22,7 @@ async def pair(database: str) -> AsyncIterator[SimpleNamespace]:
         benches = []
         for _ in range(2):
             clock = Clock()
-            journal = await stack.enter_async_context(a_router(database, _CALM, clock=clock))
+            journal = await stack.enter_async_context(a_router(database, CALM, clock=clock))
             benches.append(Bench(journal, clock, []))
             benches[-1].lines = lines
         for bench in benches:
@@ -160,11 +157,11 @@ async def test_whoever_stays_sends_what_another_leaves(database: str) -> None:
     """Also what is at work already is divided anew, and given back."""
     async with AsyncExitStack() as stack:
         clock = Clock()
-        bench = Bench(await stack.enter_async_context(a_router(database, _CALM, clock=clock)), clock, [])
+        bench = Bench(await stack.enter_async_context(a_router(database, CALM, clock=clock)), clock, [])
         await bench.use(out(concurrency=2))
         line = bench.lines["out"]
         async with bench.running():
-            async with a_router(database, _CALM):
+            async with a_router(database, CALM):
                 await until(lambda: bench.journal.share().of == 2)
                 line.open.clear()
                 for _ in range(2):

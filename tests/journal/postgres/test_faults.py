@@ -18,10 +18,9 @@ from router.journal.postgres.text import read, stored
 from tests.journal.backends import Time, an_event, recorded
 from tests.journal.conformance.test_long_texts import long_text
 from tests.journal.conformance.test_quarantine import kept
-from tests.journal.postgres.fleet import QUICK, a_router, held_up, rows
+from tests.journal.postgres.fleet import CALM, QUICK, a_router, held_up, rows
 from tests.waiting import turns, until
 
-_CALM = replace(QUICK, lease=600.0)
 # Refuses so many inserts with an error of that kind: what a sequence counts no rollback takes back.
 _TRIP = """
 CREATE SEQUENCE tripped;
@@ -37,7 +36,7 @@ CREATE TRIGGER trip BEFORE INSERT ON seen FOR EACH ROW EXECUTE FUNCTION trip();
 @pytest.fixture
 async def journal(database: str) -> AsyncIterator[Journal]:
     """A router with nobody beside it."""
-    async with a_router(database, _CALM) as journal:
+    async with a_router(database, CALM) as journal:
         yield journal
 
 
@@ -146,7 +145,7 @@ async def test_a_query_that_fails_says_so(journal: Journal, database: str, tmp_p
 
 async def test_a_closed_journal_is_unavailable(database: str) -> None:
     """For reading and for writing."""
-    async with a_router(database, _CALM) as journal:
+    async with a_router(database, CALM) as journal:
         pass
 
     for work in (journal.ping(), journal.events(EventQuery())):
@@ -322,7 +321,7 @@ async def test_a_wrong_clock_is_set_by_the_database(database: str) -> None:
     """Whatever the host believes."""
     host = Clock()
     clock = Clock(lambda: host.wall() + 7200)
-    async with a_router(database, _CALM, clock=clock):
+    async with a_router(database, CALM, clock=clock):
         assert abs(clock.now() - host.now()) < 600
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
-from msgspec.structs import replace
 
 from router.clock import Clock
 from router.delivery import Route, State
@@ -18,11 +17,9 @@ from router.journal.fleet import own_name
 from router.journal.journal import DeliveryQuery, EventQuery, Journal
 from router.journal.sqlite import open_sqlite
 from tests.journal.backends import Time, an_event, recorded, settlement
-from tests.journal.postgres.fleet import QUICK, a_child, a_router, rows
+from tests.journal.postgres.fleet import CALM, a_child, a_router, rows, taken_over
 from tests.waiting import answered, until
 
-# Nobody's lease ends in these.
-_CALM = replace(QUICK, lease=600.0)
 # It must not end before somebody's work is done, however busy the machine; and yet a test waits for its end.
 _LONG = 5.0
 _WAITING = """
@@ -39,7 +36,7 @@ SELECT id, event, sink, rule, 'dead', due, created_at, claim, failures, crashes,
 async def fleet(database: str):  # type: ignore[no-untyped-def]  # journals
     """Three routers at work."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(a_router(database, _CALM)) for _ in range(3)]
+        yield [await stack.enter_async_context(a_router(database, CALM)) for _ in range(3)]
 
 
 async def test_of_equal_events_at_several_routers_one_is_stored(fleet: list[Journal], database: str) -> None:
@@ -186,10 +183,9 @@ async def test_a_killed_routers_work_is_taken_over(database: str) -> None:
             ((name,),) = rows(database, "SELECT name FROM router WHERE name <> %s", own_name())
             child.send(signal.SIGKILL)
             with structlog.testing.capture_logs() as logs:
-                batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
+                claim = await taken_over(journal)
 
         assert logs == [{"event": "router_gone", "log_level": "warning", "router": name, "taken_over": 1}]
-        (claim,) = batch.claims
         assert (claim.delivery.id, claim.delivery.claim, claim.delivery.crashes) == (delivery, 2, 1)
         assert len(rows(database, "SELECT id FROM router")) == 1
 
@@ -200,11 +196,11 @@ async def test_a_router_that_was_away_too_long_cannot_settle_what_it_lost(databa
         await child.ask("record", "slack")
         (delivery,) = await child.ask("claim", "slack")
         await child.freeze()
-        batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
+        claim = await taken_over(journal)
         child.send(signal.SIGCONT)
 
         assert await child.ask("settle") == [delivery]
-        assert await journal.settle([settlement(batch.claims[0], State.DELIVERED)]) == []
+        assert await journal.settle([settlement(claim, State.DELIVERED)]) == []
         await child.ask("record", "slack")
         assert len(await child.ask("claim", "slack")) == 1
         assert await child.ask("settle") == []

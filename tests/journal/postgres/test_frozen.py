@@ -5,8 +5,8 @@ import signal
 
 import psycopg
 
-from tests.journal.postgres.fleet import a_child, a_router, rows
-from tests.waiting import answered, until
+from tests.journal.postgres.fleet import a_child, a_router, rows, taken_over
+from tests.waiting import until
 
 # The router that is to freeze must not lose its lease before, however busy the machine.
 _LONG = 6.0
@@ -31,8 +31,8 @@ async def test_what_a_frozen_router_holds_locked_is_taken_over_too(database: str
             await until(lambda: rows(database, _BLOCKED) == [(1,)])
             await child.freeze()
 
-        batch = await answered(lambda: journal.claim({"slack": 1}), lambda batch: bool(batch.claims))
+        claim = await taken_over(journal)
 
-        assert batch.claims[0].delivery.id == delivery
+        assert claim.delivery.id == delivery
         child.send(signal.SIGCONT)
         assert await settling == [delivery]

@@ -21,7 +21,7 @@ from router.journal.postgres import open_postgres
 from router.journal.statements import migrations
 from router.secret import Secret
 from tests.journal.backends import Time, recorded
-from tests.journal.postgres.fleet import a_router, rows
+from tests.journal.postgres.fleet import CALM, a_router, rows
 from tests.journal.postgres.server import Server
 from tests.waiting import until
 
@@ -59,7 +59,7 @@ async def test_a_server_that_can_lose_commits_is_refused(database: str, commit: 
         " set them to on, or write journal.may_lose_acknowledged_events: true"
     )
     with structlog.testing.capture_logs() as logs:
-        async with a_router(database) as journal:
+        async with a_router(database, CALM) as journal:
             await journal.ping()
     (warning,) = [entry for entry in logs if entry["event"] == "journal_may_lose_events"]
     assert warning["settings"] == [*unsafe, f"synchronous_commit = {commit}"]
@@ -110,7 +110,7 @@ async def test_routers_that_start_at_once_make_the_tables_once(empty: str) -> No
         journals = []
 
         async def start() -> None:
-            journals.append(await stack.enter_async_context(a_router(empty)))
+            journals.append(await stack.enter_async_context(a_router(empty, CALM)))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(3):
@@ -137,7 +137,7 @@ async def test_a_roles_limit_does_not_end_a_migration(empty: str) -> None:
     """It is meant for people's statements: a release that changes a large journal would never start."""
 
     async def start() -> None:
-        async with a_router(empty) as journal:
+        async with a_router(empty, CALM) as journal:
             await journal.ping()
 
     await _longer_than_a_roles_limit(empty, _MIGRATING, start())
@@ -145,7 +145,7 @@ async def test_a_roles_limit_does_not_end_a_migration(empty: str) -> None:
 
 async def test_a_roles_limit_does_not_end_a_backup(database: str, tmp_path: Path) -> None:
     """Of a large journal there would never be one."""
-    async with a_router(database) as journal:
+    async with a_router(database, CALM) as journal:
         work = journal.backup(str(tmp_path / "copy.db"))
         await _longer_than_a_roles_limit(database, "LOCK TABLE attempts", work)
 
@@ -194,7 +194,7 @@ async def test_the_configuration_names_the_database(database: str, *, secret: bo
 
 async def test_a_router_leaves_nothing_behind(database: str) -> None:
     """Its row and its sessions end with it."""
-    async with a_router(database) as journal:
+    async with a_router(database, CALM) as journal:
         await journal.marks()
         assert rows(database, "SELECT count(*) FROM router") == [(1,)]
 

@@ -7,18 +7,17 @@ from router.journal.journal import SinkMark
 from router.journal.postgres import open_postgres
 from router.share import ALONE, Share
 from tests.journal.backends import Time, recorded
-from tests.journal.postgres.fleet import QUICK, a_child, a_router, looked, rows
+from tests.journal.postgres.fleet import CALM, a_child, a_router, looked, rows
 
-_CALM = replace(QUICK, lease=600.0)
 _OPERATOR = SinkMark(sink="slack", paused="maintenance", by_operator=True, fingerprint="f")
 
 
 async def test_limits_are_divided_by_the_routers_at_work(database: str) -> None:
     """Whoever comes knows at once, the others a look later; whoever goes leaves its share."""
-    async with a_router(database, _CALM) as one:
+    async with a_router(database, CALM) as one:
         assert one.share() == ALONE
 
-        async with a_router(database, _CALM) as other:
+        async with a_router(database, CALM) as other:
             assert other.share() == Share(1, 2)
 
             await looked(one, lambda: one.share() == Share(0, 2))
@@ -42,7 +41,7 @@ async def test_a_dead_routers_share_is_free_when_its_lease_has_ended(database: s
 
 async def test_a_router_whose_place_was_given_away_comes_last(database: str) -> None:
     """Until its next heartbeat gives it a new one."""
-    async with a_router(database, _CALM) as one, a_router(database, _CALM) as other:
+    async with a_router(database, CALM) as one, a_router(database, CALM) as other:
         rows(database, "DELETE FROM router WHERE id = (SELECT min(id) FROM router)")
 
         await looked(one, lambda: one.share() == Share(1, 2))
@@ -51,7 +50,7 @@ async def test_a_router_whose_place_was_given_away_comes_last(database: str) -> 
 
 async def test_a_mark_is_news_to_the_others_only(database: str) -> None:
     """And so is its end; each is told once."""
-    async with a_router(database, _CALM) as one, a_router(database, _CALM) as other:
+    async with a_router(database, CALM) as one, a_router(database, CALM) as other:
         told: list[SinkMark] = []
 
         def more() -> bool:
@@ -72,9 +71,9 @@ async def test_a_mark_is_news_to_the_others_only(database: str) -> None:
 async def test_a_mark_that_was_forgotten_and_made_anew_is_told_as_both(database: str) -> None:
     """Also to who looked only before and after."""
     held = SinkMark(sink="slack", fingerprint="f", held_until=9e9)
-    async with a_router(database, _CALM) as one:
+    async with a_router(database, CALM) as one:
         await one.mark(_OPERATOR)
-        async with a_router(database, _CALM) as other:
+        async with a_router(database, CALM) as other:
             assert other.news() == []
 
             await one.mark(SinkMark(sink="slack"))
@@ -92,7 +91,7 @@ async def test_a_mark_that_was_forgotten_and_made_anew_is_told_as_both(database:
 
 async def test_every_router_shows_itself_to_all(database: str) -> None:
     """With its configuration; only one of them is the own one."""
-    async with a_router(database, _CALM) as one, a_router(database, _CALM) as other:
+    async with a_router(database, CALM) as one, a_router(database, CALM) as other:
         await one.introduce("first")
         await other.introduce("second")
         for journal in (one, other):
@@ -110,7 +109,7 @@ async def test_every_router_shows_itself_to_all(database: str) -> None:
 
 async def test_what_others_recorded_counts_after_a_look(database: str) -> None:
     """A dispatcher claims only where something is pending: it must not wait for a heartbeat."""
-    async with a_router(database, _CALM) as one, a_router(database, _CALM) as other:
+    async with a_router(database, CALM) as one, a_router(database, CALM) as other:
         await recorded(one, Time(), "slack")
 
         await looked(other, lambda: sum(other.counts().values()) == 1)
@@ -118,7 +117,7 @@ async def test_what_others_recorded_counts_after_a_look(database: str) -> None:
 
 async def test_a_hint_makes_others_look_at_once(database: str) -> None:
     """Where the database can be listened to nobody waits for the next look."""
-    rare = replace(_CALM, poll=3600.0)
+    rare = replace(CALM, poll=3600.0)
     async with (
         open_postgres(database, Clock(), listen_url=database, may_lose=True, timing=rare) as one,
         open_postgres(database, Clock(), listen_url=database, may_lose=True, timing=rare) as other,

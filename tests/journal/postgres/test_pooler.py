@@ -14,12 +14,11 @@ from router.delivery import State
 from router.journal.journal import DeliveryQuery, EventQuery, Journal
 from router.journal.postgres import open_postgres
 from tests.journal.backends import Time, attempt_of, recorded, settlement
-from tests.journal.postgres.fleet import QUICK, a_router, rows
+from tests.journal.postgres.fleet import CALM, QUICK, a_router, rows
 from tests.journal.postgres.pooler import BOUNCER, a_pooler
 from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(BOUNCER is None, reason="pgbouncer is not installed")
-_CALM = replace(QUICK, lease=600.0)
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ async def test_two_routers_share_three_sessions(pooled: str, empty: str, tmp_pat
             assert await journal.events(EventQuery(text=f"number {number}"))
 
     async with AsyncExitStack() as stack:
-        journals = [await stack.enter_async_context(a_router(pooled, _CALM)) for _ in range(2)]
+        journals = [await stack.enter_async_context(a_router(pooled, CALM)) for _ in range(2)]
         async with asyncio.TaskGroup() as group:
             for journal in journals * 2:
                 group.create_task(work(journal))

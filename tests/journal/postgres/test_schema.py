@@ -4,7 +4,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from msgspec.structs import replace
 
 from router.clock import Clock, first_id_at
 from router.delivery import State
@@ -20,10 +19,8 @@ from router.journal.statements import migrations
 from tests.journal.backends import Time, claimed, recorded, settled, settlement
 from tests.journal.conformance.test_long_texts import long_text
 from tests.journal.moving.origins import a_journal, silent
-from tests.journal.postgres.fleet import QUICK, a_router, rows
+from tests.journal.postgres.fleet import CALM, a_router, rows
 
-# Nobody's lease ends.
-_CALM = replace(QUICK, lease=600.0)
 _INDEXES = """
 SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename !~ '[0-9]$' ORDER BY 1, 2
 """
@@ -47,7 +44,7 @@ def old(empty: str) -> str:
 
 async def test_an_older_schema_becomes_the_newest(old: str, database: str) -> None:
     """The same as one that was made today; what was there is found, and what it refused is taken."""
-    async with a_router(old, _CALM) as journal:
+    async with a_router(old, CALM) as journal:
         (event,) = await journal.events(EventQuery(branch="main", project="shop"))
         long = await recorded(journal, Time(), branch=long_text(), project=long_text(3000))
         found = await journal.events(EventQuery(branch=long_text()))
@@ -61,7 +58,7 @@ async def test_an_older_schema_becomes_the_newest(old: str, database: str) -> No
 async def test_an_index_that_an_operator_dropped_stays_so(old: str) -> None:
     """Whoever writes much and searches little."""
     rows(old, "DROP INDEX events_project")
-    async with a_router(old, _CALM) as journal:
+    async with a_router(old, CALM) as journal:
         assert len(await journal.events(EventQuery(project="shop"))) == 1
 
     names = {row[0] for row in rows(old, "SELECT indexname FROM pg_indexes WHERE tablename = 'events'")}
@@ -71,12 +68,12 @@ async def test_an_index_that_an_operator_dropped_stays_so(old: str) -> None:
 
 async def test_whoever_reads_for_long_holds_up_the_newer_release_only(old: str) -> None:
     """While it waited, nobody could record; it tries again instead."""
-    async with a_router(old, _CALM, patient=True) as journal:
+    async with a_router(old, CALM, patient=True) as journal:
         pass
     rows(old, "UPDATE visual_router SET version = 1")
     with psycopg.connect(old) as other:
         other.execute("SELECT 1 FROM events")
-        async with a_router(old, _CALM, patient=True) as journal:
+        async with a_router(old, CALM, patient=True) as journal:
             with pytest.raises(JournalUnavailable, match=r"canceling statement due to lock timeout"):
                 await journal.open()
             other.rollback()
@@ -102,7 +99,7 @@ async def test_a_move_that_an_older_release_began_comes_to_its_end(
 async def test_what_is_owed_under_a_thread_of_an_older_release_is_settled(database: str) -> None:
     """One that is too long for a key: it supersedes nothing, and harms nobody."""
     time = Time()
-    async with a_router(database, _CALM) as journal:
+    async with a_router(database, CALM) as journal:
         await recorded(journal, time, "slack", build="7", project="shop")
         claim = await claimed(journal, "slack")
         await recorded(journal, time, "slack", build="7", project="shop")
