@@ -38,7 +38,7 @@ async def test_what_was_written_by_a_clock_that_was_ahead_does_not_wait_for_that
     found = path.with_name("killed.db") if killed else path
     with structlog.testing.capture_logs() as logs:
         async with open_sqlite(found, time.clock()) as journal:
-            assert await times(journal, time) == {"slack": (0.0, 300.0), "mail": (0.0, 0.0)}
+            assert await times(journal, time) == {"slack": (_DAYS, 300.0), "mail": (_DAYS, 0.0)}
             assert [mark.held_until for mark in await journal.marks()] == [time.wall + 60]
             assert len((await journal.claim({"mail": 9})).claims) == 1
     assert [(line["event"], line["seconds"]) for line in logs] == [("clock_set_back", _DAYS)]
@@ -55,7 +55,7 @@ async def test_a_second_start_with_the_right_clock_hastens_nothing_more(path: Pa
     time.step(-_DAYS)
     for _ in range(2):
         async with open_sqlite(path, time.clock()) as journal:
-            assert await times(journal, time) == {"slack": (0.0, 300.0)}
+            assert await times(journal, time) == {"slack": (_DAYS, 300.0)}
 
 
 async def test_a_clock_that_is_a_little_slower_moves_nothing(path: Path, time: Time) -> None:
@@ -87,3 +87,25 @@ async def test_what_was_written_by_a_clock_that_was_behind_is_no_older_than_it_i
         assert ages == {"slack": -20.0, "before": -630.0}
         assert await journal.outdate("slack", time.wall - 3600, 9, "older than max_age") == 0
         assert len((await journal.claim({"slack": 9})).claims) == 1
+
+
+async def test_what_a_start_with_a_clock_that_is_behind_finds_waits_no_longer_and_gets_no_older(
+    path: Path, time: Time
+) -> None:
+    """Neither before its clock is set and the daemon restarted, nor then."""
+    async with open_sqlite(path, time.clock()) as journal:
+        await recorded(journal, time, "slack")
+        claim = await claimed(journal, "slack")
+        await journal.settle([settlement(claim, State.PENDING, due=time.wall + 300, reason="answered 500")])
+        await journal.ping()
+    time.pass_by(60)
+    time.step(-_DAYS)
+    async with open_sqlite(path, time.clock()) as journal:
+        ((_, due),) = (await times(journal, time)).values()
+        assert due == 300
+        time.step(_DAYS)
+        time.pass_by(20)
+
+    async with open_sqlite(path, time.clock()) as journal:
+        ((created, due),) = (await times(journal, time)).values()
+        assert (created, due <= 0) == (-80.0, True)

@@ -2,8 +2,7 @@
 SELECT at FROM pulse
 
 -- name: deliveries
-UPDATE open_deliveries SET due = due - :ahead, created_at = iif(created_at > :now, created_at - :ahead, created_at)
-WHERE due > :now
+UPDATE open_deliveries SET due = due - :ahead WHERE due > :now
 
 -- name: marks
 UPDATE marks SET held_until = held_until - :ahead WHERE held_until > :now
