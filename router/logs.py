@@ -20,6 +20,8 @@ from router.bucket import Bucket
 from router.record import Fields, as_json, console
 from router.units import Rate
 
+# Whose errors say that a request is no HTTP, or its body not encoded as its head says.
+_OF_STRANGERS = ("aiohttp.http_exceptions", "aiohttp.web_protocol")
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -181,7 +183,11 @@ class _Lines:
 
 
 class _Libraries(logging.Handler):
-    """Brings the records of libraries into the same form."""
+    """Brings the records of libraries into the same form; of what strangers cause, a few."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._strangers = Sparing(time.monotonic)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a library's record with its text as a field."""
@@ -192,8 +198,9 @@ class _Libraries(logging.Handler):
         trace = record.exc_info or None
         kind = trace[0] if trace else None
         # A stranger's malformed HTTP is no fault of ours: where in the parser it failed tells nobody much.
-        if kind is not None and kind.__module__ == "aiohttp.http_exceptions":
-            trace, message = None, kind.__name__
+        if kind is not None and kind.__module__ in _OF_STRANGERS:
+            self._strangers.warning("library_message", None, library=record.name, message=kind.__name__)
+            return
         structlog.get_logger().log(
             record.levelno, "library_message", library=record.name, message=message, exc_info=trace
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import structlog
+from aiohttp import web
 from aiohttp.http_exceptions import BadStatusLine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,6 +228,24 @@ def test_a_stranger_cannot_fill_the_log_with_tracebacks(
     assert "exception" not in malformed
     assert bug["message"] == "Error handling request from 192.0.2.1"
     assert bug["exception"].endswith("KeyError: 'bug'")
+
+
+@pytest.mark.parametrize("error", [BadStatusLine("junk"), web.RequestPayloadError("no gzip")])
+def test_a_stranger_cannot_fill_the_log_through_a_library(
+    lines: Callable[[], list[dict[str, Any]]], error: Exception
+) -> None:
+    """Whoever reaches the admin listener needs no token to send it what is no HTTP, thousands a second."""
+    logger = logging.getLogger("aiohttp.server")
+    for _ in range(1000):
+        logger.error("Unhandled exception", exc_info=error)
+
+    written = lines()
+
+    assert 10 <= len(written) < 100
+    assert {(line["level"], line["library"], line["message"]) for line in written} == {
+        ("warning", "aiohttp.server", type(error).__name__)
+    }
+    assert not any("exception" in line for line in written)
 
 
 def test_details_appear_only_on_request() -> None:
