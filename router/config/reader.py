@@ -117,8 +117,11 @@ class Reader:
     def _unknown(self, entry: Entry, before: Entry | None, known: list[str]) -> None:
         """Note a key that is none."""
         key = entry.key.text
+        word, colon, _ = key.partition(":")
         list_ = None if self.problems.full else list_of(entry, before)
-        if list_ is not None and self.problems.guess(key, known) is None:
+        if colon and word in known and not written(entry):
+            self.problems.add(entry.key, f"a space is missing after '{word}:'")
+        elif list_ is not None and self.problems.guess(key, known) is None:
             self.problems.add(entry.key, f"unknown key '{clip(key)}'; {list_}")
         else:
             self.problems.unknown(entry.key, "unknown key", key, known, plural="keys")

@@ -60,7 +60,9 @@ def _kind(entry: Entry, kinds: Mapping[str, type[S]], what: str, reader: Reader)
     types = ", ".join(kinds)
     written = section.entries.get("type")
     if written is None:
-        reader.problems.add(entry.key, f"{called} has no 'type'; add one of {types}")
+        close = any(key.startswith("type:") for key in section.entries)
+        fix = "write a space after 'type:'" if close else f"add one of {types}"
+        reader.problems.add(entry.key, f"{called} has no 'type'; {fix}")
         return None
     text = reader.text(written.value)
     if text is None:

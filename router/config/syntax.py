@@ -11,6 +11,7 @@ from typing import Protocol
 import yaml
 
 from router.errors import RouterError
+from router.secret import is_reference
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _COMMENT = re.compile(r"\s+#")
@@ -21,6 +22,7 @@ _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*(?:\"|\\?\Z)")
 # Up to a comma or a closing bracket that belongs to no `{{ field }}`.
 _WITHIN_BRACKETS = re.compile(r"(?:[^,\]}{]++|\{\{(?:[^{}]++|\{[^{}]*+\})*+\}\}|\{%[^{}]*+\}|\{)*+")
 _KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=[^\s,{[][^,]*\Z)")
+_NEXT_KEY = re.compile(r" ([a-z_]{1,24})\Z")
 _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
 _SECRET_KEY = re.compile(
     r"(secret|token|password|authorization|cookie|key|url)[\w-]*['\"]? *:(?: (?:(?!: ).)*)?\Z", re.IGNORECASE
@@ -145,16 +147,16 @@ class Written:
         """The error that `length` characters there must stand in quotes, and how they look in them."""
         meant = self.original.at(spot)[:length]
         reference = _REFERENCE.fullmatch(meant)
-        if reference is not None and self._secret(spot):
+        if reference is not None and self.confidential(spot):
             scheme, name = reference.groups()
             example = "/path" if scheme == "file:" else "NAME"  # what stands there may be the secret itself
             message = f"a blank behind '{scheme}' makes a key of it; write {scheme}{example} in one word"
             return YamlError(spot, message, f"{scheme}{name}", length)
         why = why or _BEGINS.get(meant[:1], f"'{meant[:1]}' may not begin a value")
-        shown = "" if self._secret(spot) else f": {quoted(meant)}"
+        shown = "" if self.confidential(spot) else f": {quoted(meant)}"
         return YamlError(spot, f"quote this value{shown} (unquoted, {why})", meant)
 
-    def _secret(self, spot: Spot) -> bool:
+    def confidential(self, spot: Spot) -> bool:
         """Whether the value there stands under a key for secrets, on its line or as an item below it."""
         lines = self.original.lines[max(0, spot.line - _MOST_ITEMS) : spot.line - 1]
         for part in (self.original.before(spot), *reversed(lines)):
@@ -297,6 +299,9 @@ def _brackets(start: Spot, here: Spot, written: Written) -> YamlError:
     if key is not None:
         value = Spot(here.line, key.end() + 1)
         why = _COLON if rest.startswith(":") else _BEGINS["{"]
+        word = _NEXT_KEY.search(written.before(here), value.column - 1) if rest[1:2] in ("", " ") else None
+        if word is not None and (is_reference(written.at(value)) or not written.confidential(value)):
+            why += f"; or a ',' is missing before '{word[1]}'"
         return written.unquoted(value, len(written.value(value, flow=True)), why)
     if opening not in ("[", "{"):
         if rest.startswith(":") and rest[1:2] not in ("", " ", ",", "]", "}"):
