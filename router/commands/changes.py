@@ -11,15 +11,11 @@ from router.admin.answers import Changed, Copied, Idle, Replayed, SinkRow, Skipp
 from router.admin.reloads import Reload
 from router.client import Client
 from router.columns import plural
-from router.commands.daemon import quoted, reach
+from router.commands.daemon import AT_ONCE, LONG, quoted, reach
 from router.commands.options import FILE, config_option, config_path, encodable, given, json_option
 from router.commands.terminal import print_json, read, show, view, waiting
 from router.config.changes import file_digest
 from router.errors import Rejected
-
-# A change may touch every row of a large journal; nobody waits for longer without wanting to know.
-_LONG = 3600.0
-_AT_ONCE = 500
 
 
 @click.command(short_help="Try dead deliveries again, now.")
@@ -113,7 +109,7 @@ def pause(ctx: click.Context, sink: str, reason: str, *, as_json: bool) -> None:
 def resume(ctx: click.Context, sink: str, *, as_json: bool) -> None:
     """Let deliveries to a paused, held or failing sink go on: what waited for it is due now."""
     with waiting("resuming"):
-        raw = reach(ctx).post(f"/sinks/{quoted(sink)}/resume", limit=_LONG)
+        raw = reach(ctx).post(f"/sinks/{quoted(sink)}/resume", limit=LONG)
     show(raw, SinkRow, tables.sink, as_json=as_json)
 
 
@@ -128,7 +124,7 @@ def reload(ctx: click.Context, *, as_json: bool) -> None:
     that is read: if --config names one with other content, that is said, and the exit code is 1.
     """
     with waiting("reloading"):
-        raw = reach(ctx).post("/reload", limit=_LONG, expected=(422,))
+        raw = reach(ctx).post("/reload", limit=LONG, expected=(422,))
     document = show(raw, Reload, tables.reload, as_json=as_json)
     for problem in document.problems:
         click.echo(problem, err=True)
@@ -149,7 +145,7 @@ def backup(ctx: click.Context, file: str, *, as_json: bool) -> None:
     """
     path = encodable(str(Path(file).absolute()))
     with waiting(f"writing {path}"):
-        raw = reach(ctx).post("/backup", {"path": path}, limit=_LONG)
+        raw = reach(ctx).post("/backup", {"path": path}, limit=LONG)
     show(raw, Copied, lambda document, _: tables.copied(document), as_json=as_json)
 
 
@@ -185,11 +181,11 @@ def _change(client: Client, verb: str, ids: tuple[str, ...], sink: str | None, m
     """One request for a sink, as many as it takes for ids; the answers added up."""
     path = f"/deliveries/{verb}"
     if sink is not None:
-        return client.post(path, {"sink": sink, **more}, limit=_LONG)
+        return client.post(path, {"sink": sink, **more}, limit=LONG)
     count, skipped, idle = 0, list[Skipped](), list[Idle]()
-    for start in range(0, len(ids), _AT_ONCE):
+    for start in range(0, len(ids), AT_ONCE):
         try:
-            raw = client.post(path, {"ids": ids[start : start + _AT_ONCE], **more}, limit=_LONG)
+            raw = client.post(path, {"ids": ids[start : start + AT_ONCE], **more}, limit=LONG)
         except Rejected as error:
             done = f"; {plural(count, 'delivery')} had been changed before" if count else ""
             raise Rejected(f"{error}{done}", error.fix, error.status) from None

@@ -13,6 +13,10 @@ from router.errors import Rejected
 from router.secret import Secret
 from router.server.settings import unsayable
 
+# A change may touch every row of a large journal; nobody waits for longer without wanting to know.
+LONG = 3600.0
+# Ids in one request: no more are taken.
+AT_ONCE = 500
 _CREDENTIALS = "/run/credentials/visual-router.service"
 
 

@@ -16,15 +16,13 @@ from router.admin.refusals import (
 )
 from router.client import Client
 from router.columns import grid, listing, plural
-from router.commands.daemon import quoted, reach
+from router.commands.daemon import AT_ONCE, LONG, quoted, reach
 from router.commands.options import config_option, json_option
 from router.commands.terminal import read, show, waiting
 from router.errors import Rejected
 from router.tables import View
 from router.text import readable_json, visible
 
-_LONG = 3600.0
-_AT_ONCE = 500
 _NARROW = {"SOURCE": 8, "WHY": 28}
 
 
@@ -89,7 +87,7 @@ def discard(
     with waiting("discarding"):
         client = reach(ctx)
         for body in _bodies(ids, source):
-            count += read(client.post("/quarantine/discard", body, limit=_LONG), Discarded).count
+            count += read(client.post("/quarantine/discard", body, limit=LONG), Discarded).count
     raw = msgspec.json.encode(Discarded(count))
     show(
         raw, Discarded, lambda done, _: f"{plural(done.count, 'refused request')} discarded", as_json=as_json
@@ -184,14 +182,14 @@ def _bodies(ids: tuple[str, ...], source: str | None) -> list[dict[str, object]]
     if not ids:
         return [{"all": True}]
     ordered = sorted(set(ids))
-    return [{"ids": ordered[start : start + _AT_ONCE]} for start in range(0, len(ordered), _AT_ONCE)]
+    return [{"ids": ordered[start : start + AT_ONCE]} for start in range(0, len(ordered), AT_ONCE)]
 
 
 def _reverified(client: Client, ids: tuple[str, ...], source: str | None) -> Reverified:
     done = Reverified([], [])
     for body in _bodies(ids, source):
         try:
-            part = read(client.post("/quarantine/reverify", body, limit=_LONG), Reverified)
+            part = read(client.post("/quarantine/reverify", body, limit=LONG), Reverified)
         except Rejected as error:
             before = f"; {plural(len(done.released), 'request')} had been accepted before" * bool(
                 done.released
