@@ -20,6 +20,7 @@ _LONGEST = 4096  # no system takes a longer path (limits.h, PATH_MAX)
 _PATHS = ("path", "ca")
 _REFERENCES = ("url", "listen_url", "listen", "admin", "admin_token", "secret", "token")
 _HOME = re.compile(r"(~[A-Za-z0-9._-]*)/.*", re.DOTALL)
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{\w+\})", re.ASCII)
 _SCHEME = re.compile(r"(?:file|sqlite|unix):")
 
 
@@ -47,6 +48,10 @@ def hint_paths(draft: Draft, problems: Problems) -> None:
         home = _HOME.fullmatch(path)
         if home is not None:
             message = f"'{clip(text.text)}' leads into a folder called '{home[1]}', not to a home directory"
+            problems.warn(text, f"{message}; write the whole path")
+        variable = _VARIABLE.search(path)
+        if variable is not None:
+            message = f"'{clip(text.text)}' has '{variable[0]}' in its name: no variables are read"
             problems.warn(text, f"{message}; write the whole path")
         if path == text.text and is_reference(path):
             message = f"'{clip(path)}' is read as a file of that name: only secrets are references"
