@@ -61,12 +61,12 @@ class Copy:
             before, self._size = self._size, journal.pragma("page_count")
             pages = _PAGES + max(0, self._size - before)
             self.unsynced += pages
-            try:
-                return copying.step(pages)
-            except apsw.Error:
-                # It has the journal's last words, such as 'not an error'; this raises it in the copy's.
-                copying.finish()
-                raise
+            with ExitStack() as failed:
+                # An error has the journal's last words, such as 'not an error'; this raises it in the copy's.
+                failed.callback(copying.finish)
+                done = copying.step(pages)
+                failed.pop_all()
+            return done
 
     def leave(self, _: apsw.Connection) -> None:
         """Let go of the journal, done or not."""

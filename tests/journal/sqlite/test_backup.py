@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -174,6 +175,21 @@ async def test_a_copy_is_on_disk_before_it_has_its_name(
         monkeypatch.undo()
 
     assert done == ["sync copy.db.part", "link copy.db.part copy.db", f"sync {path.parent.name}"]
+
+
+def test_a_step_that_fails_is_told_in_words_of_the_copy(tmp_path: Path) -> None:
+    """Those of the journal, where all is well, are 'not an error'."""
+    copy = Copy(tmp_path / "copy.db", None)
+    copy.begin()
+    with closing(apsw.Connection("")) as journal:
+        journal.execute("BEGIN; CREATE TABLE bodies(body)")
+        with pytest.raises(JournalError) as caught:
+            copy.step(journal)
+        copy.leave(journal)
+    copy.close()
+
+    assert str(caught.value) == f"cannot write '{tmp_path}/copy.db': database is locked (SQLITE_BUSY)"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_copy_that_was_given_up_before_it_began_makes_no_file(tmp_path: Path) -> None:
