@@ -19,13 +19,25 @@ _EVERY = 5.0
 # A journal may break while nobody writes, in a checkpoint for example; that is looked for more often. So is
 # one that is away: until a beat has found it back, nobody is sent here.
 _LOOK = 1.0
+# Seconds after which a trouble that lasts is told again.
+_REMIND = 60.0
 
 
 class Heartbeat:
     """`trouble` says why the journal is not ready, None while it is."""
 
-    def __init__(self, journal: Upkeep, metrics: Metrics, clock: Clock, every: float | None = None) -> None:
+    def __init__(
+        self,
+        journal: Upkeep,
+        metrics: Metrics,
+        clock: Clock,
+        every: float | None = None,
+        remind: float = _REMIND,
+    ) -> None:
         self.trouble: str | None = None
+        self._began = 0.0
+        self._told = 0.0
+        self._remind = remind
         self._journal = journal
         self._metrics = metrics
         self._clock = clock
@@ -83,8 +95,14 @@ class Heartbeat:
             log.info("clock_agrees")
 
     def _note(self, trouble: str | None) -> None:
-        if trouble is not None and trouble != self.trouble:
-            log.error("journal_trouble", reason=trouble)
+        """What a beat found; of a trouble the log has the beginning, each minute and the end."""
+        now = anyio.current_time()
+        if trouble is not None and self.trouble is None:
+            self._began = now
+        seconds = round(now - self._began, 3)
+        if trouble is not None and (trouble != self.trouble or now - self._told >= self._remind):
+            self._told = now
+            log.error("journal_trouble", reason=trouble, seconds=seconds)
         elif trouble is None and self.trouble is not None:
-            log.info("journal_recovered")
+            log.info("journal_recovered", seconds=seconds)
         self.trouble = trouble

@@ -82,13 +82,31 @@ async def test_a_writer_that_hangs_lets_the_watchdog_bite(supervisor: socket.soc
         supervisor.recv(99)
 
 
+async def test_a_trouble_that_lasts_is_told_again_and_for_how_long_it_has() -> None:
+    """Whoever looks at the log of an outage sees it near its end, not every second of it."""
+    journal = Pinged(JournalUnavailable("the disk is full"))
+    heartbeat = Heartbeat(journal, Metrics(), Time().clock(), every=0.01, remind=0.01)
+    with capture_logs() as lines:
+        async with anyio.create_task_group() as loops:
+            loops.start_soon(heartbeat.run)
+            await until(lambda: len(lines) > 2)
+            loops.cancel_scope.cancel()
+
+    assert {(line["event"], line["reason"]) for line in lines} == {
+        ("journal_trouble", "the journal cannot write: the disk is full")
+    }
+    assert [line["seconds"] for line in lines] == sorted({line["seconds"] for line in lines})
+    assert lines[0]["seconds"] == 0
+
+
 async def test_recovery_is_told() -> None:
-    """The trouble is gone, and the log has both its beginning and its end."""
+    """The trouble is gone, and the log has both its beginning and its end, with how long it lasted."""
     with capture_logs() as lines:
         heartbeat = await beaten(Pinged(JournalUnavailable("the disk is full"), None), 2)
 
     assert heartbeat.trouble is None
     assert [line["event"] for line in lines] == ["journal_trouble", "journal_recovered"]
+    assert lines[1]["seconds"] >= 0.01
 
 
 async def test_a_journal_that_is_back_is_ready_before_the_next_ordinary_beat() -> None:

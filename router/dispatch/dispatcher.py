@@ -80,6 +80,7 @@ class Dispatcher:
         self._share = ALONE
         self._suspects = Suspects(journal)
         self._stopping = False
+        self._postponed: str | None = None
         # Bound once: it logs a line for each attempt.
         self._log = structlog.get_logger(__name__).bind()
         self._quiet = asyncio.Event()
@@ -267,8 +268,9 @@ class Dispatcher:
         try:
             batch = await self._claim(now)
         except JournalUnavailable as error:
-            log.warning("claim_postponed", reason=str(error))
+            self._postpone(str(error))
             return JOURNAL_RETRY
+        self._postponed = None
         for claim in batch.claims:
             outlet = self._outlets.get(claim.delivery.sink)
             if outlet is not None:
@@ -277,6 +279,12 @@ class Dispatcher:
         times = [outlet.gate.changes_at(now) for outlet in self._outlets.values()] + [batch.next_due]
         waits = [at - now for at in times if at is not None and at > now]
         return min(waits, default=None)
+
+    def _postpone(self, reason: str) -> None:
+        """Say why nothing can be claimed: once, as the heartbeat tells how long it lasts."""
+        if reason != self._postponed:
+            log.warning("claim_postponed", reason=reason)
+        self._postponed = reason
 
     async def _claim(self, now: float) -> Batch:
         """One claim of the journal: whatever the gates let through, or one suspect with nothing beside it.

@@ -125,9 +125,12 @@ async def _written(what: str, write: Callable[[], Awaitable[T]]) -> T:
 
     What was delivered but not recorded must not be sent again by this process.
     """
+    told = ""
     while True:
         try:
             return await write()
         except JournalUnavailable as error:
-            log.warning("write_postponed", what=what, reason=str(error))
+            if told != str(error):
+                told = str(error)
+                log.warning("write_postponed", what=what, reason=told)
             await asyncio.sleep(JOURNAL_RETRY)
