@@ -26,6 +26,8 @@ NAMED = Sink(name="named", timeout=Duration(10), allow_networks=LOOPBACK)
 async def test_a_connection_that_lies_idle_is_closed(listening: Listening, post: Post) -> None:
     """A server, or a firewall between, would forget it sooner or later; and each costs both sides memory."""
     first, other = await listening(Peer(staying)), await listening(Peer(staying))
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
 
     async with Lanes(idle=0.05) as transports:
         for peer in (first, other, first):
@@ -34,6 +36,7 @@ async def test_a_connection_that_lies_idle_is_closed(listening: Listening, post:
             await asyncio.wait_for(peer.closed.wait(), 5)
 
         assert (await transports.lane(SINK).send(post(first.url()))).status == 200
+    assert faults == []
 
 
 async def test_the_connection_used_last_is_used_next(

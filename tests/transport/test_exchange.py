@@ -60,6 +60,35 @@ async def test_a_connection_that_was_lost_before_it_was_used_says_so() -> None:
     assert not lines
 
 
+async def test_a_connection_in_use_is_known_to_who_closes_them_all() -> None:
+    """From its first request until it is lost."""
+    lines: set[Line] = set()
+    line = Line(lines)
+    wire = Wire(line)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(line.ask("POST", b"head", b"body"))
+        await turns()
+        assert lines == {line}
+        line.data_received(OK)
+
+    wire.lose()
+
+    assert not lines
+
+
+async def test_a_connection_that_ends_behind_a_whole_answer_spoils_nothing() -> None:
+    """Also if both come before anybody could look at the answer."""
+    line = Line(set())
+    wire = Wire(line)
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(line.ask("POST", b"head", b"body"))
+        await turns()
+        line.data_received(OK)
+        wire.lose(ConnectionResetError(104, "reset"))
+
+    assert (asking.result().status, asking.result().body) == (200, b"ok")
+
+
 async def test_a_large_body_waits_for_room() -> None:
     """In pieces; a connection that is lost meanwhile is not written to any more."""
     line = Line(set())

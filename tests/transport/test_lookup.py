@@ -10,6 +10,7 @@ import pytest
 
 from router.errors import Unreachable
 from router.sinks.sink import Request, Sink
+from router.transport.lookup import Lookup
 from router.transport.transport import Lanes
 from router.units import Network
 from tests.transport.servers import OK, Peer, Talk
@@ -89,6 +90,20 @@ async def test_a_lookup_whose_time_is_up_is_left_alone_and_asked_for_no_second_t
         lanes.lane(Sink(name="slow-0")).connect = LIMIT
         with pytest.raises(Unreachable, match="could not resolve the host name"):
             await lanes.lane(Sink(name="slow-0")).send(post("http://slow.example/"))
+
+
+async def test_a_name_is_looked_up_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it is today is for the system to know: a host that moved is found."""
+    places = iter(("127.0.0.1", "127.0.0.2"))
+
+    def look_up(_: str, port: int, *__: object, **___: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(places), port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    lookup = Lookup()
+    found = [await lookup.resolve("moving.example", 80) for _ in range(2)]
+
+    assert [[each["host"] for each in one] for one in found] == [["127.0.0.1"], ["127.0.0.2"]]
 
 
 async def test_names_that_hang_take_so_many_threads_and_no_more(

@@ -179,19 +179,20 @@ async def test_a_probe_alone_knows_of_no_time_to_come(journal: Journal, time: Ti
 
 async def test_what_is_settled_twice_holds_up_nothing_beside_it(journal: Journal, time: Time) -> None:
     """Not the rest of the same call, whether it was settled before or stands there twice."""
-    for _ in range(3):
-        await recorded(journal, time, "slack", build="7", project="shop", branch="main")
-    one, two, three = (await journal.claim({"slack": 3})).claims
-    ends = {claim.delivery.id: settlement(claim, State.DELIVERED) for claim in (one, three)}
+    for build in ("7", "7", "7", None):
+        await recorded(journal, time, "slack", build=build, project="shop", branch="main")
+    one, two, three, four = (await journal.claim({"slack": 4})).claims
+    ends = {claim.delivery.id: settlement(claim, State.DELIVERED) for claim in (one, three, four)}
     ends[two.delivery.id] = settlement(two, State.DEAD, reason="gone")
     assert await journal.settle([ends[one.delivery.id]]) == []
 
     assert await journal.settle([ends[one.delivery.id], ends[two.delivery.id]]) == [one.delivery.id]
-    assert await journal.settle([ends[three.delivery.id]] * 2) == [three.delivery.id]
+    for each in (three, four):
+        assert await journal.settle([ends[each.delivery.id]] * 2) == [each.delivery.id]
 
     found = {each.id: each.state for each in await journal.deliveries(DeliveryQuery())}
     assert found == {name: end.state for name, end in ends.items()}
-    assert journal.counts() == {("slack", State.DELIVERED): 2, ("slack", State.DEAD): 1}
+    assert journal.counts() == {("slack", State.DELIVERED): 3, ("slack", State.DEAD): 1}
 
 
 async def test_a_settlement_of_an_unknown_delivery_leaves_no_trace(journal: Journal, time: Time) -> None:
