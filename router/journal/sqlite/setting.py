@@ -21,7 +21,8 @@ _SQL = statements("setting")
 def set_back(now: float, cursor: apsw.Cursor) -> None:
     """Where the last owner lived at a later time than `now`, have what waits wait as much less.
 
-    Else what it postponed by minutes would wait for days.
+    Else what it postponed by minutes would wait for days. How old it is, is left: perhaps it is the clock of
+    this start that is wrong, and once that is set right, `max_age` would end what had waited for minutes.
     """
     ahead = cast(float, cursor.execute(_SQL["pulse"]).get or now) - now
     if ahead <= FAR:
