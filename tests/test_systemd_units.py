@@ -140,24 +140,59 @@ def test_neither_a_bad_disk_nor_a_bad_hour_ends_the_service_for_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "waited"), [("exit-code", "3"), ("success", ""), ("signal", ""), ("watchdog", "")]
+    ("result", "ready", "waited"),
+    [
+        ("exit-code", False, "3"),
+        ("exit-code", True, "3"),
+        ("signal", False, "3"),
+        ("oom-kill", False, "3"),
+        ("timeout", False, "3"),
+        ("signal", True, ""),
+        ("watchdog", True, ""),
+        ("success", True, ""),
+        ("success", False, ""),
+    ],
 )
-def test_a_start_that_fails_is_not_tried_again_at_once(result: str, waited: str, tmp_path: Path) -> None:
-    """Whatever waits in a socket's backlog starts the service the moment it has ended, and so for ever."""
+def test_a_start_that_fails_is_not_tried_again_at_once(
+    result: str, waited: str, tmp_path: Path, *, ready: bool
+) -> None:
+    """Whatever waits in a socket's backlog starts the service the moment it has ended, and so for ever.
+
+    What was ready and crashes is started again at once.
+    """
     (tmp_path / "sleep").write_text('#!/bin/sh\nprintf %s "$1"\n')
     (tmp_path / "sleep").chmod(0o755)
-    words = shlex.split(settings("visual-router.service")["ExecStopPost"].replace("$$", "$"))
-    environment = {"PATH": str(tmp_path), "SERVICE_RESULT": result}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=50)
+    (tmp_path / "touch").symlink_to(shutil.which("touch") or "/bin/touch")
+    environment = {
+        "PATH": str(tmp_path),
+        "SERVICE_RESULT": result,
+        "RUNTIME_DIRECTORY": str(tmp_path / "run"),
+    }
+    (tmp_path / "run").mkdir()
 
-    assert done.stdout == waited
+    def after(setting: str) -> str:
+        words = shlex.split(settings("visual-router.service")[setting].removeprefix("-").replace("$$", "$"))
+        return subprocess.run(
+            words, env=environment, capture_output=True, text=True, check=True, timeout=50
+        ).stdout
+
+    if ready:
+        after("ExecStartPost")
+
+    assert after("ExecStopPost") == waited
+
+
+def test_the_mark_of_a_start_that_was_ready_does_not_outlive_it() -> None:
+    """systemd.exec(5): a runtime directory goes when the service stops, unless the unit preserves it."""
+    assert "RuntimeDirectory" in settings("visual-router.service")
+    assert "RuntimeDirectoryPreserve" not in settings("visual-router.service")
 
 
 def test_an_instance_differs_from_the_only_one_in_nothing_but_its_place() -> None:
     """Its own configuration and folders, and no sockets; what a change gives to one it gives to the other."""
     alone, instance = settings("visual-router.service"), settings(TEMPLATE)
     place = {"ExecStart", "ExecReload", "WorkingDirectory", "StateDirectory", "RuntimeDirectory"}
-    sockets = {"Requires", "Sockets", "Also", "ExecStopPost"}
+    sockets = {"Requires", "Sockets", "Also", "ExecStartPost", "ExecStopPost"}
 
     assert alone.keys() - instance.keys() == sockets
     differing = {name for name in instance if instance[name] != alone[name]}
