@@ -90,6 +90,7 @@ def test_secrets_are_equal_if_reference_and_value_are() -> None:
         "https://example.com/in?page=1&key=team",
         "http://[2001:db8::7]:8080/x",
         "https://nothooks.slack.com.example.com/x",
+        "https://mydiscord.com/x",
     ],
 )
 def test_a_url_without_credentials_may_be_written_out(text: str) -> None:
