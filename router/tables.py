@@ -338,8 +338,10 @@ def _note(name: str, sink: SinkRow | Wait, view: View) -> str:
 
 def _gone(name: str, view: View, count: str = "") -> str:
     """What helps deliveries whose sink is not in the configuration."""
-    told = f"{name} is not in the configuration, its deliveries wait{count}"
-    return visible(f"{told}; put it back and reload, or: {view.program} discard --sink {name}")
+    told = f"{name} is not in the configuration of this router, its deliveries wait{count}"
+    end = f"{view.program} discard --sink {name}"
+    # Another router may have it already, and this one only not have reloaded.
+    return visible(f"{told}; put it back and reload, or if it is gone for good: {end}")
 
 
 def _kept(quarantined: Mapping[str, int], view: View) -> str | None:

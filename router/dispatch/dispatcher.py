@@ -127,7 +127,8 @@ class Dispatcher:
             # The stale mark is of other settings: the next start ignores it.
             log.warning("mark_postponed", reason=str(error))
         for gone in missing(self._journal.counts(), outlets):
-            fix = f"put it back and reload, or: visual-router discard --sink {gone.name}"
+            end = f"visual-router discard --sink {gone.name}"
+            fix = f"put it back and reload, or if it is gone for good: {end}"
             log.warning("sink_missing", sink=gone.name, pending=gone.pending + gone.in_flight, fix=fix)
         self._journal.wake()
 
