@@ -128,6 +128,23 @@ async def test_a_reload_changes_all_or_nothing(
         assert 'visual_router_config_reloads_total{ok="false"} 1.0' in app.metrics.text().decode()
 
 
+async def test_rules_that_were_in_force_can_be_shown_later(journal: Full, tmp_path: Path) -> None:
+    """Those of the start and those of a reload: an event names the rules that it was judged by."""
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(timeout="10s"), "utf-8")
+    async with Lanes() as lanes:
+        program = App(load(str(path), resolve={}), journal, lanes, Clock()).program
+        assert await program.begin()
+        first = program.config.matcher
+
+        path.write_text(CONFIG.replace("name: all", "name: every").format(timeout="10s"), "utf-8")
+        await program.reload()
+        second = program.config.matcher
+
+    assert first.digest != second.digest
+    assert [await journal.rules(each.digest) for each in (first, second)] == [first.text, second.text]
+
+
 async def test_what_waited_for_a_changed_sink_is_hastened_behind_the_rules(
     journal: Full, tmp_path: Path
 ) -> None:
