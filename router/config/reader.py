@@ -134,7 +134,10 @@ class Reader:
         if isinstance(node, Text) and (node.empty or node.absent):
             self.problems.add(node, f"{what} is empty; {advice}")
         else:
-            shape = "a list" if isinstance(node, Items) else f"'{clip(node.text)}'"
+            # What has a colon may be the URL of a destination, which is a secret, or a map that holds one.
+            shape = "a list" if isinstance(node, Items) else "a text"
+            if isinstance(node, Text) and ":" not in node.text:
+                shape = f"'{clip(node.text)}'"
             self.problems.add(node, f"{what} is a map, not {shape}; {advice}")
         return None
 

@@ -27,6 +27,8 @@ _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
 _SECRET_KEY = re.compile(
     r"(secret|token|password|authorization|cookie|key|url)[\w-]*['\"]? *:(?: (?:(?!: ).)*)?\Z", re.IGNORECASE
 )
+# A key with a value behind it that is no reference; each is tried from its first letter only.
+_KEY_WITHIN = re.compile(r"(?<![\w-])([\w-]++['\"]? *+:)(?! *+(?:env|file|credential):\S)")
 _REFERENCE = re.compile(r"(env:|file:|credential:)[ \t]+(\S.*)")
 _MOST_ITEMS = 20
 _COLON = "': ' begins the value of a key"
@@ -153,7 +155,8 @@ class Written:
             message = f"a blank behind '{scheme}' makes a key of it; write {scheme}{example} in one word"
             return YamlError(spot, message, f"{scheme}{name}", length)
         why = why or _BEGINS.get(meant[:1], f"'{meant[:1]}' may not begin a value")
-        shown = "" if self.confidential(spot) else f": {quoted(meant)}"
+        hidden = self.confidential(spot) or any(map(_SECRET_KEY.search, _KEY_WITHIN.findall(meant)))
+        shown = "" if hidden else f": {quoted(meant)}"
         return YamlError(spot, f"quote this value{shown} (unquoted, {why})", meant)
 
     def confidential(self, spot: Spot) -> bool:
