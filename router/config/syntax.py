@@ -24,8 +24,11 @@ _WITHIN_BRACKETS = re.compile(r"(?:[^,\]}{]++|\{\{(?:[^{}]++|\{[^{}]*+\})*+\}\}|
 _KEY_IN_BRACKETS = re.compile(r".*[,{] *[^\s,:{}][^,:{}]*: +(?=[^\s,{[][^,]*\Z)")
 _NEXT_KEY = re.compile(r" ([a-z_]{1,24})\Z")
 _KEY = re.compile(r"\s*(?:- +)*[^\s'\"{\[#:][^:]*:[ \t]+")
+# Each word is read once, from its first letter: to begin anew at each `key` in it takes quadratic time.
 _SECRET_KEY = re.compile(
-    r"(secret|token|password|authorization|cookie|key|url)[\w-]*['\"]? *:(?: (?:(?!: ).)*)?\Z", re.IGNORECASE
+    r"(?<![\w-])(?>[\w-]*?(?:secret|token|password|authorization|cookie|key|url))[\w-]*+"
+    r"['\"]? *:(?: (?:(?!: ).)*)?\Z",
+    re.IGNORECASE,
 )
 # A key with a value behind it that is no reference; each is tried from its first letter only.
 _KEY_WITHIN = re.compile(r"(?<![\w-])([\w-]++['\"]? *+:)(?! *+(?:env|file|credential):\S)")

@@ -93,6 +93,13 @@ def test_what_stands_behind_a_value_is_looked_for_once() -> None:
     assert [reading(text)[1] for text in (line, comments)] == [[], []]
 
 
+def test_whether_a_value_is_a_secret_is_told_by_one_look_at_its_line() -> None:
+    """Not by one for each `url` that a long word in it has."""
+    said = reading(b"{a: " + b"url" * 100_000 + b" , b: |c}\n")[1]
+
+    assert said == ["1:300011: quote this value: \"|c\" (unquoted, '|' begins a YAML text block)"]
+
+
 def test_as_much_as_may_be_is_read() -> None:
     """Keys of one map, and values behind aliases."""
     keys = b"".join(b"k%d: x\n" % n for n in range(MOST_KEYS))
