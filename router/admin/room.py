@@ -1,6 +1,7 @@
 """Room: how many connections the admin listener has at once, and whose ends when there are too many.
 
-Nobody is turned away: whoever came last is let in, and in its place goes who waited longest without asking.
+Nobody is turned away: whoever came last is let in, and in its place the oldest goes that is not being
+answered.
 Else a few hundred connections that say nothing, which cost no token, would use up the descriptors of the
 whole process, and providers would find nobody. Must not know what is asked.
 """
