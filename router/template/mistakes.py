@@ -59,7 +59,9 @@ def doubts(text: str, fields: Collection[str], maps: Collection[str]) -> Iterato
             )
             said[found[0]] = f"'{found[0]}' is always absent, as '{name}' is one value; {meant}"
     yield from said.values()
-    yield from dict.fromkeys(map(subtraction, DASHED.findall(inside)))
+    # Of a variable of its own a template means to subtract.
+    keys = [key for key in DASHED.findall(inside) if bound.isdisjoint(key.split("-")[1:])]
+    yield from dict.fromkeys(map(subtraction, keys))
 
 
 def reads(text: str, name: str) -> bool:

@@ -106,6 +106,7 @@ def test_a_text_that_hardly_means_what_it_says_is_told(text: str, told: list[str
         "{{ payload.a-1 }}{{ payload.a - changes }}{{ payload.a-payload.b }}",
         "{{ payload['web-url'] }} x.web-url",
         "{% for x in payload.a %}{{ loop.index-changes }}{% endfor %}{{ 1.5-changes }}",
+        "{% for x in payload.a %}{{ x.total-x.seen }}{% endfor %}{% set y = 1 %}{{ payload.a-y }}",
         "{% for event in payload.a %}{{ event.branch }}{% endfor %}",
         "{% for key, build in labels|items %}{{ build.number }}{% endfor %}",
         "{% set build = payload.build %}{{ build.number }}",
