@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 import structlog
 
 from router.delivery import State
+from router.errors import JournalBroken
 from router.journal.journal import DeliveryQuery, Journal, SinkMark
 from router.journal.sqlite import open_sqlite
 from tests.journal.backends import Time, claimed, recorded, settlement
+from tests.journal.sqlite.disk import Disk, failing, no_trouble
 
 _DAYS = 3 * 86_400.0
 
@@ -109,3 +112,19 @@ async def test_what_a_start_with_a_clock_that_is_behind_finds_waits_no_longer_an
     async with open_sqlite(path, time.clock()) as journal:
         ((created, due),) = (await times(journal, time)).values()
         assert (created, due <= 0) == (-80.0, True)
+
+
+async def test_a_journal_that_broke_under_a_clock_that_was_behind_is_closed_all_the_same(
+    path: Path, time: Time, disk: Disk
+) -> None:
+    """Its times stay as they are; it must let go of the file."""
+    async with open_sqlite(path, time.clock(), vfs=disk.name) as journal:
+        await recorded(journal, time, "slack")
+        disk.trouble = failing(apsw.SQLITE_IOERR_FSYNC, ("sync", "db-wal"))
+        with pytest.raises(JournalBroken):
+            await recorded(journal, time, "mail")
+        disk.trouble = no_trouble
+        time.step(_DAYS)
+
+    async with open_sqlite(path, time.clock()) as journal:
+        assert (await times(journal, time))["slack"] == (-_DAYS, -_DAYS)
