@@ -59,6 +59,9 @@ class Signals:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             for number in _ENDS:
                 self._loop.remove_signal_handler(number)
+                # Not Python's own for SIGINT: an exception anywhere in the loop may leave a callback undone,
+                # for which the end would then wait.
+                signal.signal(number, signal.SIG_DFL)
 
     def _hangup(self) -> Callable[[int, FrameType | None], None]:
         def hear(number: int, _frame: FrameType | None) -> None:

@@ -122,7 +122,7 @@ def test_a_closed_input_is_an_error_where_it_is_read(folder: Path) -> None:
     _, unasked = run(folder, "discard", "--sink", "log", shell='"$@" <&-', code=2)
     unneeded, _ = run(folder, "check", shell='"$@" <&-')
 
-    assert unread.startswith("error: standard input cannot be read: Bad file descriptor\n")
+    assert unread.startswith("error: standard input cannot be read: bad file descriptor\n")
     assert unasked.endswith("Error: Discarding everything pending for 'log' wants --yes.\n")
     assert unneeded == "config.yaml: 1 source, 2 sinks, 2 rules\n"
 
@@ -157,4 +157,4 @@ def test_a_body_given_in_place_of_its_file_is_told(folder: Path) -> None:
     """A name that no file can have is no traceback."""
     _, err = run(folder, "explain", "x" * 5_000, code=2)
 
-    assert err.startswith(f"error: '{'x' * 5_000}' cannot be read: File name too long\n")
+    assert err.startswith(f"error: '{'x' * 5_000}' cannot be read: file name too long\n")
