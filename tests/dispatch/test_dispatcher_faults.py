@@ -34,6 +34,24 @@ async def test_what_was_delivered_but_not_recorded_is_not_sent_again(bench: Benc
     ]  # fmt: skip
 
 
+async def test_that_nothing_can_be_claimed_is_said_once_of_each_outage(bench: Bench) -> None:
+    """Of the next one as well: what was said of the last is over."""
+    flaky = bench.flaky()
+    flaky.failures = {"claim": 1}
+    await bench.use(out())
+    await bench.record("out")
+    with capture_logs() as lines:
+        async with bench.running():
+            await bench.until("out", State.DELIVERED)
+            await bench.dispatcher.pause("out", "maintenance")
+            await bench.record("out")
+            flaky.failures = {"claim": 1}
+            await bench.dispatcher.resume("out")
+            await bench.until("out", State.DELIVERED, 2)
+
+    assert [line["event"] for line in lines].count("claim_postponed") == 2
+
+
 async def test_a_pause_that_cannot_be_written_still_pauses(bench: Bench) -> None:
     """The gate is closed in memory; the log says that a restart will have to learn it again."""
     flaky = bench.flaky()
